@@ -1,0 +1,75 @@
+// Every page at a phone's and a desk's width, light and dark. Pictures for people to judge go to
+// end2end/shots/; what a machine can judge is that nothing sticks out sideways.
+
+import { resolve } from 'node:path';
+import type { Page } from '@playwright/test';
+import { Chat } from '../support/chat.ts';
+import { choosePerson } from '../support/people.ts';
+import { expect, hydrated, test } from '../support/test.ts';
+
+const SHOTS = resolve(import.meta.dirname, '../shots');
+
+async function shoot(page: Page, name: string): Promise<void> {
+  for (const [width, height] of [[390, 844], [1280, 800]]) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      await page.screenshot({ path: `${SHOTS}/${name}-${width}-${colorScheme}.png`, animations: 'disabled' });
+    }
+    const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    expect(sideways, `${name} at ${width} sticks out`).toBeLessThanOrEqual(0);
+  }
+}
+
+test('every page', async ({ page, expectProblem }) => {
+  test.setTimeout(240_000);
+  expectProblem(/no-such-page/);
+
+  await page.goto('/');
+  await shoot(page, 'home-signed-out');
+  await page.getByRole('link', { name: 'Sign in', exact: true }).first().click();
+  await shoot(page, 'sign-in');
+  await page.getByRole('button', { name: 'Ada Park' }).first().click();
+  await shoot(page, 'consent');
+  await page.getByRole('button', { name: 'Allow' }).click();
+  await hydrated(page);
+  await shoot(page, 'chat-empty');
+
+  const chat = new Chat(page);
+  await chat.ask('Open deals over 10000');
+  await chat.expectGrowth(3);
+  await shoot(page, 'chat-running');
+  await chat.expectState('done');
+  await chat.ask('show me some code');
+  await chat.expectState('done');
+  await shoot(page, 'chat');
+
+  await page.goto('/');
+  await shoot(page, 'home');
+  for (const [path, name] of [
+    ['/data', 'data'],
+    ['/data/django-crm/contacts', 'contacts'],
+    ['/data/django-crm/contacts?q=nobody-of-that-name', 'contacts-none'],
+    ['/data/django-crm/deals', 'deals'],
+    ['/no-such-page', 'not-found'],
+  ]) {
+    await page.goto(path);
+    await shoot(page, name);
+  }
+  await page.goto('/data/django-crm/contacts');
+  await page.locator('tbody a[href^="/data/django-crm/contacts/"]').first().click();
+  await shoot(page, 'contact');
+});
+
+test('a reply that was refused and one that broke off', async ({ page, expectProblem }) => {
+  expectProblem(/50[0-4]/);
+  await page.goto('/chat');
+  await choosePerson(page, 'Ada Park');
+  await hydrated(page);
+  const chat = new Chat(page);
+  await chat.ask('/break Open deals over 10000');
+  await chat.expectState('interrupted');
+  await chat.ask('/fail Open deals over 10000');
+  await chat.expectState('failed');
+  await shoot(page, 'chat-troubled');
+});

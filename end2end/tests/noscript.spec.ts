@@ -1,0 +1,118 @@
+// The same without a line of script: forms, links and a page that arrives as it is written.
+
+import type { Page } from '@playwright/test';
+import { Chat, QUESTION } from '../support/chat.ts';
+import { choosePerson, signIn, signOut } from '../support/people.ts';
+import { expect, test } from '../support/test.ts';
+
+/** Sends a message and meets the page on which the reply arrives. */
+async function send(page: Page, chat: Chat, message: string): Promise<string> {
+  await chat.message.fill(message);
+  await chat.send.click({ noWaitAfter: true });
+  await page.waitForURL(/\/chat\/[\w-]+\/live$/, { waitUntil: 'commit' });
+  return page.url().replace(/\/live$/, '');
+}
+
+test('signing in and out', async ({ page }) => {
+  await page.goto('/chat');
+  await choosePerson(page, 'Ada Park');
+  await expect(page).toHaveURL(/\/chat$/);
+  await signOut(page);
+  expect((await page.request.get('/api/session')).status()).toBe(401);
+});
+
+test('a reply arrives while one watches, and stays', async ({ page }) => {
+  const chat = new Chat(page);
+  await signIn(page);
+  const conversation = await send(page, chat, QUESTION);
+  await chat.expectGrowth(3);
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  const watched = await chat.text();
+  expect(watched.length).toBeGreaterThan(100);
+
+  await page.goto(conversation);
+  await expect(chat.reply).toHaveAttribute('data-state', 'done');
+  await expect(chat.replies).toHaveCount(1);
+  await expect(chat.questions).toHaveCount(1);
+  await expect(chat.reply.getByRole('table')).toBeVisible();
+  expect(words(await chat.text())).toBe(words(watched));
+});
+
+test('leaving while it is written loses nothing', async ({ page }) => {
+  const chat = new Chat(page);
+  await signIn(page);
+  const conversation = await send(page, chat, QUESTION);
+  await chat.expectGrowth(2);
+  await page.goto('/data');
+  await page.waitForTimeout(1_000);
+  await page.goto(`${conversation}/live`, { waitUntil: 'commit' });
+  await chat.expectGrowth(2);
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  await chat.expectState('done');
+  await expect(chat.replies).toHaveCount(1);
+});
+
+test('a reply can be stopped, and the conversation goes on', async ({ page }) => {
+  const chat = new Chat(page);
+  await signIn(page);
+  await send(page, chat, `/slow ${QUESTION}`);
+  await chat.expectGrowth(3);
+  await chat.stop.first().click();
+  await expect(page).toHaveURL(/\/chat\/[\w-]+$/);
+  await expect(chat.reply).toHaveAttribute('data-state', 'stopped');
+  expect((await chat.text()).trim().length).toBeGreaterThan(0);
+
+  const conversation = await send(page, chat, 'contacts at Globex');
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  await expect(chat.replies).toHaveCount(2);
+  await expect(chat.reply).toHaveAttribute('data-state', 'done');
+});
+
+test('a reply that broke off is continued', async ({ page, expectProblem }) => {
+  expectProblem(/50[0-4]/);
+  const chat = new Chat(page);
+  await signIn(page);
+  const conversation = await send(page, chat, `/break ${QUESTION}`);
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  await expect(chat.reply).toHaveAttribute('data-state', 'interrupted');
+
+  await chat.button('Continue').click({ noWaitAfter: true });
+  await page.waitForURL(/\/live$/, { waitUntil: 'commit' });
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  await expect(chat.reply).toHaveAttribute('data-state', 'done');
+  await expect(chat.reply.getByRole('table')).toBeVisible();
+});
+
+test('contacts can be searched, sorted, paged and opened', async ({ page }) => {
+  await signIn(page);
+  await page.getByRole('navigation').getByRole('link', { name: 'Data', exact: true }).click();
+  await page.getByRole('link', { name: 'Contacts', exact: true }).click();
+  await expect(page.getByRole('heading', { name: 'Contacts' })).toBeVisible();
+  const rows = page.locator('tbody tr');
+  const first = await rows.first().innerText();
+
+  await page.getByRole('link', { name: 'Next' }).click();
+  await expect(page).toHaveURL(/[?&]page=2/);
+  await expect(rows.first()).not.toHaveText(first);
+
+  const header = page.getByRole('columnheader').filter({ has: page.getByRole('link') }).first();
+  await header.getByRole('link').click();
+  await expect(header).toHaveAttribute('aria-sort', 'ascending');
+  await header.getByRole('link').click();
+  await expect(header).toHaveAttribute('aria-sort', 'descending');
+
+  await page.getByRole('searchbox', { name: 'Search' }).fill('globex');
+  await page.getByRole('searchbox', { name: 'Search' }).press('Enter');
+  await expect(page).toHaveURL(/[?&]q=globex/);
+  await expect(rows.first()).toContainText(/globex/i);
+
+  await rows.first().getByRole('link').first().click();
+  await expect(page).toHaveURL(/\/data\/django-crm\/contacts\/\d+/);
+  await expect(page.getByRole('main')).toContainText(/globex/i);
+});
+
+const words = (text: string) => text.replaceAll(/\s+/g, ' ').trim();

@@ -1,0 +1,64 @@
+//! The HTML around every page, and the table of pages.
+
+use leptos::{config::LeptosOptions, prelude::*};
+use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
+use leptos_router::{
+    SsrMode,
+    components::{Route, Router, Routes},
+    path,
+};
+
+use crate::{
+    chat::page::{ConversationPage, NewChatPage},
+    data::page::{IndexPage, ListPage, RecordPage},
+    ui::{header::SiteHeader, home::HomePage},
+};
+
+const VIEWPORT: &str = "width=device-width, initial-scale=1, viewport-fit=cover, \
+                        interactive-widget=resizes-content";
+
+/// The document around `body`.
+pub fn shell<V: IntoView>(options: LeptosOptions, body: impl FnOnce() -> V) -> impl IntoView {
+    provide_meta_context();
+    let body = body();
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content=VIEWPORT />
+                <meta name="color-scheme" content="light dark" />
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+                <HashedStylesheet options=options.clone() id="style" />
+                <AutoReload options=options.clone() />
+                <HydrationScripts options islands=true />
+                <MetaTags />
+            </head>
+            <body>
+                <a class="skip-link" href="#main">
+                    "Skip to the content"
+                </a>
+                <SiteHeader />
+                {body}
+            </body>
+        </html>
+    }
+}
+
+/// The table of pages. Every page waits for its data, so that its status is right.
+#[component]
+pub fn Pages() -> impl IntoView {
+    view! {
+        <Title formatter=|title: String| format!("{title} · Breezeway") />
+        <Router>
+            <Routes fallback=|| ()>
+                <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                <Route path=path!("/chat") view=NewChatPage ssr=SsrMode::Async />
+                <Route path=path!("/chat/:id") view=ConversationPage ssr=SsrMode::Async />
+                <Route path=path!("/data") view=IndexPage ssr=SsrMode::Async />
+                <Route path=path!("/data/:group/:name") view=ListPage ssr=SsrMode::Async />
+                <Route path=path!("/data/:group/:name/:id") view=RecordPage ssr=SsrMode::Async />
+            </Routes>
+        </Router>
+    }
+}

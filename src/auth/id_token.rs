@@ -1,0 +1,83 @@
+//! Checking the ID token: who signed it, for whom, for which attempt, and until when.
+//!
+//! OpenID Connect Core §3.1.3.7. Only signatures by a published key of the provider count, so
+//! `none` and the shared-secret algorithms are never accepted.
+
+use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, jwk::Jwk};
+use serde_json::{Map, Value};
+
+/// Seconds that the provider's clock may be ahead or behind.
+const LEEWAY: u64 = 60;
+
+const ACCEPTED: [Algorithm; 9] = [
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+];
+
+/// The claims of a token that passed every check.
+pub type Claims = Map<String, Value>;
+
+/// Why an ID token was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum IdTokenError {
+    #[error("the ID token is signed with {0:?}, which is not accepted")]
+    Algorithm(Algorithm),
+    #[error("the ID token names no key that the provider publishes")]
+    UnknownKey,
+    #[error("the ID token was refused: {0}")]
+    Invalid(#[from] jsonwebtoken::errors::Error),
+    #[error("the ID token's `{0}` is missing or wrong")]
+    Claim(&'static str),
+}
+
+/// What a token must say.
+pub struct Expected<'a> {
+    /// `iss`
+    pub issuer: &'a str,
+    /// `aud`, and `azp` where present
+    pub client_id: &'a str,
+    /// `nonce`
+    pub nonce: &'a str,
+}
+
+/// Checks `token` against the provider's keys and what was expected of it.
+pub fn verify(token: &str, keys: &[Jwk], expected: &Expected) -> Result<Claims, IdTokenError> {
+    let header = decode_header(token)?;
+    if !ACCEPTED.contains(&header.alg) {
+        return Err(IdTokenError::Algorithm(header.alg));
+    }
+    let key = pick_key(keys, header.kid.as_deref()).ok_or(IdTokenError::UnknownKey)?;
+    let mut validation = Validation::new(header.alg);
+    validation.leeway = LEEWAY;
+    validation.validate_nbf = true;
+    validation.set_issuer(&[expected.issuer]);
+    validation.set_audience(&[expected.client_id]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    let claims: Claims = decode(token, &DecodingKey::from_jwk(key)?, &validation)?.claims;
+    check_text(&claims, "nonce", expected.nonce)?;
+    if claims.contains_key("azp") {
+        check_text(&claims, "azp", expected.client_id)?;
+    }
+    Ok(claims)
+}
+
+/// With a `kid` the key of that name; without one the only key there is.
+fn pick_key<'a>(keys: &'a [Jwk], kid: Option<&str>) -> Option<&'a Jwk> {
+    match (kid, keys) {
+        (Some(kid), _) => keys.iter().find(|key| key.common.key_id.as_deref() == Some(kid)),
+        (None, [only]) => Some(only),
+        (None, _) => None,
+    }
+}
+
+fn check_text(claims: &Claims, name: &'static str, expected: &str) -> Result<(), IdTokenError> {
+    let matches = claims.get(name).and_then(Value::as_str) == Some(expected);
+    matches.then_some(()).ok_or(IdTokenError::Claim(name))
+}

@@ -1,0 +1,407 @@
+//! The identity provider: its endpoints, its keys, and the two exchanges with its token endpoint.
+
+use std::{
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jsonwebtoken::jwk::Jwk;
+use oauth2::{
+    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
+    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
+    TokenResponse, TokenUrl,
+    basic::{
+        BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
+        BasicTokenIntrospectionResponse, BasicTokenType,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use url::Url;
+
+use super::id_token::{self, Claims, Expected, IdTokenError};
+use crate::{
+    config::{AuthConfig, ProviderEndpoints},
+    error::{Error, Result},
+    session::grants::{Grant, Life, RefreshError, TokenEndpoint},
+};
+
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(15);
+/// The largest document taken from a provider, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// Where a provider's endpoints come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// Known from the start.
+    Known(ProviderEndpoints),
+    /// Read from the issuer's discovery document when first needed.
+    Discover(Url),
+}
+
+/// Our registration with a provider.
+pub struct Provider {
+    source: Source,
+    client_id: ClientId,
+    client_secret: Option<ClientSecret>,
+    redirect_uri: RedirectUrl,
+    config: AuthConfig,
+    http: reqwest::Client,
+    endpoints: RwLock<Option<Arc<ProviderEndpoints>>>,
+    keys: RwLock<Arc<[Jwk]>>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct IdTokenField {
+    id_token: Option<String>,
+}
+impl ExtraTokenFields for IdTokenField {}
+
+type TokenReply = StandardTokenResponse<IdTokenField, BasicTokenType>;
+type Client = oauth2::Client<
+    BasicErrorResponse,
+    TokenReply,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+type TokenError = RequestTokenError<HttpError, BasicErrorResponse>;
+
+/// Where to send the browser, and what to remember until it returns.
+pub struct Departure {
+    pub url: Url,
+    pub state: String,
+    pub nonce: String,
+    pub verifier: String,
+}
+
+/// What signing in brought.
+pub struct Arrival {
+    pub claims: Claims,
+    pub grant: Grant,
+}
+
+impl Provider {
+    /// A provider at `source`, with the registration of `config`; `origin` is ours.
+    pub fn new(source: Source, config: AuthConfig, origin: &str) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(ANSWER)
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self {
+            source,
+            client_id: ClientId::new(config.client_id.clone()),
+            client_secret: config
+                .client_secret
+                .as_ref()
+                .map(|secret| ClientSecret::new(secret.expose_secret().to_owned())),
+            redirect_uri: RedirectUrl::new(format!("{origin}/auth/callback"))
+                .map_err(Error::internal)?,
+            config,
+            http,
+            endpoints: RwLock::default(),
+            keys: RwLock::new(Arc::new([])),
+        })
+    }
+
+    /// The settings this provider was made with.
+    pub fn config(&self) -> &AuthConfig {
+        &self.config
+    }
+
+    /// Origins that a form of ours may end up at by redirection, for the content security policy.
+    pub fn known_origins(&self) -> Vec<String> {
+        let origin = |url: &Url| url.origin().ascii_serialization();
+        match &self.source {
+            Source::Known(endpoints) => {
+                [Some(&endpoints.authorize_url), endpoints.end_session_url.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .map(origin)
+                    .collect()
+            }
+            Source::Discover(issuer) => vec![origin(issuer)],
+        }
+    }
+
+    /// Prepares a journey to the provider's sign-in page.
+    pub async fn depart(&self) -> Result<Departure> {
+        let client = self.client().await?;
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let nonce = CsrfToken::new_random().into_secret();
+        let mut request = client
+            .authorize_url(CsrfToken::new_random)
+            .set_pkce_challenge(challenge)
+            .add_extra_param("nonce", nonce.clone())
+            .add_scopes(self.config.scopes.iter().cloned().map(Scope::new));
+        if self.config.scopes.iter().any(|scope| scope == "offline_access") {
+            // OpenID Connect Core §11: offline access is only given when consent is asked for.
+            request = request.add_extra_param("prompt", "consent");
+        }
+        let (url, state) = request.url();
+        Ok(Departure { url, state: state.into_secret(), nonce, verifier: verifier.into_secret() })
+    }
+
+    /// Redeems the code that the browser brought back.
+    pub async fn arrive(&self, code: String, verifier: String, nonce: &str) -> Result<Arrival> {
+        let client = self.client().await?;
+        let http = |request| send(self.http.clone(), request);
+        let reply = client
+            .exchange_code(AuthorizationCode::new(code))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier))
+            .request_async(&http)
+            .await
+            .map_err(refused)?;
+        let token = reply.extra_fields().id_token.as_deref().ok_or_else(no_id_token)?;
+        let claims = self.verify(token, nonce).await?;
+        Ok(Arrival { claims, grant: grant_of(&reply) })
+    }
+
+    /// The endpoints, read from the provider when they are not known yet.
+    pub async fn endpoints(&self) -> Result<Arc<ProviderEndpoints>> {
+        let known = self.endpoints.read().ok().and_then(|known| known.clone());
+        if let Some(endpoints) = known {
+            return Ok(endpoints);
+        }
+        let endpoints = Arc::new(match &self.source {
+            Source::Known(endpoints) => endpoints.clone(),
+            Source::Discover(issuer) => self.discover(issuer).await?,
+        });
+        if let Ok(mut known) = self.endpoints.write() {
+            *known = Some(endpoints.clone());
+        }
+        Ok(endpoints)
+    }
+
+    /// Checks `iss` of the authorization response (RFC 9207): right where present, and present
+    /// where the provider promises it.
+    pub async fn check_issuer(&self, iss: Option<&str>) -> Result<()> {
+        let endpoints = self.endpoints().await?;
+        let right = match iss {
+            Some(iss) => iss == endpoints.issuer,
+            None => !endpoints.iss_in_response,
+        };
+        right.then_some(()).ok_or_else(|| {
+            Error::bad_request("The answer came from another sign-in service. Sign in again.")
+        })
+    }
+
+    async fn verify(&self, token: &str, nonce: &str) -> Result<Claims> {
+        let endpoints = self.endpoints().await?;
+        let expected = Expected { issuer: &endpoints.issuer, client_id: &self.client_id, nonce };
+        let keys = self.keys.read().map(|keys| keys.clone()).unwrap_or_else(|_| Arc::new([]));
+        match id_token::verify(token, &keys, &expected) {
+            // The provider may have published a new key since.
+            Err(IdTokenError::UnknownKey) => {
+                let keys = self.fetch_keys(&endpoints).await?;
+                id_token::verify(token, &keys, &expected).map_err(untrusted)
+            }
+            other => other.map_err(untrusted),
+        }
+    }
+
+    async fn fetch_keys(&self, endpoints: &ProviderEndpoints) -> Result<Arc<[Jwk]>> {
+        #[derive(Deserialize)]
+        struct KeySet {
+            keys: Vec<Value>,
+        }
+        let set: KeySet = self.get_json(endpoints.jwks_url.clone()).await?;
+        // A key of a kind we do not know must not hide those we do.
+        let keys: Arc<[Jwk]> =
+            set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
+        if let Ok(mut known) = self.keys.write() {
+            *known = keys.clone();
+        }
+        Ok(keys)
+    }
+
+    async fn discover(&self, issuer: &Url) -> Result<ProviderEndpoints> {
+        #[derive(Deserialize)]
+        struct Metadata {
+            issuer: String,
+            authorization_endpoint: Url,
+            token_endpoint: Url,
+            jwks_uri: Url,
+            end_session_endpoint: Option<Url>,
+            revocation_endpoint: Option<Url>,
+            #[serde(default)]
+            authorization_response_iss_parameter_supported: bool,
+        }
+        let base = issuer.as_str().trim_end_matches('/');
+        let address = Url::parse(&format!("{base}/.well-known/openid-configuration"))
+            .map_err(Error::internal)?;
+        let found: Metadata = self.get_json(address).await?;
+        if found.issuer.trim_end_matches('/') != base {
+            return Err(Error::bad_gateway(
+                "The sign-in service calls itself by another name than the configured one.",
+            ));
+        }
+        Ok(ProviderEndpoints {
+            issuer: found.issuer,
+            authorize_url: found.authorization_endpoint,
+            token_url: found.token_endpoint,
+            jwks_url: found.jwks_uri,
+            end_session_url: found.end_session_endpoint,
+            revocation_url: found.revocation_endpoint,
+            iss_in_response: found.authorization_response_iss_parameter_supported,
+        })
+    }
+
+    async fn get_json<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        let answer = self.http.get(url).send().await.map_err(unreachable)?;
+        let answer = answer.error_for_status().map_err(unreachable)?;
+        let body = read_limited(answer).await.map_err(unreachable)?;
+        serde_json::from_slice(&body).map_err(unreachable)
+    }
+
+    async fn client(&self) -> Result<Client> {
+        let endpoints = self.endpoints().await?;
+        let client = oauth2::Client::new(self.client_id.clone())
+            .set_auth_uri(AuthUrl::from_url(endpoints.authorize_url.clone()))
+            .set_token_uri(TokenUrl::from_url(endpoints.token_url.clone()))
+            .set_redirect_uri(self.redirect_uri.clone());
+        Ok(match &self.client_secret {
+            Some(secret) => client.set_client_secret(secret.clone()),
+            None => client,
+        })
+    }
+}
+
+#[async_trait]
+impl TokenEndpoint for Provider {
+    async fn refresh(&self, grant: &Grant) -> Result<Grant, RefreshError> {
+        let token = grant.refresh_token.as_ref().ok_or(RefreshError::Ended)?;
+        let token = RefreshToken::new(token.expose_secret().to_owned());
+        let client =
+            self.client().await.map_err(|cause| RefreshError::NotNow(cause.to_string()))?;
+        let http = |request| send(self.http.clone(), request);
+        let reply =
+            client.exchange_refresh_token(&token).request_async(&http).await.map_err(not_now)?;
+        let fresh = grant_of(&reply);
+        let refresh_token = fresh.refresh_token.or_else(|| grant.refresh_token.clone());
+        Ok(Grant { refresh_token, ..fresh })
+    }
+}
+
+fn grant_of(reply: &TokenReply) -> Grant {
+    Grant {
+        access_token: SecretString::from(reply.access_token().secret().to_owned()),
+        life: reply.expires_in().map(Life::starting_now),
+        refresh_token: reply.refresh_token().map(|token| token.secret().to_owned().into()),
+    }
+}
+
+/// Why a request to the provider brought no answer.
+#[derive(Debug, thiserror::Error)]
+enum HttpError {
+    #[error(transparent)]
+    Transport(#[from] reqwest::Error),
+    #[error("the answer is larger than {LARGEST} bytes")]
+    TooLarge,
+    #[error(transparent)]
+    Response(#[from] axum::http::Error),
+}
+
+/// Sends a request of the oauth2 crate with our own HTTP client.
+async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let answer = http.execute(request.try_into()?).await?;
+    let mut response = axum::http::Response::builder().status(answer.status());
+    for (name, value) in answer.headers() {
+        response = response.header(name, value);
+    }
+    let body = read_limited(answer).await?;
+    Ok(response.body(body)?)
+}
+
+async fn read_limited(mut answer: reqwest::Response) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LARGEST {
+            return Err(HttpError::TooLarge);
+        }
+    }
+    Ok(body)
+}
+
+fn not_now(cause: TokenError) -> RefreshError {
+    match &cause {
+        RequestTokenError::ServerResponse(answer)
+            if matches!(
+                answer.error(),
+                BasicErrorResponseType::InvalidGrant | BasicErrorResponseType::InvalidClient
+            ) =>
+        {
+            RefreshError::Ended
+        }
+        _ => RefreshError::NotNow(describe(&cause)),
+    }
+}
+
+fn refused(cause: TokenError) -> Error {
+    let message = match &cause {
+        RequestTokenError::ServerResponse(_) => {
+            return Error::bad_request(
+                "The sign-in service did not accept this sign-in. It may have taken too long; \
+                 sign in again.",
+            )
+            .because(describe(&cause));
+        }
+        _ => describe(&cause),
+    };
+    unreachable(message)
+}
+
+/// The oauth2 crate's parse error holds the whole answer, tokens included: name its kind only.
+fn describe(cause: &TokenError) -> String {
+    match cause {
+        RequestTokenError::ServerResponse(answer) => {
+            format!("the token endpoint answered {}", answer.error().as_ref())
+        }
+        RequestTokenError::Request(cause) => format!("the token endpoint is unreachable: {cause}"),
+        RequestTokenError::Parse(cause, _) => {
+            format!("the token endpoint's answer is not understood: {}", category(cause.inner()))
+        }
+        RequestTokenError::Other(what) => format!("the token endpoint's answer is wrong: {what}"),
+    }
+}
+
+/// Names the kind of a JSON error without quoting the document.
+fn category(cause: &serde_json::Error) -> &'static str {
+    match cause.classify() {
+        serde_json::error::Category::Io => "unreadable",
+        serde_json::error::Category::Syntax => "not JSON",
+        serde_json::error::Category::Data => "not a token response",
+        serde_json::error::Category::Eof => "cut short",
+    }
+}
+
+fn unreachable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::unavailable(
+        "The sign-in service cannot be reached right now. Nothing is wrong with your account; try \
+         again in a moment.",
+    )
+    .because(cause)
+}
+
+fn untrusted(cause: IdTokenError) -> Error {
+    Error::bad_request("The sign-in service's answer could not be trusted. Sign in again.")
+        .because(cause)
+}
+
+fn no_id_token() -> Error {
+    Error::bad_gateway("The sign-in service did not say who signed in.")
+        .because("no id_token in the token response; is `openid` among the scopes?")
+}

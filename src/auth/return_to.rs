@@ -1,0 +1,71 @@
+//! Where to go after signing in: a path of ours and nothing else.
+
+use url::Url;
+
+/// What an unusable or missing address becomes.
+pub const HOME: &str = "/chat";
+
+/// The path and query of `wanted` if it is one of ours, else [`HOME`].
+///
+/// The address is resolved the way a browser would resolve it, so every trick that makes a browser
+/// leave the site (`//host`, `/\host`, tabs, schemes) shows as a different origin.
+pub fn checked(wanted: Option<&str>) -> String {
+    wanted.and_then(own_path).unwrap_or_else(|| HOME.to_owned())
+}
+
+fn own_path(wanted: &str) -> Option<String> {
+    let plain = wanted.starts_with('/')
+        && !wanted.starts_with("//")
+        && !wanted.contains('\\')
+        && !wanted.chars().any(char::is_control);
+    if !plain {
+        return None;
+    }
+    let base = Url::parse("http://own.invalid").ok()?;
+    let resolved = base.join(wanted).ok().filter(|url| url.origin() == base.origin())?;
+    let path = match resolved.query() {
+        Some(query) => format!("{}?{query}", resolved.path()),
+        None => resolved.path().to_owned(),
+    };
+    // What was normalised away must not leave an address that a browser reads as another host.
+    (!path.starts_with("//") && !path.starts_with("/auth/")).then_some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_paths_are_kept() {
+        for path in ["/", "/chat/0192", "/data/crm/contacts?q=a%20b&page=2", "/a//b"] {
+            assert_eq!(checked(Some(path)), path);
+        }
+    }
+
+    #[test]
+    fn everything_else_becomes_home() {
+        let tricks = [
+            "",
+            "chat",
+            "//evil.test",
+            "///evil.test",
+            "/\\evil.test",
+            "\\/evil.test",
+            "https://evil.test",
+            "https:evil.test",
+            "/\t/evil.test",
+            "/\n//evil.test",
+            "/.//evil.test",
+            "/..//evil.test",
+            "/%2e//evil.test",
+            "javascript:alert(1)",
+            "/auth/login?return_to=/auth/login",
+            " //evil.test",
+            "/\u{0}//evil.test",
+        ];
+        for trick in tricks {
+            assert_eq!(checked(Some(trick)), HOME, "{trick:?}");
+        }
+        assert_eq!(checked(None), HOME);
+    }
+}

@@ -1,0 +1,174 @@
+//! Runs that are being written, as readers in this process see them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures::Stream;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::wire::{MessageState, MessageView, Role, RunCursor, RunEvent};
+
+/// The events of a run that are safely in the database, and a bell that rings when there are more.
+pub struct LiveRun {
+    /// The run's id.
+    pub id: String,
+    /// The run's number in the log.
+    pub number: i64,
+    /// The conversation it writes into.
+    pub conversation: String,
+    /// The message it writes.
+    pub message: String,
+    /// Who may read it.
+    pub owner: String,
+    /// Cancelled when the person stops it.
+    pub stop: CancellationToken,
+    lost: AtomicBool,
+    events: RwLock<Vec<Arc<RunEvent>>>,
+    committed: watch::Sender<u64>,
+}
+
+impl LiveRun {
+    /// A run that has written nothing yet.
+    pub fn new(
+        id: String,
+        number: i64,
+        conversation: String,
+        message: String,
+        owner: String,
+    ) -> Self {
+        Self {
+            id,
+            number,
+            conversation,
+            message,
+            owner,
+            stop: CancellationToken::new(),
+            lost: AtomicBool::new(false),
+            events: RwLock::default(),
+            committed: watch::Sender::new(0),
+        }
+    }
+
+    /// Shows events to readers. Only the log calls this, after the commit.
+    pub(super) fn publish(&self, fresh: impl IntoIterator<Item = Arc<RunEvent>>) {
+        let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
+        events.extend(fresh);
+        let count = events.len() as u64;
+        drop(events);
+        self.committed.send_replace(count);
+    }
+
+    /// Waits until the last event is committed.
+    pub(super) async fn ended(&self) {
+        let mut bell = self.committed.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = bell.wait_for(|_| self.has_ended()).await;
+    }
+
+    fn has_ended(&self) -> bool {
+        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
+        matches!(events.last().map(AsRef::as_ref), Some(RunEvent::End { .. }))
+    }
+
+    /// Stops a run whose log cannot be written; answers whether this was the first time.
+    pub(super) fn lose(&self) -> bool {
+        self.stop.cancel();
+        !self.lost.swap(true, Ordering::Relaxed)
+    }
+
+    /// All events numbered above `after`, each as soon as it is committed, up to and including the
+    /// last.
+    pub fn follow(self: Arc<Self>, after: u64) -> impl Stream<Item = (u64, Arc<RunEvent>)> + Send {
+        let bell = self.committed.subscribe();
+        futures::stream::unfold(Some((self, bell, after)), |state| async {
+            let (run, mut bell, after) = state?;
+            let next = after + 1;
+            // The sender lives in `run`, which this stream holds, so waiting cannot fail.
+            bell.wait_for(|committed| *committed >= next).await.ok()?;
+            let event = run.event(next)?;
+            let more = !matches!(*event, RunEvent::End { .. });
+            Some(((next, event), more.then_some((run, bell, next))))
+        })
+    }
+
+    fn event(&self, number: u64) -> Option<Arc<RunEvent>> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.events.read().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
+    }
+
+    /// The message as it stands, with the place to read on from.
+    pub fn view(&self) -> MessageView {
+        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
+        let mut view = MessageView {
+            id: self.message.clone(),
+            role: Role::Assistant,
+            state: MessageState::Running,
+            text: String::new(),
+            html: String::new(),
+            problem: None,
+            run: Some(RunCursor { id: self.id.clone(), after: events.len() as u64 }),
+        };
+        for event in events.iter() {
+            apply(&mut view, event);
+        }
+        view
+    }
+}
+
+fn apply(view: &mut MessageView, event: &RunEvent) {
+    match event {
+        RunEvent::Text { text } => view.text.push_str(text),
+        RunEvent::Block { html, length } => {
+            view.html.push_str(html);
+            view.text.drain(..*length);
+        }
+        RunEvent::Whole { html, .. } => {
+            view.html.clone_from(html);
+            view.text.clear();
+        }
+        RunEvent::End { state, problem } => {
+            view.state = *state;
+            view.problem.clone_from(problem);
+            view.run = None;
+        }
+    }
+}
+
+/// The runs of this process, by id. A finished one stays for a little while, for readers who are
+/// just coming back.
+#[derive(Default)]
+pub struct LiveRuns {
+    runs: Mutex<HashMap<String, Arc<LiveRun>>>,
+}
+
+impl LiveRuns {
+    /// Adds a run.
+    pub fn insert(&self, run: Arc<LiveRun>) {
+        self.lock().insert(run.id.clone(), run);
+    }
+
+    /// The run with this id.
+    pub fn get(&self, id: &str) -> Option<Arc<LiveRun>> {
+        self.lock().get(id).cloned()
+    }
+
+    /// The run that writes this message.
+    pub fn of_message(&self, message: &str) -> Option<Arc<LiveRun>> {
+        self.lock().values().find(|run| run.message == message).cloned()
+    }
+
+    /// Forgets a run.
+    pub fn remove(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<LiveRun>>> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

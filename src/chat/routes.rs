@@ -1,0 +1,330 @@
+//! Plain HTTP for API clients, and the form that works without a script.
+
+use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
+
+use axum::{
+    Form, Json, Router,
+    body::Body,
+    extract::{Path, Query, State},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+        request::Parts,
+    },
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use super::{
+    page::{KeptMessage, live},
+    service::{Events, Question},
+    sse,
+    wire::{CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, RUN_HEADER, RunEvent, Started},
+};
+use crate::{
+    error::{Error, Kind, Result},
+    server::{html, state::App},
+    session::Caller,
+};
+
+/// A comment that says nothing but that the stream is alive. One line end: two would be an event to
+/// some clients.
+const KEEP_ALIVE: &str = ":\n";
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// `/api/chat`, its runs, and `POST /chat`.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/chat", post(ask))
+        .route("/api/chat/runs/{id}/events", get(events))
+        .route("/api/chat/runs/{id}/stop", post(stop))
+        .route("/chat", post(ask_by_form))
+        .route("/chat/{id}/live", get(live))
+}
+
+/// What a client may send: the newest message by itself, or as the last of a list.
+#[derive(Debug, Deserialize)]
+struct AskBody {
+    message: Option<String>,
+    #[serde(default)]
+    messages: Vec<SentMessage>,
+    #[serde(alias = "conversationId")]
+    conversation_id: Option<String>,
+    #[serde(alias = "requestId")]
+    request_id: Option<String>,
+    #[serde(alias = "model")]
+    assistant_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SentMessage {
+    #[serde(default)]
+    role: String,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct StreamQuery {
+    #[serde(default)]
+    view: View,
+    #[serde(default)]
+    after: u64,
+}
+
+/// What a stream's events are made for.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum View {
+    /// API clients: `{"text": …}` and `[DONE]`.
+    #[default]
+    Text,
+    /// Our page: finished blocks and the text of the open one.
+    Blocks,
+}
+
+impl AskBody {
+    fn question(self, headers: &HeaderMap) -> Question {
+        let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+        let last = self.messages.into_iter().rev().find(|message| message.role != "ai");
+        Question {
+            conversation: self.conversation_id,
+            text: self.message.or(last.map(|message| message.text)).unwrap_or_default(),
+            request_id: key.map(str::to_owned).or(self.request_id),
+            assistant: self.assistant_id,
+        }
+    }
+}
+
+/// `POST /api/chat`: asks, and answers with the reply as it is written.
+async fn ask(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<StreamQuery>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response> {
+    caller.signed_in()?;
+    let body: AskBody = serde_json::from_slice(&body).map_err(|cause| {
+        Error::bad_request("The body must be a JSON object with `message` or `messages`.")
+            .because(cause)
+    })?;
+    let started = app.chat.ask(&caller, body.question(&headers)).await?;
+    let after = last_event_id(&headers).unwrap_or(query.after);
+    let events = app.chat.follow(&caller, &started.run, after).await?;
+    let response = if wants_stream(&headers) {
+        stream_response(events, query.view)
+    } else {
+        whole(events).await?
+    };
+    Ok(naming(response, &started))
+}
+
+/// `GET /api/chat/runs/{id}/events`: reads a run from any place in its log.
+async fn events(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<StreamQuery>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let after = last_event_id(&headers).unwrap_or(query.after);
+    let events = app.chat.follow(&caller, &id, after).await?;
+    Ok(stream_response(events, query.view))
+}
+
+/// `POST /api/chat/runs/{id}/stop`: stops a run; what it wrote is kept.
+async fn stop(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode> {
+    app.chat.stop(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The composer's form, sent without a script.
+#[derive(Debug, Deserialize)]
+pub(super) struct AskForm {
+    #[serde(default)]
+    text: String,
+    suggestion: Option<String>,
+    conversation: Option<String>,
+    request_id: Option<String>,
+}
+
+/// `POST /chat`: asks, and sends the browser to the page where the reply arrives. When that cannot
+/// be, the answer is a page that holds the message.
+async fn ask_by_form(
+    State(app): State<App>,
+    caller: Caller,
+    head: Parts,
+    Form(form): Form<AskForm>,
+) -> Response {
+    let text = form.suggestion.filter(|_| form.text.is_empty()).unwrap_or(form.text);
+    let present = |field: Option<String>| field.filter(|value| !value.is_empty());
+    let question = Question {
+        conversation: present(form.conversation),
+        text: text.clone(),
+        request_id: present(form.request_id),
+        assistant: None,
+    };
+    let conversation = question.conversation.clone();
+    match app.chat.ask(&caller, question).await {
+        Ok(started) => {
+            Redirect::to(&format!("/chat/{}/live", started.conversation)).into_response()
+        }
+        Err(error) => kept(&app, head, error, text, conversation).await,
+    }
+}
+
+async fn kept(
+    app: &App,
+    head: Parts,
+    error: Error,
+    text: String,
+    conversation: Option<String>,
+) -> Response {
+    let signed_out = error.kind() == Kind::Unauthenticated;
+    let message = error.message().to_owned();
+    let page = move || KeptMessage(message.clone(), text.clone(), conversation.clone(), signed_out);
+    html::error_page(app, head, &error, page).await
+}
+
+fn wants_stream(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(ACCEPT).and_then(|accepts| accepts.to_str().ok());
+    accepts.is_some_and(|accepts| accepts.contains("text/event-stream"))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+}
+
+fn naming(mut response: Response, started: &Started) -> Response {
+    let names = [
+        (CONVERSATION_HEADER, &started.conversation),
+        (RUN_HEADER, &started.run),
+        (MESSAGE_HEADER, &started.message),
+    ];
+    for (name, value) in names {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn stream_response(events: Events, view: View) -> Response {
+    let frames = kept_alive(events).filter_map(move |event| {
+        let frame =
+            event.map_or_else(|| KEEP_ALIVE.to_owned(), |(id, event)| view.frame(id, &event));
+        ready((!frame.is_empty()).then(|| Ok::<_, Infallible>(Bytes::from(frame))))
+    });
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    let mut response = (headers, Body::from_stream(frames)).into_response();
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// The events, and `None` whenever there was none for a while.
+fn kept_alive(events: Events) -> impl Stream<Item = Option<(u64, Arc<RunEvent>)>> + Send {
+    stream::unfold(events, |mut events| async {
+        match timeout(SILENCE, events.next()).await {
+            Ok(Some(event)) => Some((Some(event), events)),
+            Ok(None) => None,
+            Err(_) => Some((None, events)),
+        }
+    })
+}
+
+/// One event for API clients.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum TextEvent<'a> {
+    Text { text: &'a str },
+    Whole { text: &'a str, overwrite: bool },
+    Error { error: &'a str },
+}
+
+impl View {
+    fn frame(self, id: u64, event: &RunEvent) -> String {
+        match self {
+            Self::Blocks => sse::encode(None, Some(id), &json(event)),
+            Self::Text => text_frame(id, event),
+        }
+    }
+}
+
+/// A block says nothing new to a client that has its text. An error comes last, since some clients
+/// clear it on whatever follows.
+fn text_frame(id: u64, event: &RunEvent) -> String {
+    let data = match event {
+        RunEvent::Text { text } => json(&TextEvent::Text { text }),
+        RunEvent::Whole { text, .. } => json(&TextEvent::Whole { text, overwrite: true }),
+        RunEvent::Block { .. } => return String::new(),
+        RunEvent::End { problem: Some(error), .. } => json(&TextEvent::Error { error }),
+        RunEvent::End { state: MessageState::Interrupted, .. } => json(&TextEvent::Error {
+            error: "The reply was interrupted. What had arrived is kept.",
+        }),
+        RunEvent::End { .. } => "[DONE]".to_owned(),
+    };
+    sse::encode(None, Some(id), &data)
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The whole reply in one answer, for clients that asked for no stream.
+async fn whole(mut events: Events) -> Result<Response> {
+    #[derive(Serialize)]
+    struct Reply {
+        text: String,
+    }
+    let mut reply = String::new();
+    while let Some((_, event)) = events.next().await {
+        match &*event {
+            RunEvent::Text { text } => reply.push_str(text),
+            RunEvent::Whole { text, .. } => reply.clone_from(text),
+            RunEvent::End { problem: Some(problem), .. } => {
+                return Err(Error::bad_gateway(problem.clone()));
+            }
+            RunEvent::Block { .. } | RunEvent::End { .. } => {}
+        }
+    }
+    Ok(Json(Reply { text: reply }).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_get_text_and_then_done() {
+        let text = RunEvent::Text { text: "Hi\n".into() };
+        assert_eq!(text_frame(1, &text), "id: 1\ndata: {\"text\":\"Hi\\n\"}\n\n");
+        let block = RunEvent::Block { html: "<p>Hi</p>".into(), length: 3 };
+        assert_eq!(text_frame(2, &block), "");
+        let end = RunEvent::End { state: MessageState::Done, problem: None };
+        assert_eq!(text_frame(3, &end), "id: 3\ndata: [DONE]\n\n");
+        let failed = RunEvent::End { state: MessageState::Failed, problem: Some("No".into()) };
+        assert_eq!(text_frame(4, &failed), "id: 4\ndata: {\"error\":\"No\"}\n\n");
+    }
+
+    #[test]
+    fn the_newest_message_of_a_person_is_the_question() {
+        let body: AskBody = serde_json::from_str(
+            r#"{"messages":[{"role":"user","text":"a"},{"role":"ai","text":"b"},
+                {"role":"user","text":"c"}],"stream":1}"#,
+        )
+        .unwrap();
+        assert_eq!(body.question(&HeaderMap::new()).text, "c");
+    }
+}

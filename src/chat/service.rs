@@ -1,0 +1,543 @@
+//! Starting, following and stopping runs; reading conversations.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use tokio::runtime::Handle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use super::{
+    live::{LiveRun, LiveRuns},
+    log::{Finished, RunLog},
+    markdown,
+    provider::{self, Turn},
+    run::Run,
+    store::{ChatStore, MessageRow, NewRun, NewTurn, RunRow},
+    wire::{ConversationLine, LONGEST_MESSAGE, MessageState, MessageView, Role, RunEvent, Started},
+};
+use crate::{
+    backend::Backends,
+    config::{AssistantConfig, Config},
+    error::{Error, Result},
+    session::{Caller, Identity},
+    store::Store,
+};
+
+/// How many conversations the list shows.
+const LISTED: i64 = 200;
+const LONGEST_TITLE: usize = 60;
+const LONGEST_REQUEST_ID: usize = 128;
+/// How long a finished run can still be read from memory.
+const KEPT: Duration = Duration::from_secs(30);
+/// How long a stop waits until it is saved.
+const STOPPING: Duration = Duration::from_secs(2);
+/// What a provider is told when an unfinished reply is to be carried on.
+const CONTINUE: &str =
+    "Continue your last message exactly where it stops. Do not repeat any of it.";
+
+/// Numbered events of a run, ending with [`RunEvent::End`].
+pub type Events = BoxStream<'static, (u64, Arc<RunEvent>)>;
+
+/// Conversations and runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Chat {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: ChatStore,
+    log: RunLog,
+    live: LiveRuns,
+    backends: Backends,
+    assistants: BTreeMap<String, AssistantConfig>,
+    default: Option<String>,
+    runtime: Handle,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+}
+
+/// A message that someone wants answered.
+#[derive(Debug, Default)]
+pub struct Question {
+    /// The conversation it goes into; none begins a new one.
+    pub conversation: Option<String>,
+    /// What is asked.
+    pub text: String,
+    /// Names the request: the same one sent again finds the run it began.
+    pub request_id: Option<String>,
+    /// Which assistant is to answer; none for the default.
+    pub assistant: Option<String>,
+}
+
+/// A conversation as its page shows it.
+#[derive(Clone)]
+pub struct Conversation {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Its messages, oldest first.
+    pub messages: Vec<MessageView>,
+}
+
+impl Chat {
+    /// Chat over `store`, with runs and their log on `runtime`; `backends` belongs to that runtime.
+    pub fn new(store: Store, backends: Backends, config: &Config, runtime: Handle) -> Self {
+        let store = ChatStore::new(store);
+        Self {
+            inner: Arc::new(Inner {
+                log: RunLog::start(store.clone(), &runtime),
+                store,
+                live: LiveRuns::default(),
+                backends,
+                assistants: config.assistants.clone(),
+                default: config.chat.as_ref().map(|chat| chat.default.clone()),
+                runtime,
+                tasks: TaskTracker::new(),
+                shutdown: CancellationToken::new(),
+            }),
+        }
+    }
+
+    /// The assistant that answers when none is named.
+    pub fn default_assistant(&self) -> Option<&AssistantConfig> {
+        self.inner.assistants.get(self.inner.default.as_ref()?)
+    }
+
+    /// The caller's conversations, last changed first.
+    pub async fn conversations(&self, caller: &Caller) -> Result<Vec<ConversationLine>> {
+        let owner = caller.signed_in()?.identity.owner();
+        Ok(self.inner.store.conversations(&owner, LISTED).await?)
+    }
+
+    /// One of the caller's conversations, with replies as far as they have come.
+    pub async fn conversation(&self, caller: &Caller, id: &str) -> Result<Conversation> {
+        let owner = caller.signed_in()?.identity.owner();
+        let title = self.inner.store.title(&owner, id).await?.ok_or_else(no_conversation)?;
+        let mut messages = Vec::new();
+        for row in self.inner.store.messages(id).await? {
+            messages.push(self.view(row).await?);
+        }
+        Ok(Conversation { id: id.to_owned(), title, messages })
+    }
+
+    /// Begins a reply to a question.
+    ///
+    /// The question is stored before this returns. The same request id, sent again, answers with
+    /// the run it began the first time. 409 while another reply is being written in the
+    /// conversation.
+    pub async fn ask(&self, caller: &Caller, question: Question) -> Result<Started> {
+        let identity = &caller.signed_in()?.identity;
+        let assistant = self.assistant(question.assistant.as_deref())?.clone();
+        let text = checked_text(&question.text)?;
+        let request_id = checked_request_id(question.request_id)?;
+        let owner = identity.owner();
+        if let Some(run) = self.inner.store.run_of_request(&owner, &request_id).await? {
+            return Ok(started(&run));
+        }
+        let history = match &question.conversation {
+            Some(id) => self.conversation_rows(&owner, id).await?,
+            None => Vec::new(),
+        };
+        let begun = self.begin(identity, &question.conversation, text, &request_id).await;
+        let live = match begun {
+            Ok(live) => live,
+            // The same request, sent twice at once: the other one was first.
+            Err(error) => match self.inner.store.run_of_request(&owner, &request_id).await? {
+                Some(run) => return Ok(started(&run)),
+                None => return Err(error),
+            },
+        };
+        let mut turns = turns(&assistant, &history);
+        turns.push(Turn { role: provider::Role::User, text: text.to_owned() });
+        Ok(self.spawn(live, caller, assistant, turns, String::new()))
+    }
+
+    /// Takes up the last reply of a conversation again, from what it has, when it did not come to
+    /// its end.
+    pub async fn resume(&self, caller: &Caller, message: &str) -> Result<Started> {
+        let owner = caller.signed_in()?.identity.owner();
+        let conversation =
+            self.inner.store.conversation_of(&owner, message).await?.ok_or_else(no_message)?;
+        let mut history = self.conversation_rows(&owner, &conversation).await?;
+        let reply = history.pop().filter(|last| last.id == message).ok_or_else(|| {
+            Error::conflict("Only the last reply can be taken up again. Reload the page.")
+        })?;
+        let state = reply.state();
+        if reply.role() != Role::Assistant || matches!(state, MessageState::Done) {
+            return Err(Error::conflict("This reply is complete. Reload the page."));
+        }
+        let reply = match (state, self.inner.live.of_message(message)) {
+            (MessageState::Running, Some(_)) => return Err(busy()),
+            (MessageState::Running, None) => self.recovered(reply).await?,
+            _ => reply,
+        };
+        let assistant = self.assistant(None)?.clone();
+        let live = self.begin_again(&owner, &conversation, message).await?;
+        let mut turns = turns(&assistant, &history);
+        let prefix = reply.text;
+        if !prefix.is_empty() {
+            turns.push(Turn { role: provider::Role::Assistant, text: prefix.clone() });
+            turns.push(Turn { role: provider::Role::User, text: CONTINUE.to_owned() });
+        }
+        Ok(self.spawn(live, caller, assistant, turns, prefix))
+    }
+
+    /// The events of one of the caller's runs numbered above `after`, as they are committed.
+    pub async fn follow(&self, caller: &Caller, run: &str, after: u64) -> Result<Events> {
+        let owner = caller.signed_in()?.identity.owner();
+        if let Some(live) = self.inner.live.get(run).filter(|live| live.owner == owner) {
+            return Ok(live.follow(after).boxed());
+        }
+        let row = self.inner.store.run(&owner, run).await?.ok_or_else(no_run)?;
+        let message = self.inner.store.message(&row.message_id).await?.ok_or_else(no_run)?;
+        Ok(stream::iter(finished_events(message, after)).boxed())
+    }
+
+    /// Stops one of the caller's runs. What it has written is kept; a run that has ended is left as
+    /// it is.
+    pub async fn stop(&self, caller: &Caller, run: &str) -> Result<String> {
+        let owner = caller.signed_in()?.identity.owner();
+        if let Some(live) = self.inner.live.get(run).filter(|live| live.owner == owner) {
+            live.stop.cancel();
+            // The page that follows shows it stopped; a log that is slow must not hold it up.
+            let _ = tokio::time::timeout(STOPPING, live.ended()).await;
+            return Ok(live.conversation.clone());
+        }
+        let row = self.inner.store.run(&owner, run).await?.ok_or_else(no_run)?;
+        Ok(row.conversation_id)
+    }
+
+    /// Saves what a lost run had logged, and answers with the message as it is then.
+    async fn recovered(&self, reply: MessageRow) -> Result<MessageRow> {
+        if let Some(run) = self.inner.store.running_run_of(&reply.id).await? {
+            self.recover_run(&run).await?;
+        }
+        self.inner.store.message(&reply.id).await?.ok_or_else(no_message)
+    }
+
+    async fn recover_run(&self, run: &RunRow) -> Result<()> {
+        let events = self.inner.store.events(run).await.map_err(Error::internal)?;
+        Ok(self.inner.store.finish(run, &interrupted(&events)).await?)
+    }
+
+    /// Marks the runs that a crash left behind as interrupted, with the text that had been logged.
+    pub async fn recover(&self) -> Result<usize> {
+        let runs = self.inner.store.running_runs().await?;
+        for run in &runs {
+            self.recover_run(run).await?;
+        }
+        Ok(runs.len())
+    }
+
+    /// Removes log entries that finished messages have absorbed.
+    pub async fn prune(&self) -> Result<u64> {
+        Ok(self.inner.store.prune().await?)
+    }
+
+    /// Lets runs go on for `grace`, then interrupts the rest and saves them.
+    pub async fn shut_down(&self, grace: Duration) {
+        self.inner.tasks.close();
+        if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_err() {
+            self.inner.shutdown.cancel();
+            self.inner.tasks.wait().await;
+        }
+    }
+
+    fn assistant(&self, name: Option<&str>) -> Result<&AssistantConfig> {
+        let name = name.or(self.inner.default.as_deref()).ok_or_else(|| {
+            Error::not_found("No assistant is set up here. Add [assistants] to Leptos.toml.")
+        })?;
+        self.inner
+            .assistants
+            .get(name)
+            .ok_or_else(|| Error::bad_request(format!("There is no assistant called {name}.")))
+    }
+
+    async fn conversation_rows(&self, owner: &str, id: &str) -> Result<Vec<MessageRow>> {
+        self.inner.store.title(owner, id).await?.ok_or_else(no_conversation)?;
+        Ok(self.inner.store.messages(id).await?)
+    }
+
+    /// Stores the question and the run in one transaction.
+    async fn begin(
+        &self,
+        identity: &Identity,
+        conversation: &Option<String>,
+        text: &str,
+        request_id: &str,
+    ) -> Result<Arc<LiveRun>> {
+        let store = &self.inner.store;
+        let owner = identity.owner();
+        let mut tx = store.begin().await?;
+        let conversation_id = match conversation {
+            Some(id) => {
+                self.refuse_when_busy(&mut tx, id).await?;
+                id.clone()
+            }
+            None => {
+                let id = new_id();
+                let (tenant, title) = (identity.tenant.as_deref(), title(text));
+                store.insert_conversation(&mut tx, &id, &owner, tenant, &title).await?;
+                id
+            }
+        };
+        let (question, reply) = (new_id(), new_id());
+        let turn = NewTurn {
+            conversation_id: &conversation_id,
+            text,
+            question_id: &question,
+            reply_id: &reply,
+        };
+        store.insert_turn(&mut tx, turn).await?;
+        self.begin_run(tx, owner, conversation_id, reply, request_id).await
+    }
+
+    async fn begin_again(
+        &self,
+        owner: &str,
+        conversation: &str,
+        message: &str,
+    ) -> Result<Arc<LiveRun>> {
+        let mut tx = self.inner.store.begin().await?;
+        self.inner.store.reopen(&mut tx, message, conversation).await?;
+        let (conversation, message) = (conversation.to_owned(), message.to_owned());
+        self.begin_run(tx, owner.to_owned(), conversation, message, &new_id()).await
+    }
+
+    /// The run is known to readers before its message is: a page that sees the one finds the other.
+    async fn begin_run(
+        &self,
+        mut tx: sqlx::Transaction<'static, crate::store::Db>,
+        owner: String,
+        conversation: String,
+        message: String,
+        request_id: &str,
+    ) -> Result<Arc<LiveRun>> {
+        let id = new_id();
+        let run = NewRun { id: &id, owner: &owner, request_id, message_id: &message };
+        let number = self.inner.store.insert_run(&mut tx, &run).await?;
+        let live = Arc::new(LiveRun::new(id, number, conversation, message, owner));
+        self.inner.live.insert(live.clone());
+        if let Err(cause) = tx.commit().await {
+            self.inner.live.remove(&live.id);
+            return Err(cause.into());
+        }
+        Ok(live)
+    }
+
+    async fn refuse_when_busy(
+        &self,
+        tx: &mut sqlx::Transaction<'static, crate::store::Db>,
+        conversation: &str,
+    ) -> Result<()> {
+        let running = self.inner.store.running_message(tx, conversation).await?;
+        let is_live = running.is_some_and(|id| self.inner.live.of_message(&id).is_some());
+        if is_live { Err(busy()) } else { Ok(()) }
+    }
+
+    fn spawn(
+        &self,
+        live: Arc<LiveRun>,
+        caller: &Caller,
+        assistant: AssistantConfig,
+        turns: Vec<Turn>,
+        prefix: String,
+    ) -> Started {
+        let started = Started {
+            conversation: live.conversation.clone(),
+            message: live.message.clone(),
+            run: live.id.clone(),
+        };
+        let run = Run {
+            live,
+            log: self.inner.log.clone(),
+            backends: self.inner.backends.clone(),
+            caller: caller.clone(),
+            assistant,
+            turns,
+            prefix,
+            shutdown: self.inner.shutdown.clone(),
+        };
+        let (this, id) = (self.clone(), started.run.clone());
+        self.inner.tasks.spawn_on(
+            async move {
+                run.write().await;
+                this.forget_later(id);
+            },
+            &self.inner.runtime,
+        );
+        started
+    }
+
+    fn forget_later(&self, run: String) {
+        let this = self.clone();
+        self.inner.runtime.spawn(async move {
+            tokio::time::sleep(KEPT).await;
+            this.inner.live.remove(&run);
+        });
+    }
+
+    /// A message as it stands: a reply that is being written from memory, any other from its row.
+    async fn view(&self, row: MessageRow) -> Result<MessageView> {
+        if row.state() != MessageState::Running {
+            return Ok(view_of(row));
+        }
+        match self.inner.live.of_message(&row.id) {
+            Some(live) => Ok(live.view()),
+            None => self.view_of_lost(row).await,
+        }
+    }
+
+    /// A reply whose run ended without being able to save its end, as far as its log goes.
+    async fn view_of_lost(&self, row: MessageRow) -> Result<MessageView> {
+        let mut finished = interrupted(&[]);
+        if let Some(run) = self.inner.store.running_run_of(&row.id).await? {
+            let events = self.inner.store.events(&run).await.map_err(Error::internal)?;
+            finished = interrupted(&events);
+        }
+        let Finished { text, html, state, .. } = finished;
+        Ok(view_of(MessageRow { text, html, state: state.as_str().to_owned(), ..row }))
+    }
+}
+
+fn view_of(row: MessageRow) -> MessageView {
+    let role = row.role();
+    MessageView {
+        state: row.state(),
+        role,
+        text: if role == Role::User { row.text } else { String::new() },
+        id: row.id,
+        html: row.html,
+        problem: row.problem,
+        run: None,
+    }
+}
+
+fn finished_events(message: MessageRow, after: u64) -> Vec<(u64, Arc<RunEvent>)> {
+    let state = match message.state() {
+        MessageState::Running => MessageState::Interrupted,
+        state => state,
+    };
+    let whole = RunEvent::Whole { html: message.html, text: message.text };
+    let end = RunEvent::End { state, problem: message.problem };
+    vec![(after + 1, Arc::new(whole)), (after + 2, Arc::new(end))]
+}
+
+fn interrupted(events: &[RunEvent]) -> Finished {
+    let text: String = events
+        .iter()
+        .filter_map(|event| match event {
+            RunEvent::Text { text } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let html = markdown::render(&text);
+    Finished { text, html, state: MessageState::Interrupted, problem: None }
+}
+
+/// What the provider is told: the system prompt, then every message that says something.
+fn turns(assistant: &AssistantConfig, history: &[MessageRow]) -> Vec<Turn> {
+    let system = assistant
+        .system
+        .iter()
+        .map(|text| Turn { role: provider::Role::System, text: text.clone() });
+    let messages = history.iter().filter(|row| !row.text.is_empty()).map(|row| Turn {
+        role: match row.role() {
+            Role::User => provider::Role::User,
+            Role::Assistant => provider::Role::Assistant,
+        },
+        text: row.text.clone(),
+    });
+    system.chain(messages).collect()
+}
+
+fn started(run: &RunRow) -> Started {
+    Started {
+        conversation: run.conversation_id.clone(),
+        message: run.message_id.clone(),
+        run: run.id.clone(),
+    }
+}
+
+fn checked_text(text: &str) -> Result<&str> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Error::bad_request("Write a message first."));
+    }
+    if text.len() > LONGEST_MESSAGE {
+        return Err(Error::too_large(format!(
+            "The message is too long: {} of at most {LONGEST_MESSAGE} bytes. Shorten it and send \
+             it again.",
+            text.len()
+        )));
+    }
+    Ok(text)
+}
+
+fn checked_request_id(id: Option<String>) -> Result<String> {
+    match id {
+        None => Ok(new_id()),
+        Some(id) if !id.is_empty() && id.len() <= LONGEST_REQUEST_ID => Ok(id),
+        Some(_) => Err(Error::bad_request("The request id must have 1 to 128 characters.")),
+    }
+}
+
+/// The beginning of the first line, cut between words.
+fn title(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.chars().count() <= LONGEST_TITLE {
+        return line.to_owned();
+    }
+    let cut: String = line.chars().take(LONGEST_TITLE).collect();
+    let words = cut.rsplit_once(' ').map_or(cut.as_str(), |(words, _)| words);
+    format!("{words}…")
+}
+
+/// A new id: random, and sorting by time of creation.
+fn new_id() -> String {
+    Uuid::now_v7().simple().to_string()
+}
+
+fn no_conversation() -> Error {
+    Error::not_found("There is no such conversation, or it is not yours.")
+}
+
+fn no_message() -> Error {
+    Error::not_found("There is no such message, or it is not yours.")
+}
+
+fn no_run() -> Error {
+    Error::not_found("There is no such reply, or it is not yours.")
+}
+
+fn busy() -> Error {
+    Error::conflict("A reply is still being written here. Wait for it, or stop it first.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_title_is_the_first_line_cut_between_words() {
+        assert_eq!(title("Open deals over 10000\nplease"), "Open deals over 10000");
+        let long = "word ".repeat(30);
+        assert!(title(&long).ends_with("word…"));
+        assert!(title(&"x".repeat(100)).chars().count() == LONGEST_TITLE + 1);
+    }
+
+    #[test]
+    fn text_and_request_id_are_checked() {
+        assert!(checked_text(" \n ").is_err());
+        assert!(checked_text(&"x".repeat(LONGEST_MESSAGE + 1)).is_err());
+        assert_eq!(checked_text(" hi ").unwrap(), "hi");
+        assert!(checked_request_id(Some(String::new())).is_err());
+        assert!(checked_request_id(Some("x".repeat(129))).is_err());
+        assert_eq!(checked_request_id(Some("a".into())).unwrap(), "a");
+    }
+}

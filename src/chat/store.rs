@@ -1,0 +1,404 @@
+//! The SQL of conversations, messages, runs and their log.
+
+use std::str::FromStr;
+
+use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Transaction};
+
+use super::{
+    log::{Entry, Finished},
+    wire::{ConversationLine, MessageState, Role, RunEvent},
+};
+use crate::store::{Db, Store, now};
+
+/// Rows inserted by one statement: enough to spread its cost, few enough to keep its plan cached.
+const ROWS: usize = 100;
+
+/// Why a batch could not be committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error("an event cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// A row of `messages`.
+#[derive(Debug, Clone, FromRow)]
+pub struct MessageRow {
+    pub id: String,
+    pub role: String,
+    pub state: String,
+    pub text: String,
+    pub html: String,
+    pub problem: Option<String>,
+}
+
+impl MessageRow {
+    /// Who wrote it.
+    pub fn role(&self) -> Role {
+        if self.role == Role::User.as_str() { Role::User } else { Role::Assistant }
+    }
+
+    /// How far it has come.
+    pub fn state(&self) -> MessageState {
+        MessageState::from_str(&self.state).unwrap_or(MessageState::Interrupted)
+    }
+}
+
+impl FromStr for MessageState {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        [Self::Running, Self::Done, Self::Stopped, Self::Interrupted, Self::Failed]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+            .ok_or(())
+    }
+}
+
+/// A row of `runs` with what its message says.
+#[derive(Debug, Clone, FromRow)]
+pub struct RunRow {
+    pub number: i64,
+    pub id: String,
+    pub message_id: String,
+    pub conversation_id: String,
+    pub owner: String,
+    pub first_event: i64,
+}
+
+/// A run that is to be begun.
+pub struct NewRun<'a> {
+    pub id: &'a str,
+    pub owner: &'a str,
+    pub request_id: &'a str,
+    pub message_id: &'a str,
+}
+
+/// A question and the empty reply to it.
+pub struct NewTurn<'a> {
+    pub conversation_id: &'a str,
+    pub text: &'a str,
+    pub question_id: &'a str,
+    pub reply_id: &'a str,
+}
+
+/// The chat tables. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ChatStore {
+    store: Store,
+}
+
+type Tx = Transaction<'static, Db>;
+
+/// Conversations and messages.
+impl ChatStore {
+    /// The tables in `store`.
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Begins a transaction that will write.
+    pub async fn begin(&self) -> sqlx::Result<Tx> {
+        self.store.begin().await
+    }
+
+    /// The owner's conversations, last changed first.
+    pub async fn conversations(
+        &self,
+        owner: &str,
+        most: i64,
+    ) -> sqlx::Result<Vec<ConversationLine>> {
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT id, title, updated_at FROM conversations
+             WHERE owner = $1 ORDER BY updated_at DESC, id DESC LIMIT $2",
+        )
+        .bind(owner)
+        .bind(most)
+        .fetch_all(self.store.pool())
+        .await?;
+        let line = |(id, title, updated_at)| ConversationLine { id, title, updated_at };
+        Ok(rows.into_iter().map(line).collect())
+    }
+
+    /// The title of a conversation, if it is the owner's.
+    pub async fn title(&self, owner: &str, id: &str) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar("SELECT title FROM conversations WHERE id = $1 AND owner = $2")
+            .bind(id)
+            .bind(owner)
+            .fetch_optional(self.store.pool())
+            .await
+    }
+
+    /// The conversation a message is in, if it is the owner's.
+    pub async fn conversation_of(
+        &self,
+        owner: &str,
+        message: &str,
+    ) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar(
+            "SELECT c.id FROM conversations c JOIN messages m ON m.conversation_id = c.id
+             WHERE m.id = $1 AND c.owner = $2",
+        )
+        .bind(message)
+        .bind(owner)
+        .fetch_optional(self.store.pool())
+        .await
+    }
+
+    /// A conversation's messages, oldest first.
+    pub async fn messages(&self, conversation: &str) -> sqlx::Result<Vec<MessageRow>> {
+        sqlx::query_as(
+            "SELECT id, role, state, text, html, problem FROM messages
+             WHERE conversation_id = $1 ORDER BY position",
+        )
+        .bind(conversation)
+        .fetch_all(self.store.pool())
+        .await
+    }
+
+    /// Adds a conversation.
+    pub async fn insert_conversation(
+        &self,
+        tx: &mut Tx,
+        id: &str,
+        owner: &str,
+        tenant: Option<&str>,
+        title: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO conversations (id, owner, tenant, title, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $5)",
+        )
+        .bind(id)
+        .bind(owner)
+        .bind(tenant)
+        .bind(title)
+        .bind(now())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+    }
+
+    /// Adds a question and the empty reply to it, at the end of the conversation.
+    pub async fn insert_turn(&self, tx: &mut Tx, turn: NewTurn<'_>) -> sqlx::Result<()> {
+        let last: Option<i64> =
+            sqlx::query_scalar("SELECT MAX(position) FROM messages WHERE conversation_id = $1")
+                .bind(turn.conversation_id)
+                .fetch_one(&mut **tx)
+                .await?;
+        let position = last.unwrap_or(0) + 1;
+        let messages = [
+            (turn.question_id, position, Role::User, MessageState::Done, turn.text),
+            (turn.reply_id, position + 1, Role::Assistant, MessageState::Running, ""),
+        ];
+        for (id, position, role, state, text) in messages {
+            sqlx::query(
+                "INSERT INTO messages
+                   (id, conversation_id, position, role, state, text, html, created_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, '', $7)",
+            )
+            .bind(id)
+            .bind(turn.conversation_id)
+            .bind(position)
+            .bind(role.as_str())
+            .bind(state.as_str())
+            .bind(text)
+            .bind(now())
+            .execute(&mut **tx)
+            .await?;
+        }
+        self.touch(tx, turn.conversation_id).await
+    }
+
+    /// Marks a reply as being written again.
+    pub async fn reopen(&self, tx: &mut Tx, message: &str, conversation: &str) -> sqlx::Result<()> {
+        sqlx::query("UPDATE messages SET state = $2, problem = NULL WHERE id = $1")
+            .bind(message)
+            .bind(MessageState::Running.as_str())
+            .execute(&mut **tx)
+            .await?;
+        self.touch(tx, conversation).await
+    }
+
+    /// The reply that is being written in a conversation, if any.
+    pub async fn running_message(
+        &self,
+        tx: &mut Tx,
+        conversation: &str,
+    ) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar("SELECT id FROM messages WHERE conversation_id = $1 AND state = $2")
+            .bind(conversation)
+            .bind(MessageState::Running.as_str())
+            .fetch_optional(&mut **tx)
+            .await
+    }
+
+    async fn touch(&self, tx: &mut Tx, conversation: &str) -> sqlx::Result<()> {
+        sqlx::query("UPDATE conversations SET updated_at = $2 WHERE id = $1")
+            .bind(conversation)
+            .bind(now())
+            .execute(&mut **tx)
+            .await
+            .map(drop)
+    }
+}
+
+/// Runs and their log.
+impl ChatStore {
+    /// Adds a run and answers its number in the log.
+    pub async fn insert_run(&self, tx: &mut Tx, run: &NewRun<'_>) -> sqlx::Result<i64> {
+        sqlx::query_scalar(
+            "INSERT INTO runs (id, message_id, owner, request_id, state, first_event, started_at)
+             VALUES ($1, $2, $3, $4, $5,
+                     (SELECT COALESCE(MAX(position), 0) + 1 FROM run_events), $6)
+             RETURNING number",
+        )
+        .bind(run.id)
+        .bind(run.message_id)
+        .bind(run.owner)
+        .bind(run.request_id)
+        .bind(MessageState::Running.as_str())
+        .bind(now())
+        .fetch_one(&mut **tx)
+        .await
+    }
+
+    /// The run that this request began, if it did.
+    pub async fn run_of_request(
+        &self,
+        owner: &str,
+        request_id: &str,
+    ) -> sqlx::Result<Option<RunRow>> {
+        self.find_run("WHERE r.owner = $1 AND r.request_id = $2", &[owner, request_id]).await
+    }
+
+    /// The owner's run with this id.
+    pub async fn run(&self, owner: &str, id: &str) -> sqlx::Result<Option<RunRow>> {
+        self.find_run("WHERE r.owner = $1 AND r.id = $2", &[owner, id]).await
+    }
+
+    /// Every run that is marked as running.
+    pub async fn running_runs(&self) -> sqlx::Result<Vec<RunRow>> {
+        sqlx::query_as(AssertSqlSafe(format!("{SELECT_RUN} WHERE r.state = 'running'")))
+            .fetch_all(self.store.pool())
+            .await
+    }
+
+    /// The run that is marked as writing this message.
+    pub async fn running_run_of(&self, message: &str) -> sqlx::Result<Option<RunRow>> {
+        self.find_run("WHERE r.state = 'running' AND r.message_id = $1", &[message]).await
+    }
+
+    async fn find_run(
+        &self,
+        filter: &'static str,
+        values: &[&str],
+    ) -> sqlx::Result<Option<RunRow>> {
+        let mut query = sqlx::query_as(AssertSqlSafe(format!("{SELECT_RUN} {filter}")));
+        for value in values {
+            query = query.bind((*value).to_owned());
+        }
+        query.fetch_optional(self.store.pool()).await
+    }
+
+    /// The message a run wrote.
+    pub async fn message(&self, id: &str) -> sqlx::Result<Option<MessageRow>> {
+        sqlx::query_as("SELECT id, role, state, text, html, problem FROM messages WHERE id = $1")
+            .bind(id)
+            .fetch_optional(self.store.pool())
+            .await
+    }
+
+    /// What a run had logged, in order.
+    pub async fn events(&self, run: &RunRow) -> Result<Vec<RunEvent>, CommitError> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT event FROM run_events WHERE position >= $1 AND run = $2 ORDER BY position",
+        )
+        .bind(run.first_event)
+        .bind(run.number)
+        .fetch_all(self.store.pool())
+        .await?;
+        rows.iter().map(|row| Ok(serde_json::from_str(row)?)).collect()
+    }
+
+    /// Writes a batch in one transaction.
+    pub(super) async fn commit(&self, batch: &[Entry]) -> Result<(), CommitError> {
+        let rows = batch.iter().flat_map(rows_of).collect::<Result<Vec<_>, _>>()?;
+        let mut tx = self.store.begin().await?;
+        for rows in rows.chunks(ROWS) {
+            insert_events(&mut tx, rows).await?;
+        }
+        for entry in batch {
+            if let Some(finished) = &entry.finished {
+                finish(&mut tx, entry.run.number, &entry.run.message, finished).await?;
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Finishes a message outside the log, for runs that a crash left behind.
+    pub async fn finish(&self, run: &RunRow, finished: &Finished) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        finish(&mut tx, run.number, &run.message_id, finished).await?;
+        tx.commit().await
+    }
+
+    /// Removes events that finished messages have absorbed; answers how many.
+    pub async fn prune(&self) -> sqlx::Result<u64> {
+        let done = sqlx::query(
+            "DELETE FROM run_events WHERE position < COALESCE(
+                 (SELECT MIN(first_event) FROM runs WHERE state = 'running'),
+                 (SELECT MAX(position) + 1 FROM run_events))",
+        )
+        .execute(self.store.pool())
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+struct EventRow {
+    run: i64,
+    seq: i64,
+    json: String,
+}
+
+fn rows_of(entry: &Entry) -> impl Iterator<Item = Result<EventRow, serde_json::Error>> {
+    (entry.first_seq..).zip(&entry.events).map(|(seq, event)| {
+        Ok(EventRow {
+            run: entry.run.number,
+            seq: i64::try_from(seq).unwrap_or(i64::MAX),
+            json: serde_json::to_string(&**event)?,
+        })
+    })
+}
+
+const SELECT_RUN: &str =
+    "SELECT r.number, r.id, r.message_id, m.conversation_id, r.owner, r.first_event
+     FROM runs r JOIN messages m ON m.id = r.message_id";
+
+async fn insert_events(tx: &mut Tx, rows: &[EventRow]) -> sqlx::Result<()> {
+    let mut insert = QueryBuilder::new("INSERT INTO run_events (run, seq, event) ");
+    insert.push_values(rows, |mut row, event| {
+        row.push_bind(event.run).push_bind(event.seq).push_bind(&event.json);
+    });
+    insert.build().execute(&mut **tx).await.map(drop)
+}
+
+async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sqlx::Result<()> {
+    sqlx::query("UPDATE messages SET text = $2, html = $3, state = $4, problem = $5 WHERE id = $1")
+        .bind(message)
+        .bind(&finished.text)
+        .bind(&finished.html)
+        .bind(finished.state.as_str())
+        .bind(&finished.problem)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query("UPDATE runs SET state = $2, ended_at = $3 WHERE number = $1")
+        .bind(run)
+        .bind(finished.state.as_str())
+        .bind(now())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}

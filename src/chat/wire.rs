@@ -1,0 +1,143 @@
+//! What crosses the network between a conversation's page, its island and API clients.
+
+use serde::{Deserialize, Serialize};
+
+/// Who wrote a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The person.
+    User,
+    /// The assistant.
+    Assistant,
+}
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// Its run is still writing.
+    Running,
+    /// Complete.
+    Done,
+    /// The person stopped it.
+    Stopped,
+    /// The server stopped or crashed while it was written; the text so far is kept.
+    Interrupted,
+    /// The assistant's backend failed; the text so far is kept.
+    Failed,
+}
+
+impl Role {
+    /// The name in the database, on the wire and in `data-role`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+impl MessageState {
+    /// The name in the database, on the wire and in `data-state`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Stopped => "stopped",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One entry of a run's log. The log by itself always yields the whole message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEvent {
+    /// More Markdown source, appended to the block that is open.
+    Text {
+        /// The source.
+        text: String,
+    },
+    /// The first `length` bytes of the open source are a finished block.
+    Block {
+        /// The block, rendered and safe to insert.
+        html: String,
+        /// Bytes of open source it covers.
+        length: usize,
+    },
+    /// The whole message so far, for a reader who comes after the log was cleared.
+    Whole {
+        /// All blocks, rendered.
+        html: String,
+        /// All source.
+        text: String,
+    },
+    /// The last event.
+    End {
+        /// Any state but running.
+        state: MessageState,
+        /// What went wrong, for a person.
+        problem: Option<String>,
+    },
+}
+
+/// A message as a page shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageView {
+    /// Its id.
+    pub id: String,
+    /// Who wrote it.
+    pub role: Role,
+    /// How far it has come.
+    pub state: MessageState,
+    /// A person's text, or the source of the block that is still open.
+    pub text: String,
+    /// Finished blocks of a reply, rendered.
+    pub html: String,
+    /// What went wrong, for a person.
+    pub problem: Option<String>,
+    /// The run that is writing it, and the number of the last event shown.
+    pub run: Option<RunCursor>,
+}
+
+/// A place in a run's log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCursor {
+    /// The run's id.
+    pub id: String,
+    /// The last event seen; 0 for none.
+    pub after: u64,
+}
+
+/// A conversation in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversationLine {
+    /// Its id, and the last part of its address.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// When it last changed, milliseconds since 1970.
+    pub updated_at: i64,
+}
+
+/// Where a started run can be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The conversation it belongs to.
+    pub conversation: String,
+    /// The message it writes.
+    pub message: String,
+    /// The run.
+    pub run: String,
+}
+
+/// The response header that names the conversation.
+pub const CONVERSATION_HEADER: &str = "breezeway-conversation-id";
+/// The response header that names the run.
+pub const RUN_HEADER: &str = "breezeway-run-id";
+/// The response header that names the message being written.
+pub const MESSAGE_HEADER: &str = "breezeway-message-id";
+/// The longest message a person can send, in bytes of UTF-8.
+pub const LONGEST_MESSAGE: usize = 200_000;

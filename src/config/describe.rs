@@ -1,0 +1,225 @@
+//! The effective configuration as text, for people who ask what is in force.
+//!
+//! What comes out is a configuration file again: every default written out, `${NAME}` and `file:`
+//! replaced by what they stood for, and `[redacted]` where a secret is.
+
+use std::{fmt::Display, time::Duration};
+
+use toml::Value;
+
+use super::{duration, model::*, values};
+
+const REDACTED: &str = "[redacted]";
+
+/// Writes `config` in the order of the reference.
+pub(super) fn describe(config: &Config) -> String {
+    let mut page = Page::default();
+    server(&mut page, &config.server);
+    session(&mut page, &config.session);
+    if let Some(auth) = &config.auth {
+        self::auth(&mut page, auth);
+    }
+    page.table("sandbox");
+    page.set("enabled", config.sandbox.enabled);
+    for backend in config.backends.values() {
+        self::backend(&mut page, backend);
+    }
+    if let Some(proxy) = &config.proxy {
+        page.table("proxy");
+        page.text("backend", &proxy.backend);
+    }
+    for assistant in config.assistants.values() {
+        self::assistant(&mut page, assistant);
+    }
+    if let Some(chat) = &config.chat {
+        page.table("chat");
+        page.text("default", &chat.default);
+    }
+    for (name, group) in &config.groups {
+        page.table(format_args!("groups.{name}"));
+        page.text("title", &group.title);
+    }
+    for resource in &config.resources {
+        self::resource(&mut page, resource);
+    }
+    page.0
+}
+
+fn server(page: &mut Page, server: &ServerConfig) {
+    page.table("server");
+    page.text("address", &server.address.to_string());
+    page.text("public_url", &server.origin());
+    page.text("data_dir", &server.data_dir.to_string_lossy());
+    if server.database_url.is_some() {
+        page.text("database_url", REDACTED);
+    }
+    page.texts("trusted_proxies", server.trusted_proxies.iter().map(ToString::to_string));
+    page.set("threads", server.threads);
+}
+
+fn session(page: &mut Page, session: &SessionConfig) {
+    page.table("session");
+    page.span("idle", session.idle);
+    page.span("absolute", session.absolute);
+    page.texts("keys", session.keys.iter().map(|_| REDACTED.to_owned()));
+}
+
+fn auth(page: &mut Page, auth: &AuthConfig) {
+    page.table("auth");
+    match &auth.provider {
+        ProviderConfig::Sandbox => page.text("issuer", "sandbox"),
+        ProviderConfig::Discover { issuer } => {
+            page.text("issuer", issuer.as_str());
+            page.set("allow_http", values::in_the_clear(issuer));
+            page.text("client_id", &auth.client_id);
+        }
+        ProviderConfig::Explicit(endpoints) => {
+            provider_endpoints(page, endpoints);
+            page.text("client_id", &auth.client_id);
+        }
+    }
+    if auth.client_secret.is_some() {
+        page.text("client_secret", REDACTED);
+    }
+    page.texts("scopes", auth.scopes.iter().cloned());
+    page.text("tenant_claim", &auth.tenant_claim);
+    page.text("roles_claim", &auth.roles_claim);
+}
+
+fn provider_endpoints(page: &mut Page, endpoints: &ProviderEndpoints) {
+    let required = [
+        ("authorize_url", &endpoints.authorize_url),
+        ("token_url", &endpoints.token_url),
+        ("jwks_url", &endpoints.jwks_url),
+    ];
+    page.text("issuer", &endpoints.issuer);
+    for (key, url) in required {
+        page.text(key, url.as_str());
+    }
+    page.optional("end_session_url", endpoints.end_session_url.as_ref().map(|url| url.as_str()));
+    page.optional("revocation_url", endpoints.revocation_url.as_ref().map(|url| url.as_str()));
+    page.set("iss_in_response", endpoints.iss_in_response);
+    page.set("allow_http", required.iter().any(|(_, url)| values::in_the_clear(url)));
+}
+
+fn backend(page: &mut Page, backend: &BackendConfig) {
+    page.table(format_args!("backends.{}", backend.name));
+    match &backend.url {
+        BackendUrl::Sandbox => page.text("url", "sandbox"),
+        BackendUrl::Url(url) => {
+            page.text("url", url.as_str());
+            let in_the_clear =
+                values::in_the_clear(url) && values::sends_credentials(&backend.auth);
+            page.set("allow_http", in_the_clear);
+        }
+    }
+    let auth: Vec<String> = backend.auth.iter().map(credentials).collect();
+    page.set("auth", format_args!("[{}]", auth.join(", ")));
+    if backend.tenant != TenantRule::default() {
+        page.set("tenant", tenant(&backend.tenant));
+    }
+    page.text("csrf", "none");
+    page.texts("public_paths", backend.public_paths.iter().cloned());
+    page.set(
+        "timeouts",
+        format_args!(
+            "{{ connect = {}, first_byte = {}, idle = {} }}",
+            quoted(&duration::write(backend.timeouts.connect)),
+            quoted(&duration::write(backend.timeouts.first_byte)),
+            quoted(&duration::write(backend.timeouts.idle)),
+        ),
+    );
+}
+
+fn credentials(auth: &BackendAuth) -> String {
+    match auth {
+        BackendAuth::Session => quoted("session"),
+        BackendAuth::Bearer(_) => format!("{{ bearer = {} }}", quoted(REDACTED)),
+        BackendAuth::None => quoted("none"),
+    }
+}
+
+fn tenant(rule: &TenantRule) -> String {
+    let places: Vec<String> = [("query", &rule.query), ("header", &rule.header)]
+        .into_iter()
+        .filter_map(|(key, place)| Some(format!("{key} = {}", quoted(place.as_deref()?))))
+        .collect();
+    format!("{{ {} }}", places.join(", "))
+}
+
+fn assistant(page: &mut Page, assistant: &AssistantConfig) {
+    page.table(format_args!("assistants.{}", assistant.name));
+    page.text("title", &assistant.title);
+    page.text("provider", values::word_for(values::PROVIDERS, &assistant.provider));
+    page.text("backend", &assistant.backend);
+    page.text("path", &assistant.path);
+    page.text("model", &assistant.model);
+    page.optional("system", assistant.system.as_deref());
+    page.optional("greeting", assistant.greeting.as_deref());
+    page.texts("suggestions", assistant.suggestions.iter().cloned());
+}
+
+fn resource(page: &mut Page, resource: &ResourceConfig) {
+    page.table(format_args!("resources.{}.{}", resource.group, resource.name));
+    page.text("backend", &resource.backend);
+    page.text("path", &resource.path);
+    page.text("title", &resource.title);
+    page.text("style", values::word_for(values::LIST_STYLES, &resource.style));
+    page.text("id", &resource.id);
+    let fields: String = resource.fields.iter().map(field).collect();
+    page.set("fields", format_args!("[\n{fields}]"));
+}
+
+fn field(field: &FieldConfig) -> String {
+    format!(
+        "  {{ name = {}, label = {}, type = {}, list = {}, sortable = {} }},\n",
+        quoted(&field.name),
+        quoted(&field.label),
+        quoted(values::word_for(values::FIELD_KINDS, &field.kind)),
+        field.in_list,
+        field.sortable,
+    )
+}
+
+/// Text as the file writes it: quoted, and a plain `${` told from a variable.
+fn quoted(text: &str) -> String {
+    Value::from(text.replace("${", "$${").as_str()).to_string()
+}
+
+/// The text so far.
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    /// Begins a table. Names need no quotes: they were checked when they were read.
+    fn table(&mut self, name: impl Display) {
+        if !self.0.is_empty() {
+            self.0.push('\n');
+        }
+        self.0.push_str(&format!("[{name}]\n"));
+    }
+
+    /// A value that is TOML as it stands.
+    fn set(&mut self, key: &str, value: impl Display) {
+        self.0.push_str(&format!("{key} = {value}\n"));
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.set(key, quoted(text));
+    }
+
+    fn optional(&mut self, key: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(key, text);
+        }
+    }
+
+    fn texts(&mut self, key: &str, texts: impl Iterator<Item = String>) {
+        let items: Vec<String> = texts.map(|text| quoted(&text)).collect();
+        self.set(key, format_args!("[{}]", items.join(", ")));
+    }
+
+    fn span(&mut self, key: &str, span: Duration) {
+        self.text(key, &duration::write(span));
+    }
+}

@@ -1,0 +1,306 @@
+//! The checked configuration, as the rest of the house sees it.
+//!
+//! A value of [`Config`] exists only after every rule held, so no other room checks a setting again:
+//! names point at things that exist, URLs parse, secrets are present.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use url::Url;
+
+/// Everything `Leptos.toml` and the environment say, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerConfig,
+    /// `[session]`
+    pub session: SessionConfig,
+    /// `[auth]`; absent means nobody can sign in.
+    pub auth: Option<AuthConfig>,
+    /// `[sandbox]`
+    pub sandbox: SandboxConfig,
+    /// `[backends.<name>]`
+    pub backends: BTreeMap<String, BackendConfig>,
+    /// `[proxy]`; absent means `/api/proxy` answers 404.
+    pub proxy: Option<ProxyConfig>,
+    /// `[assistants.<name>]`
+    pub assistants: BTreeMap<String, AssistantConfig>,
+    /// `[chat]`; absent means there is no chat.
+    pub chat: Option<ChatConfig>,
+    /// `[groups.<group>]`, by the path segment.
+    pub groups: BTreeMap<String, GroupConfig>,
+    /// `[resources.<group>.<name>]`, in the order of the file.
+    pub resources: Vec<ResourceConfig>,
+}
+
+/// `[server]`: where Breezeway listens and what it is called from outside.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// `address`: where it listens; `LEPTOS_SITE_ADDR` wins. Default `127.0.0.1:3000`.
+    pub address: SocketAddr,
+    /// `public_url`: the origin people type, no path. Default `http://<address>`.
+    pub public_url: Url,
+    /// `data_dir`: database, keys and sandbox data. Default `data`.
+    pub data_dir: PathBuf,
+    /// `database_url`: `sqlite:…`. Default `<data_dir>/breezeway.db`.
+    pub database_url: Option<SecretString>,
+    /// `trusted_proxies`: addresses whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// `threads`: serving threads, each a runtime of its own. Default: one per core.
+    pub threads: usize,
+}
+
+impl ServerConfig {
+    /// Whether the site is reached over https, so cookies can be `Secure` and `__Host-`.
+    pub fn is_https(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+
+    /// The public origin without a trailing slash: `https://app.example`.
+    pub fn origin(&self) -> String {
+        self.public_url.origin().ascii_serialization()
+    }
+}
+
+/// `[session]`: how long a browser stays signed in.
+#[derive(Debug, Clone)]
+pub struct SessionConfig {
+    /// `idle`: ends this long after the last request. Default `8h`.
+    pub idle: Duration,
+    /// `absolute`: ends this long after sign-in whatever happens. Default `7d`.
+    pub absolute: Duration,
+    /// `keys`: 32 bytes each in base64; the first seals, all open. Empty: generated into `data_dir`.
+    pub keys: Vec<SecretString>,
+}
+
+/// `[auth]`: the identity provider and our registration with it.
+#[derive(Debug, Clone)]
+pub struct AuthConfig {
+    /// Where the provider's endpoints come from.
+    pub provider: ProviderConfig,
+    /// `client_id`
+    pub client_id: String,
+    /// `client_secret`; absent for a public client.
+    pub client_secret: Option<SecretString>,
+    /// `scopes`. Default `["openid", "profile", "offline_access"]`.
+    pub scopes: Vec<String>,
+    /// `tenant_claim`: the claim that holds the tenant. Default `tenant_id`.
+    pub tenant_claim: String,
+    /// `roles_claim`: the claim that holds a list of roles. Default `roles`.
+    pub roles_claim: String,
+}
+
+/// The ways to say where an identity provider is.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
+pub enum ProviderConfig {
+    /// `issuer = "sandbox"`, or no `issuer` and no `authorize_url` while the sandbox is enabled.
+    Sandbox,
+    /// `issuer = "https://…"`: endpoints from `/.well-known/openid-configuration`.
+    Discover { issuer: Url },
+    /// `authorize_url`, `token_url` and friends written out.
+    Explicit(ProviderEndpoints),
+}
+
+/// A provider's endpoints.
+#[derive(Debug, Clone)]
+pub struct ProviderEndpoints {
+    /// `issuer`: what `iss` must be, compared as text.
+    pub issuer: String,
+    /// `authorize_url`
+    pub authorize_url: Url,
+    /// `token_url`
+    pub token_url: Url,
+    /// `jwks_url`
+    pub jwks_url: Url,
+    /// `end_session_url`
+    pub end_session_url: Option<Url>,
+    /// `revocation_url`
+    pub revocation_url: Option<Url>,
+    /// Whether the provider promises `iss` in the authorization response (RFC 9207).
+    pub iss_in_response: bool,
+}
+
+/// `[sandbox]`: the built-in demo backend.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// `enabled`. Default: only when `public_url` is loopback.
+    pub enabled: bool,
+}
+
+/// `[backends.<name>]`: an upstream service.
+#[derive(Debug, Clone)]
+pub struct BackendConfig {
+    /// The table's name.
+    pub name: String,
+    /// `url`
+    pub url: BackendUrl,
+    /// `auth`: tried in order; the first that the caller has is used. Default `["session"]`.
+    pub auth: Vec<BackendAuth>,
+    /// `tenant`: where the session's tenant is written. Default nowhere.
+    pub tenant: TenantRule,
+    /// `public_paths`: path prefixes that need no session and carry no token.
+    pub public_paths: Vec<String>,
+    /// `timeouts`
+    pub timeouts: Timeouts,
+}
+
+/// `url` of a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackendUrl {
+    /// `"sandbox"`: the sandbox's loopback address, known once it has started.
+    Sandbox,
+    /// An absolute http or https URL; its path is a prefix for every call.
+    Url(Url),
+}
+
+/// One entry of a backend's `auth`.
+#[derive(Debug, Clone)]
+pub enum BackendAuth {
+    /// `"session"`: the signed-in person's grant.
+    Session,
+    /// `{ bearer = "…" }`: a configured secret.
+    Bearer(SecretString),
+    /// `"none"`: no credentials.
+    None,
+}
+
+/// `tenant`: `{ query = "tenant_id" }`, `{ header = "X-Tenant-Id" }` or both.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TenantRule {
+    /// Query parameter that carries the tenant.
+    pub query: Option<String>,
+    /// Header that carries the tenant, in lower case.
+    pub header: Option<String>,
+}
+
+/// `timeouts`: durations such as `"10s"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timeouts {
+    /// `connect`. Default `5s`.
+    pub connect: Duration,
+    /// `first_byte`: until the response head. Default `60s`.
+    pub first_byte: Duration,
+    /// `idle`: between two bytes of the body. Default `120s`.
+    pub idle: Duration,
+}
+
+/// `[proxy]`: what `/api/proxy` forwards to.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// `backend`: a name of `[backends]`.
+    pub backend: String,
+}
+
+/// `[assistants.<name>]`: a chat endpoint.
+#[derive(Debug, Clone)]
+pub struct AssistantConfig {
+    /// The table's name.
+    pub name: String,
+    /// `title`: what people see. Default the name.
+    pub title: String,
+    /// `provider`: the wire format.
+    pub provider: ChatProvider,
+    /// `backend`: a name of `[backends]`.
+    pub backend: String,
+    /// `path`: where completions are on that backend. Default `/v1/chat/completions`.
+    pub path: String,
+    /// `model`
+    pub model: String,
+    /// `system`: the system prompt.
+    pub system: Option<String>,
+    /// `greeting`: Markdown shown above an empty conversation.
+    pub greeting: Option<String>,
+    /// `suggestions`: questions offered in an empty conversation.
+    pub suggestions: Vec<String>,
+}
+
+/// `provider` of an assistant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatProvider {
+    /// OpenAI-compatible chat completions.
+    OpenAi,
+}
+
+/// `[chat]`
+#[derive(Debug, Clone)]
+pub struct ChatConfig {
+    /// `default`: the assistant that answers when none is named.
+    pub default: String,
+}
+
+/// `[groups.<group>]`: how a group of resources is shown.
+#[derive(Debug, Clone)]
+pub struct GroupConfig {
+    /// `title`
+    pub title: String,
+}
+
+/// `[resources.<group>.<name>]`: a collection on a backend.
+#[derive(Debug, Clone)]
+pub struct ResourceConfig {
+    /// First path segment: `/data/<group>/…`.
+    pub group: String,
+    /// Second path segment: `/data/<group>/<name>`.
+    pub name: String,
+    /// `backend`: a name of `[backends]`.
+    pub backend: String,
+    /// `path` on the backend, without a trailing slash.
+    pub path: String,
+    /// `title`. Default the name with a capital.
+    pub title: String,
+    /// `style`: how the backend pages, sorts and searches. Default `drf`.
+    pub style: ListStyle,
+    /// `id`: the field that names a record. Default `id`.
+    pub id: String,
+    /// `fields`, in the order shown.
+    pub fields: Vec<FieldConfig>,
+}
+
+/// `style` of a resource's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListStyle {
+    /// Django REST framework: `{count, results}`, `page`, `page_size`, `ordering`, `search`.
+    Drf,
+    /// A bare array; sorted, searched and paged here.
+    Plain,
+}
+
+/// One entry of a resource's `fields`: a name, or `{ name, label, type, list, sortable }`.
+#[derive(Debug, Clone)]
+pub struct FieldConfig {
+    /// `name`: the key in the record; dots reach into objects.
+    pub name: String,
+    /// `label`. Default the name in words.
+    pub label: String,
+    /// `type`. Default `text`.
+    pub kind: FieldKind,
+    /// `list`: a column of the list. Default true.
+    pub in_list: bool,
+    /// `sortable`: the list can be ordered by it. Default false.
+    pub sortable: bool,
+}
+
+/// `type` of a field: how its value is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    Text,
+    LongText,
+    Integer,
+    Decimal,
+    Money,
+    Percent,
+    Boolean,
+    Date,
+    DateTime,
+    Email,
+    Url,
+    Phone,
+    Choice,
+    Json,
+}

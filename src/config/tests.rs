@@ -1,0 +1,760 @@
+//! What a file means, and what is said about one that is wrong.
+
+use std::{path::Path, time::Duration};
+
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+const CHECKED_IN: &str = include_str!("../../Leptos.toml");
+
+/// Something in every table; no secret, so that its description is a file again.
+const EVERYTHING: &str = r##"
+[package.metadata.leptos]
+output-name = "breezeway"
+site-addr = "127.0.0.1:3000"
+
+[server]
+address = "0.0.0.0:8080"
+public_url = "https://app.example"
+data_dir = "/var/lib/breezeway"
+trusted_proxies = ["10.0.0.7", "::1"]
+threads = 2
+
+[session]
+idle = "90m"
+absolute = "36h"
+
+[auth]
+issuer = "https://id.example/realms/staff"
+authorize_url = "https://id.example/authorize?policy=staff"
+token_url = "https://id.example/token"
+jwks_url = "http://keys.internal/jwks"
+end_session_url = "https://id.example/end"
+iss_in_response = true
+allow_http = true
+client_id = "breezeway"
+scopes = ["openid"]
+tenant_claim = "org"
+roles_claim = "groups"
+
+[sandbox]
+enabled = true
+
+[backends.crm]
+url = "http://crm.internal/base"
+allow_http = true
+auth = ["session", "none"]
+tenant = { query = "tenant", header = "X-Tenant-Id" }
+csrf = "none"
+public_paths = ["/auth/password-reset"]
+timeouts = { connect = "250ms", first_byte = "2m", idle = "1h" }
+
+[backends.demo]
+url = "sandbox"
+
+[proxy]
+backend = "crm"
+
+[assistants.guide]
+title = "Guide"
+provider = "openai"
+backend = "demo"
+path = "/v2/completions"
+model = "guide-1"
+system = """
+Say "$${NAME}" \\ and
+stop."""
+greeting = "Hello"
+suggestions = ["One", "Two"]
+
+[chat]
+default = "guide"
+
+[groups.django-crm]
+title = "CRM"
+
+[groups.empty]
+
+[resources.django-crm.contacts]
+backend = "crm"
+path = "/api/contacts"
+title = "People"
+style = "plain"
+id = "uuid"
+fields = [
+  "name",
+  { name = "owner.name", label = "Owner" },
+  { name = "value", type = "money", list = false, sortable = true },
+]
+
+[resources.billing.payment-methods]
+backend = "demo"
+path = "/api/billing/payment-methods"
+fields = ["last_used"]
+"##;
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, Problems> {
+    Config::from_text(Path::new("Leptos.toml"), text, &environment(variables))
+}
+
+#[track_caller]
+fn config_with(text: &str, variables: &[(&str, &str)]) -> Config {
+    read_with(text, variables).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+#[track_caller]
+fn config(text: &str) -> Config {
+    config_with(text, &[])
+}
+
+/// The one problem of `text`.
+#[track_caller]
+fn problem_with(text: &str, variables: &[(&str, &str)]) -> Problem {
+    let problems = read_with(text, variables).unwrap_err();
+    let [problem] = problems.problems.as_slice() else {
+        panic!("not one problem:\n{problems}");
+    };
+    problem.clone()
+}
+
+#[track_caller]
+fn assert_problem(text: &str, line: usize, key: &str, what: &str) {
+    let problem = problem_with(text, &[]);
+    assert_eq!((problem.line, problem.key.as_str()), (Some(line), key), "{text}\n{problem:?}");
+    assert!(problem.what.contains(what), "{text}\n{problem:?}");
+}
+
+/// A problem on the last line of `[table]` and `lines`.
+#[track_caller]
+fn assert_refused(table: &str, lines: &str, key: &str, what: &str) {
+    let text = format!("[{table}]\n{lines}");
+    assert_problem(&text, text.lines().count(), &format!("{table}.{key}"), what);
+}
+
+const CRM: &str = "url = \"https://crm.example\"\n";
+
+#[track_caller]
+fn assert_backend_refused(line: &str, key: &str, what: &str) {
+    assert_refused("backends.crm", &format!("{CRM}{line}"), key, what);
+}
+
+// === what a file means ===
+
+#[test]
+fn an_empty_file_runs_on_the_sandbox() {
+    let config = config("");
+
+    assert_eq!(config.server.address.to_string(), "127.0.0.1:3000");
+    assert_eq!(config.server.origin(), "http://127.0.0.1:3000");
+    assert_eq!(config.server.data_dir, Path::new("data"));
+    assert!(config.server.database_url.is_none());
+    assert!(config.server.trusted_proxies.is_empty());
+    assert!(config.server.threads >= 1);
+    assert_eq!(config.session.idle, Duration::from_secs(8 * 60 * 60));
+    assert_eq!(config.session.absolute, Duration::from_secs(7 * 24 * 60 * 60));
+    assert!(config.session.keys.is_empty());
+    assert!(config.sandbox.enabled);
+    let auth = config.auth.unwrap();
+    assert!(matches!(auth.provider, ProviderConfig::Sandbox));
+    assert_eq!(auth.client_id, "");
+    assert_eq!(auth.scopes, ["openid", "profile", "offline_access"]);
+    assert_eq!(auth.tenant_claim, "tenant_id");
+    assert_eq!(auth.roles_claim, "roles");
+    assert!(config.backends.is_empty() && config.assistants.is_empty());
+    assert!(config.proxy.is_none() && config.chat.is_none());
+    assert!(config.groups.is_empty() && config.resources.is_empty());
+}
+
+#[test]
+fn the_checked_in_file_runs_on_the_sandbox() {
+    let config = config(CHECKED_IN);
+
+    assert!(config.sandbox.enabled);
+    assert_eq!(config.backends["sandbox"].url, BackendUrl::Sandbox);
+    assert_eq!(config.backends["sandbox"].tenant.query.as_deref(), Some("tenant_id"));
+    assert_eq!(config.proxy.unwrap().backend, "sandbox");
+    assert_eq!(config.assistants["sandbox"].model, "sandbox-guide");
+    assert_eq!(config.chat.unwrap().default, "sandbox");
+}
+
+/// The names of the built site stand in two files, because two tools read them.
+#[test]
+fn the_checked_in_file_agrees_with_the_manifest() {
+    let ours: toml::Table = toml::from_str(CHECKED_IN).unwrap();
+    let manifest: toml::Table = toml::from_str(include_str!("../../Cargo.toml")).unwrap();
+    let keys =
+        ["output-name", "site-root", "site-pkg-dir", "site-addr", "reload-port", "hash-files"];
+    for key in keys {
+        let leptos = |file: &toml::Table| file["package"]["metadata"]["leptos"][key].clone();
+        assert_eq!(leptos(&ours), leptos(&manifest), "{key}");
+    }
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = config(EVERYTHING);
+
+    assert!(config.server.is_https());
+    assert_eq!(config.server.trusted_proxies.len(), 2);
+    assert_eq!(config.session.idle, Duration::from_secs(90 * 60));
+    let auth = config.auth.unwrap();
+    let ProviderConfig::Explicit(endpoints) = auth.provider else {
+        panic!("endpoints are written out");
+    };
+    assert_eq!(endpoints.issuer, "https://id.example/realms/staff");
+    assert_eq!(endpoints.authorize_url.query(), Some("policy=staff"));
+    assert!(endpoints.iss_in_response && endpoints.revocation_url.is_none());
+
+    let crm = &config.backends["crm"];
+    assert_eq!(crm.name, "crm");
+    assert!(matches!(crm.auth.as_slice(), [BackendAuth::Session, BackendAuth::None]));
+    assert_eq!(crm.tenant.query.as_deref(), Some("tenant"));
+    assert_eq!(crm.tenant.header.as_deref(), Some("x-tenant-id"));
+    assert_eq!(crm.public_paths, ["/auth/password-reset"]);
+    assert_eq!(crm.timeouts.connect, Duration::from_millis(250));
+    let demo = &config.backends["demo"];
+    assert!(matches!(demo.auth.as_slice(), [BackendAuth::Session]));
+    assert_eq!(demo.timeouts.idle, Duration::from_secs(120));
+
+    let guide = &config.assistants["guide"];
+    assert_eq!(guide.provider, ChatProvider::OpenAi);
+    assert_eq!(guide.system.as_deref(), Some("Say \"${NAME}\" \\ and\nstop."));
+    assert_eq!(guide.suggestions, ["One", "Two"]);
+}
+
+#[test]
+fn resources_keep_the_order_of_the_file_and_get_titles() {
+    let config = config(EVERYTHING);
+
+    let titles: Vec<_> =
+        config.groups.iter().map(|(name, group)| (name.as_str(), group.title.as_str())).collect();
+    assert_eq!(titles, [("billing", "Billing"), ("django-crm", "CRM"), ("empty", "Empty")]);
+    let [contacts, methods] = config.resources.as_slice() else {
+        panic!("two resources");
+    };
+    assert_eq!((contacts.group.as_str(), contacts.name.as_str()), ("django-crm", "contacts"));
+    assert_eq!((contacts.style, contacts.id.as_str()), (ListStyle::Plain, "uuid"));
+    assert_eq!((methods.title.as_str(), methods.style), ("Payment methods", ListStyle::Drf));
+    assert_eq!(methods.fields[0].label, "Last used");
+
+    let [name, owner, value] = contacts.fields.as_slice() else {
+        panic!("three fields");
+    };
+    assert!(name.label == "Name" && name.kind == FieldKind::Text && name.in_list);
+    assert!(owner.label == "Owner" && !owner.sortable);
+    assert!(value.kind == FieldKind::Money && !value.in_list && value.sortable);
+}
+
+#[test]
+fn an_issuer_alone_is_discovered() {
+    let config = config(
+        "[sandbox]\nenabled = false\n[auth]\nissuer = \"https://id.example\"\nclient_id = \"b\"",
+    );
+    let provider = config.auth.unwrap().provider;
+    assert!(
+        matches!(provider, ProviderConfig::Discover { issuer } if issuer.as_str() == "https://id.example/")
+    );
+}
+
+#[test]
+fn the_sandbox_runs_by_itself_only_on_loopback() {
+    let enabled = |url: &str| config(&format!("[server]\npublic_url = \"{url}\"")).sandbox.enabled;
+    assert!(enabled("http://localhost:3000"));
+    assert!(enabled("http://127.8.9.1"));
+    assert!(enabled("http://[::1]:3000"));
+    assert!(!enabled("https://app.example"));
+    assert!(!enabled("http://192.168.1.4:3000"));
+    assert!(!enabled("https://localhost.example"));
+
+    let public = "[server]\npublic_url = \"https://app.example\"\n";
+    assert!(config(public).auth.is_none(), "nobody can sign in");
+    let written = config(&format!("{public}[sandbox]\nenabled = true"));
+    assert!(written.sandbox.enabled && written.auth.is_some());
+}
+
+#[test]
+fn durations_are_a_number_and_a_unit() {
+    for (text, milliseconds) in
+        [("500ms", 500), ("10s", 10_000), ("5m", 300_000), ("8h", 28_800_000), ("7d", 604_800_000)]
+    {
+        let span = Duration::from_millis(milliseconds);
+        assert_eq!(duration::parse(text), Some(span));
+        assert_eq!(duration::write(span), text);
+    }
+    assert_eq!(duration::write(Duration::from_secs(90)), "90s");
+    for text in ["", "s", "10", "10 s", "1.5h", "-1s", "+1s", "10S", "1h30m", "99999999999999999d"]
+    {
+        assert_eq!(duration::parse(text), None, "{text}");
+    }
+}
+
+// === values that stand somewhere else ===
+
+#[test]
+fn variables_stand_in_any_text() {
+    let text = "[backends.crm]\nurl = \"https://${HOST}/${_BASE2}\"";
+    let config = config_with(text, &[("HOST", "crm.example"), ("_BASE2", "v1")]);
+    let BackendUrl::Url(url) = &config.backends["crm"].url else {
+        panic!("a URL");
+    };
+    assert_eq!(url.as_str(), "https://crm.example/v1");
+}
+
+#[test]
+fn a_missing_variable_is_told_with_its_name() {
+    assert_problem(
+        "[backends.crm]\nurl = \"${CRM_URL}\"",
+        2,
+        "backends.crm.url",
+        "needs the environment variable CRM_URL, which is not set",
+    );
+    assert_backend_refused("auth = [{ bearer = \"${T\" }]", "auth.bearer", "has `${` without its");
+    assert_backend_refused("auth = [{ bearer = \"${a-b}\" }]", "auth.bearer", "no variable's name");
+    let empty = problem_with("[backends.crm]\nurl = \"${CRM_URL}\"", &[("CRM_URL", "")]);
+    assert!(empty.what.contains("is empty"), "{empty:?}");
+}
+
+#[test]
+fn files_hold_secrets_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "hush\r\n").unwrap();
+    let path = folder.path().join("Leptos.toml");
+    let auth = "[auth]\nissuer = \"https://id.example\"\nclient_id = \"b\"\n";
+    let secret = |written: &str| {
+        let text = format!("{auth}client_secret = \"{written}\"");
+        let there = folder.path().to_str().unwrap();
+        let config = Config::from_text(&path, &text, &environment(&[("THERE", there)]));
+        config.map(|config| config.auth.unwrap().client_secret.unwrap().expose_secret().to_owned())
+    };
+
+    assert_eq!(secret("file:secret").unwrap(), "hush");
+    assert_eq!(secret("file:${THERE}/secret").unwrap(), "hush");
+    let problems = secret("file:absent").unwrap_err();
+    assert_eq!(problems.problems[0].line, Some(4));
+    assert!(problems.to_string().contains("absent, which cannot be read"), "{problems}");
+}
+
+// === overrides ===
+
+#[test]
+fn variables_override_keys() {
+    let text = "[backends.crm]\nurl = \"https://crm.example\"\n\
+                [resources.django-crm.contacts]\nbackend = \"crm\"\npath = \"/c\"\nfields = [\"a\"]";
+    let config = config_with(
+        text,
+        &[
+            ("BREEZEWAY__SERVER__PUBLIC_URL", "https://app.example"),
+            ("BREEZEWAY__server__threads", "3"),
+            ("BREEZEWAY__AUTH__ISSUER", "https://id.example"),
+            ("BREEZEWAY__AUTH__CLIENT_ID", "12345"),
+            ("BREEZEWAY__AUTH__SCOPES", r#"["openid", "email"]"#),
+            ("BREEZEWAY__BACKENDS__CRM__TENANT", r#"{ header = "X-Org" }"#),
+            ("BREEZEWAY__BACKENDS__CRM__TIMEOUTS__IDLE", "9s"),
+            ("BREEZEWAY__RESOURCES__DJANGO_CRM__CONTACTS__TITLE", "People"),
+            ("BREEZEWAY_LOG", "not ours"),
+        ],
+    );
+
+    assert_eq!(config.server.origin(), "https://app.example");
+    assert_eq!(config.server.threads, 3);
+    assert!(!config.sandbox.enabled);
+    let auth = config.auth.unwrap();
+    assert_eq!(auth.client_id, "12345");
+    assert_eq!(auth.scopes, ["openid", "email"]);
+    assert_eq!(config.backends["crm"].tenant.header.as_deref(), Some("x-org"));
+    assert_eq!(config.backends["crm"].timeouts.idle, Duration::from_secs(9));
+    assert_eq!(config.resources[0].title, "People");
+}
+
+#[test]
+fn the_address_has_a_variable_of_its_own() {
+    let text = "[package.metadata.leptos]\nsite-addr = \"127.0.0.1:4000\"";
+    let address =
+        |text: &str, variables: &[(&str, &str)]| config_with(text, variables).server.address.port();
+    let leptos = ("LEPTOS_SITE_ADDR", "127.0.0.1:4003");
+    let ours = ("BREEZEWAY__SERVER__ADDRESS", "127.0.0.1:4002");
+
+    assert_eq!(address(text, &[]), 4000);
+    let text = format!("{text}\n[server]\naddress = \"127.0.0.1:4001\"");
+    assert_eq!(address(&text, &[]), 4001);
+    assert_eq!(address(&text, &[ours]), 4002);
+    assert_eq!(address(&text, &[ours, leptos]), 4003);
+    assert_eq!(config_with("", &[leptos]).server.origin(), "http://127.0.0.1:4003");
+}
+
+#[test]
+fn an_override_that_matches_nothing_is_named() {
+    let text = "[server]\npublic_url = \"http://localhost\"\n[backends.crm]\nurl = \"https://crm.example\"";
+    let told = |name: &str, what: &str| {
+        let problem = problem_with(text, &[(name, "x")]);
+        assert_eq!((problem.line, problem.key.as_str()), (None, name));
+        assert!(problem.what.contains(what), "{problem:?}");
+    };
+    told("BREEZEWAY__SERVER__THREDS", "sets `server.threds`, which is not a key");
+    told("BREEZEWAY__SERVER__THREDS", "did you mean `threads`?");
+    told("BREEZEWAY__SERVR__THREADS", "did you mean `server`?");
+    told(
+        "BREEZEWAY__BACKENDS__CRN__URL",
+        "there is no `[backends.crn]` in the file; did you mean `crm`?",
+    );
+    told("BREEZEWAY__RESOURCES__CRM__CONTACTS__PATH", "there is no `[resources.crm]`");
+    told("BREEZEWAY__SERVER__PUBLIC_URL__PORT", "`server.public_url`, which is a value");
+    told("BREEZEWAY__SERVER____THREADS", "empty part");
+}
+
+#[test]
+fn a_wrong_override_names_key_and_variable() {
+    let problem = problem_with("[server]\nthreads = 2", &[("BREEZEWAY__SERVER__THREADS", "many")]);
+    assert_eq!((problem.line, problem.key.as_str()), (None, "server.threads"));
+    assert!(problem.what.ends_with("(set by BREEZEWAY__SERVER__THREADS)"), "{problem:?}");
+}
+
+// === what is said about a wrong file ===
+
+#[test]
+fn all_problems_are_told_at_once_and_in_order() {
+    let text = r#"[server]
+public_url = "app.example"
+colour = "red"
+
+[session]
+idle = "8"
+
+[backends.crm]
+url = "https://crm.example#x"
+csrf = "drupal"
+
+[proxy]
+backend = "crn"
+"#;
+    let problems = read_with(text, &[("BREEZEWAY__X", "1")]).unwrap_err();
+    let lines: Vec<_> = problems.problems.iter().map(|problem| problem.line).collect();
+    assert_eq!(lines, [Some(2), Some(3), Some(6), Some(9), Some(10), Some(13), None], "{problems}");
+
+    let told = problems.to_string();
+    let told: Vec<&str> = told.lines().collect();
+    assert_eq!(told.len(), 7);
+    assert!(told[0].starts_with("Leptos.toml:2: server.public_url: is not a URL; write "));
+    assert!(told[5].starts_with("Leptos.toml:13: proxy.backend: there is no `[backends.crn]`"));
+    assert!(told[6].starts_with("Leptos.toml: BREEZEWAY__X: "));
+}
+
+#[test]
+fn what_is_not_toml_is_told_with_its_line() {
+    let problems = read_with("[session]\nidle = \"8h\"\nidle = \"9h\"", &[]).unwrap_err();
+    assert_eq!(problems.problems[0].line, Some(3));
+    assert!(problems.to_string().starts_with("Leptos.toml:3: this is not TOML: "), "{problems}");
+
+    let problems = read_with("[server]\n\naddress = \"127", &[]).unwrap_err();
+    assert_eq!(problems.problems[0].line, Some(3), "{problems}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let problems = Config::load(&folder.path().join("Leptos.toml")).unwrap_err();
+    assert!(problems.to_string().ends_with("or name another with --config"), "{problems}");
+}
+
+#[test]
+fn unknown_keys_are_told_with_the_nearest_known_one() {
+    assert_refused(
+        "server",
+        "public_ulr = \"x\"",
+        "public_ulr",
+        "unknown key `public_ulr`; did you mean `public_url`?",
+    );
+    assert_refused("session", "colour = 1", "colour", "write `idle`, `absolute` or `keys`");
+    assert_problem("[serve]", 1, "serve", "did you mean `server`?");
+    assert_refused("package.metadata.leptos", "site-adr = \"x\"", "site-adr", "`site-addr`");
+    assert_backend_refused(
+        "tenant = { query = \"t\", qurey = \"t\" }",
+        "tenant.qurey",
+        "unknown key",
+    );
+}
+
+#[test]
+fn values_of_the_wrong_shape_are_told() {
+    assert_problem("server = 1", 1, "server", "is a number; write a table: `[server]`");
+    assert_problem("backends = 1", 1, "backends", "write tables: `[backends.<name>]`");
+    assert_problem("resources = 1", 1, "resources", "write tables: `[resources.<name>]`");
+    assert_refused("server", "threads = \"four\"", "threads", "is text; write a whole number");
+    assert_refused("server", "data_dir = true", "data_dir", "is true or false; write text");
+    assert_refused("server", "data_dir = 2026-01-01", "data_dir", "is a date");
+    assert_refused("server", "trusted_proxies = \"::1\"", "trusted_proxies", "write a list");
+    assert_refused("sandbox", "enabled = \"yes\"", "enabled", "write true or false");
+    assert_refused("session", "idle = 10", "idle", "write a number and a unit");
+}
+
+#[test]
+fn the_server_is_checked() {
+    let url = |url: &str, what: &str| {
+        assert_refused("server", &format!("public_url = \"{url}\""), "public_url", what);
+    };
+    url("app.example", "is not a URL; write an absolute one");
+    url("ftp://app.example", "is not an http or https URL");
+    url("https://app.example/portal", "has a path");
+    url("https://app.example?a", "has a query");
+    url("https://app.example#a", "has a fragment");
+    url("https://ada:pw@app.example", "has a user name or password");
+
+    assert_refused("server", "address = \"localhost:3000\"", "address", "is not an address");
+    assert_problem(
+        "\n[server]\naddress = \"0.0.0.0:3000\"",
+        2,
+        "server.public_url",
+        "the address is every interface",
+    );
+    assert_refused("server", "threads = 0", "threads", "is out of range");
+    assert_refused("server", "trusted_proxies = [\"10.0.0.0/8\"]", "trusted_proxies", "not an IP");
+    assert_refused("server", "data_dir = \" \"", "data_dir", "is empty");
+    assert_refused(
+        "server",
+        "database_url = \"postgres://db\"",
+        "database_url",
+        "not available in this version",
+    );
+    assert_refused("server", "database_url = \"data.db\"", "database_url", "write `sqlite:`");
+}
+
+#[test]
+fn the_session_is_checked() {
+    assert_refused("session", "idle = \"8\"", "idle", "is not a duration");
+    assert_refused("session", "idle = \"0s\"", "idle", "is no time at all");
+    assert_refused("session", "absolute = \"4000d\"", "absolute", "is longer than ten years");
+    assert_refused("session", "idle = \"8d\"", "idle", "is longer than `absolute`");
+    assert_refused("session", "keys = [\"c2hvcnQ=\"]", "keys", "is not 32 bytes in base64");
+}
+
+#[test]
+fn sign_in_is_checked() {
+    let endpoints = "authorize_url = \"https://id.example/a\"\n\
+                     token_url = \"https://id.example/t\"\n\
+                     jwks_url = \"https://id.example/j\"\n";
+    let id = "client_id = \"b\"\n";
+    let refused = |lines: &str, key: &str, what: &str| assert_refused("auth", lines, key, what);
+
+    refused(&format!("{id}issuer = \"http://id.example\""), "issuer", "in the clear");
+    refused(&format!("{id}issuer = \"id\""), "issuer", "is not a URL");
+    refused("scopes = [\"openid email\"]", "scopes", "holds white space");
+    refused(id, "client_id", "has no effect while the sandbox signs people in");
+    refused(&format!("{id}{endpoints}issuer = \"sandbox\""), "issuer", "remove one or the other");
+
+    let alone = "[auth]\nissuer = \"https://id.example\"";
+    assert_problem(alone, 1, "auth.client_id", "is missing");
+    assert_problem(&format!("[auth]\n{id}{endpoints}"), 1, "auth.issuer", "puts into `iss`");
+
+    let off = "[sandbox]\nenabled = false\n[auth]\nclient_id = \"b\"";
+    assert_problem(off, 3, "auth.issuer", "is missing; write your identity provider's issuer");
+    assert_problem(&format!("{off}\nissuer = \"sandbox\""), 5, "auth.issuer", "is not enabled");
+
+    let half = "[auth]\nissuer = \"https://id.example\"\nclient_id = \"b\"\ntoken_url = \"https://id.example/t\"";
+    let problems = read_with(half, &[]).unwrap_err();
+    let keys: Vec<_> = problems.problems.iter().map(|problem| problem.key.as_str()).collect();
+    assert_eq!(keys, ["auth.authorize_url", "auth.jwks_url"]);
+}
+
+#[test]
+fn backends_are_checked() {
+    assert_problem("[backends.crm]", 1, "backends.crm.url", "is missing; write");
+    assert_problem("[backends.CRM]\nurl = \"https://x.example\"", 1, "backends.CRM", "lower-case");
+    assert_refused("backends.crm", "url = \"https://x.example/?a\"", "url", "has a query");
+    assert_refused("backends.crm", "url = \"http://x.example\"", "url", "in the clear");
+    let off = "[sandbox]\nenabled = false\n[backends.crm]\nurl = \"sandbox\"";
+    assert_problem(off, 4, "backends.crm.url", "is the sandbox, which is not enabled");
+
+    assert_backend_refused("auth = \"session\"", "auth", "write a list");
+    assert_backend_refused("auth = []", "auth", "is empty; write `[\"none\"]`");
+    assert_backend_refused("auth = [\"none\", \"session\"]", "auth", "are never tried");
+    assert_backend_refused(
+        "auth = [\"caller\"]",
+        "auth",
+        "`caller` is not available in this version; use",
+    );
+    assert_backend_refused(
+        "auth = [\"client_credentials\"]",
+        "auth",
+        "not available in this version",
+    );
+    assert_backend_refused("auth = [{ bearer = \"a b\" }]", "auth.bearer", "no header can carry");
+    assert_backend_refused("tenant = {}", "tenant", "says nowhere to write the tenant");
+    assert_backend_refused("tenant = { body = \"t\" }", "tenant.body", "use `query` or `header`");
+    assert_backend_refused(
+        "tenant = { header = \"Cookie\" }",
+        "tenant.header",
+        "meaning of its own",
+    );
+    assert_backend_refused("tenant = { header = \"X T\" }", "tenant.header", "not a header's name");
+    assert_backend_refused("csrf = \"drupal\"", "csrf", "not available in this version; use");
+    assert_backend_refused("timeouts = { idle = \"x\" }", "timeouts.idle", "is not a duration");
+    for (path, what) in [
+        ("auth", "does not begin with `/`"),
+        ("/", "would open the whole backend"),
+        ("/a/../b", "segment"),
+        ("//a", "segment"),
+        ("/a b", "white space"),
+        ("/%2e", "`%`"),
+        ("/a?b", "has a query"),
+    ] {
+        assert_backend_refused(&format!("public_paths = [\"{path}\"]"), "public_paths", what);
+    }
+}
+
+#[test]
+fn plain_http_needs_a_word_only_where_credentials_travel() {
+    config("[backends.crm]\nurl = \"http://127.0.0.1:8000\"");
+    config("[backends.crm]\nurl = \"http://crm.internal\"\nauth = [\"none\"]");
+    config("[backends.crm]\nurl = \"http://crm.internal\"\nallow_http = true");
+}
+
+#[test]
+fn names_point_at_what_exists() {
+    let crm = "[backends.crm]\nurl = \"https://crm.example\"\n";
+    assert_problem(
+        &format!("{crm}[proxy]\nbackend = \"crmm\""),
+        4,
+        "proxy.backend",
+        "did you mean `crm`?",
+    );
+    assert_problem(&format!("{crm}[proxy]"), 3, "proxy.backend", "is missing");
+    assert_problem(
+        "[chat]\ndefault = \"a\"",
+        2,
+        "chat.default",
+        "there is no `[assistants.a]`; add it",
+    );
+    let assistant = "[assistants.a]\nprovider = \"openai\"\nmodel = \"m\"\nbackend = \"crn\"";
+    assert_problem(&format!("{crm}{assistant}"), 6, "assistants.a.backend", "no `[backends.crn]`");
+    let resource = "[resources.g.r]\npath = \"/r\"\nfields = [\"a\"]\nbackend = \"x\"";
+    assert_problem(&format!("{crm}{resource}"), 6, "resources.g.r.backend", "write `crm`");
+
+    // A backend that is itself wrong is still a backend: its mistake is told once.
+    assert_problem(
+        "[backends.crm]\nurl = \"x\"\n[proxy]\nbackend = \"crm\"",
+        2,
+        "backends.crm.url",
+        "URL",
+    );
+}
+
+#[test]
+fn assistants_are_checked() {
+    let crm = "[backends.crm]\nurl = \"https://crm.example\"\n[assistants.a]\nbackend = \"crm\"\n";
+    let refused = |lines: &str, line, key: &str, what: &str| {
+        assert_problem(&format!("{crm}{lines}"), line, &format!("assistants.a.{key}"), what);
+    };
+    refused("provider = \"openai\"", 3, "model", "is missing");
+    refused("model = \"m\"", 3, "provider", "is missing; write `provider = \"openai\"`");
+    refused(
+        "model = \"m\"\nprovider = \"anthropic\"",
+        6,
+        "provider",
+        "`anthropic` is not available in this version; use `openai`",
+    );
+    refused("model = \"m\"\nprovider = \"openia\"", 6, "provider", "did you mean `openai`?");
+    refused(
+        "model = \"m\"\nprovider = \"openai\"\npath = \"v1\"",
+        7,
+        "path",
+        "does not begin with `/`",
+    );
+}
+
+#[test]
+fn resources_are_checked() {
+    let crm = "[backends.crm]\nurl = \"https://crm.example\"\n[resources.g.r]\nbackend = \"crm\"\n";
+    let refused = |lines: &str, line, key: &str, what: &str| {
+        assert_problem(&format!("{crm}{lines}"), line, &format!("resources.g.r{key}"), what);
+    };
+    let fields = "path = \"/r\"\nfields = ";
+    refused("fields = [\"a\"]", 3, ".path", "is missing");
+    refused("path = \"/r/\"\nfields = [\"a\"]", 5, ".path", "ends with `/`; remove it");
+    refused("path = \"/r\"", 3, ".fields", "is missing");
+    refused(&format!("{fields}[]"), 6, ".fields", "is empty");
+    refused(&format!("{fields}[\"a\", {{ name = \"a\" }}]"), 6, ".fields", "the field `a` twice");
+    refused(&format!("{fields}[\n\"a\",\n\"b c\"]"), 8, ".fields", "holds white space");
+    refused(&format!("{fields}[{{ label = \"A\" }}]"), 6, ".fields.name", "is missing");
+    refused(&format!("{fields}[{{ name = \"a\", type = \"dat\" }}]"), 6, ".fields.type", "`date`?");
+    refused(
+        &format!("{fields}[\"a\"]\nstyle = \"wagtail\""),
+        7,
+        ".style",
+        "not available in this version; use `drf` or `plain`",
+    );
+    refused(&format!("{fields}[\"a\"]\nstyle = \"rest\""), 7, ".style", "`rest` is not known here");
+
+    assert_problem(
+        "[resources.contacts]\npath = \"/c\"",
+        2,
+        "resources.contacts.path",
+        "a group and a name",
+    );
+    assert_problem("[groups.\"a b\"]", 1, "groups.a b", "is not a name");
+}
+
+// === secrets ===
+
+const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+#[test]
+fn secrets_are_shown_nowhere() {
+    let text = format!(
+        "[server]\ndatabase_url = \"sqlite:hunter1.db\"\n[session]\nkeys = [\"{KEY}\"]\n\
+         [auth]\nissuer = \"https://id.example\"\nclient_id = \"b\"\nclient_secret = \"hunter2\"\n\
+         [backends.crm]\nurl = \"https://crm.example\"\nauth = [{{ bearer = \"hunter3\" }}]"
+    );
+    let config = config(&text);
+
+    let auth = config.auth.as_ref().unwrap();
+    assert_eq!(auth.client_secret.as_ref().unwrap().expose_secret(), "hunter2");
+    assert_eq!(config.session.keys[0].expose_secret(), KEY);
+    let described = config.describe();
+    assert_eq!(described.matches("[redacted]").count(), 4, "{described}");
+    for shown in [described, format!("{config:?}")] {
+        assert!(!shown.contains("hunter") && !shown.contains(KEY), "{shown}");
+    }
+}
+
+#[test]
+fn problems_never_repeat_a_secret() {
+    let text = "[server]\ndatabase_url = \"hunter1\"\npublic_url = \"https://a:hunter2@app.example\"\n\
+                [session]\nkeys = [\"hunter3\", \"${hunter4-}\"]\n\
+                [auth]\nissuer = \"https://id.example\"\nclient_id = \"b\"\nclient_secret = [\"hunter5\"]\n\
+                [backends.crm]\nurl = \"hunter6\"\nauth = [\"hunter7\", { bearer = \"hunter8 \\n\" }]";
+    let told = read_with(text, &[("BREEZEWAY__AUTH__CLIENT_SECRET__X", "hunter9")]).unwrap_err();
+    assert!(told.problems.len() >= 8, "{told}");
+    assert!(!told.to_string().contains("hunter"), "{told}");
+    assert!(!format!("{told:?}").contains("hunter"), "{told}");
+}
+
+// === the way back to text ===
+
+#[test]
+fn what_is_described_is_the_same_configuration() {
+    for text in [EVERYTHING, CHECKED_IN, ""] {
+        let described = config(text).describe();
+        assert_eq!(config(&described).describe(), described);
+    }
+}
+
+#[test]
+fn defaults_are_described_too() {
+    let described = config("[backends.crm]\nurl = \"https://crm.example\"").describe();
+    for line in [
+        "public_url = \"http://127.0.0.1:3000\"",
+        "idle = \"8h\"",
+        "absolute = \"7d\"",
+        "issuer = \"sandbox\"",
+        "[backends.crm]",
+        "auth = [\"session\"]",
+        "timeouts = { connect = \"5s\", first_byte = \"1m\", idle = \"2m\" }",
+    ] {
+        assert!(described.lines().any(|described| described == line), "{line}\n{described}");
+    }
+}

@@ -1,0 +1,319 @@
+//! One value at a time: text that means something, checked when it is read.
+//!
+//! Messages say what to write. They repeat a value only where it cannot be a secret: of a URL, a
+//! token or a key nothing is ever repeated.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use secrecy::SecretString;
+use url::{Host, Url};
+
+use super::{
+    duration,
+    model::{BackendAuth, ChatProvider, FieldKind, ListStyle},
+    problem::{alternatives, suggestion},
+    section::{Read, Value},
+};
+
+/// `provider` of an assistant.
+pub(super) const PROVIDERS: &[(&str, ChatProvider)] = &[("openai", ChatProvider::OpenAi)];
+
+/// `style` of a resource.
+pub(super) const LIST_STYLES: &[(&str, ListStyle)] =
+    &[("drf", ListStyle::Drf), ("plain", ListStyle::Plain)];
+
+/// `type` of a field.
+pub(super) const FIELD_KINDS: &[(&str, FieldKind)] = &[
+    ("text", FieldKind::Text),
+    ("long-text", FieldKind::LongText),
+    ("integer", FieldKind::Integer),
+    ("decimal", FieldKind::Decimal),
+    ("money", FieldKind::Money),
+    ("percent", FieldKind::Percent),
+    ("boolean", FieldKind::Boolean),
+    ("date", FieldKind::Date),
+    ("datetime", FieldKind::DateTime),
+    ("email", FieldKind::Email),
+    ("url", FieldKind::Url),
+    ("phone", FieldKind::Phone),
+    ("choice", FieldKind::Choice),
+    ("json", FieldKind::Json),
+];
+
+const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+const MOST_THREADS: usize = 1024;
+const KEY_BYTES: usize = 32;
+
+/// Text with something in it.
+pub(super) fn text(value: &Value<'_>) -> Read<String> {
+    let text = value.text("write text in quotes")?;
+    if text.trim().is_empty() {
+        return Err(value.refuse("is empty; write a value, or remove the key"));
+    }
+    Ok(text)
+}
+
+/// Text without white space.
+pub(super) fn word(value: &Value<'_>) -> Read<String> {
+    let text = text(value)?;
+    if text.contains(char::is_whitespace) {
+        return Err(value.refuse("holds white space; write one word"));
+    }
+    Ok(text)
+}
+
+/// Text that must not be shown.
+pub(super) fn secret(value: &Value<'_>) -> Read<SecretString> {
+    text(value).map(SecretString::from)
+}
+
+/// A secret that is sent in a header.
+pub(super) fn token(value: &Value<'_>) -> Read<SecretString> {
+    let text = text(value)?;
+    if !text.chars().all(|letter| letter.is_ascii_graphic()) {
+        return Err(value.refuse(
+            "holds white space or characters that no header can carry; write the token alone",
+        ));
+    }
+    Ok(SecretString::from(text))
+}
+
+/// A key of 32 bytes in base64.
+pub(super) fn key(value: &Value<'_>) -> Read<SecretString> {
+    let text = text(value)?;
+    match BASE64_STANDARD.decode(&text) {
+        Ok(bytes) if bytes.len() == KEY_BYTES => Ok(SecretString::from(text)),
+        _ => {
+            Err(value
+                .refuse("is not 32 bytes in base64; make a key with `openssl rand -base64 32`"))
+        }
+    }
+}
+
+/// Where the database is; secret, because such addresses often hold a password.
+pub(super) fn database_url(value: &Value<'_>) -> Read<SecretString> {
+    let text = text(value)?;
+    if text.starts_with("sqlite:") {
+        return Ok(SecretString::from(text));
+    }
+    let what = if text.starts_with("postgres:") || text.starts_with("postgresql:") {
+        "PostgreSQL is not available in this version; write `sqlite:` and the path of a file"
+    } else {
+        "is not the address of a database; write `sqlite:` and the path of a file"
+    };
+    Err(value.refuse(what))
+}
+
+/// A duration longer than nothing.
+pub(super) fn span(value: &Value<'_>) -> Read<Duration> {
+    const REMEDY: &str = "write a number and a unit, such as \"10s\", \"5m\", \"8h\" or \"7d\"";
+    let text = value.text(REMEDY)?;
+    match duration::parse(&text) {
+        Some(span) if span.is_zero() => Err(value.refuse(&format!("is no time at all; {REMEDY}"))),
+        Some(span) if span > LONGEST => {
+            Err(value.refuse("is longer than ten years; write at most \"3650d\""))
+        }
+        Some(span) => Ok(span),
+        None => Err(value.refuse(&format!("is not a duration; {REMEDY}"))),
+    }
+}
+
+/// A number of threads.
+pub(super) fn threads(value: &Value<'_>) -> Read<usize> {
+    match usize::try_from(value.integer()?) {
+        Ok(count @ 1..=MOST_THREADS) => Ok(count),
+        _ => Err(value.refuse("is out of range; write a number from 1 to 1024")),
+    }
+}
+
+/// A path in the file system.
+pub(super) fn file_path(value: &Value<'_>) -> Read<PathBuf> {
+    text(value).map(PathBuf::from)
+}
+
+/// An address to listen on.
+pub(super) fn socket_address(value: &Value<'_>) -> Read<SocketAddr> {
+    text(value)?.parse().map_err(|_| {
+        value
+            .refuse("is not an address; write an IP address and a port, such as \"127.0.0.1:3000\"")
+    })
+}
+
+/// An address of another machine.
+pub(super) fn ip_address(value: &Value<'_>) -> Read<IpAddr> {
+    text(value)?.parse().map_err(|_| {
+        value.refuse(
+            "is not an IP address; write single addresses such as \"10.0.0.7\", \
+             not names or ranges",
+        )
+    })
+}
+
+/// An absolute http or https URL with nothing after its path.
+pub(super) fn http_url(value: &Value<'_>) -> Read<Url> {
+    http_url_in(value, &text(value)?)
+}
+
+/// As [`http_url`], for text that was read already.
+pub(super) fn http_url_in(value: &Value<'_>, text: &str) -> Read<Url> {
+    let url = endpoint_in(value, text)?;
+    if url.query().is_some() {
+        return Err(value.refuse("has a query; remove the `?` and what follows"));
+    }
+    Ok(url)
+}
+
+/// An absolute http or https URL. OAuth endpoints may have a query, which is kept.
+pub(super) fn endpoint(value: &Value<'_>) -> Read<Url> {
+    endpoint_in(value, &text(value)?)
+}
+
+fn endpoint_in(value: &Value<'_>, text: &str) -> Read<Url> {
+    let url = Url::parse(text).map_err(|_| {
+        value.refuse("is not a URL; write an absolute one, such as \"https://crm.example\"")
+    })?;
+    let what = if !["http", "https"].contains(&url.scheme()) {
+        "is not an http or https URL; begin it with `https://` or `http://`"
+    } else if !url.username().is_empty() || url.password().is_some() {
+        "has a user name or password in it; remove them, and give credentials under `auth`"
+    } else if url.fragment().is_some() {
+        "has a fragment; remove the `#` and what follows"
+    } else {
+        return Ok(url);
+    };
+    Err(value.refuse(what))
+}
+
+/// The origin of a site: scheme, host and port.
+pub(super) fn origin(value: &Value<'_>) -> Read<Url> {
+    let url = http_url(value)?;
+    if url.path() != "/" {
+        return Err(value.refuse(
+            "has a path; write scheme, host and port alone, such as \"https://app.example\"",
+        ));
+    }
+    Ok(url)
+}
+
+/// Whether a URL stays on this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Whether what goes to a URL can be read and changed on the way.
+pub(super) fn in_the_clear(url: &Url) -> bool {
+    url.scheme() == "http" && !is_loopback(url)
+}
+
+/// Whether any call to a backend with these entries can carry a token.
+pub(super) fn sends_credentials(auth: &[BackendAuth]) -> bool {
+    auth.iter().any(|entry| !matches!(entry, BackendAuth::None))
+}
+
+/// A path on a backend, in plain characters, so that it can be joined and compared as it stands.
+pub(super) fn path(value: &Value<'_>) -> Read<String> {
+    let text = text(value)?;
+    let what = if !text.starts_with('/') {
+        "does not begin with `/`; write the path from the backend's URL on"
+    } else if text.contains(['?', '#']) {
+        "has a query or a fragment; write the path alone"
+    } else if !text.chars().all(|letter| letter.is_ascii_graphic()) || text.contains(['\\', '%']) {
+        "holds white space, `\\`, `%` or characters that are not ASCII; write a plain path"
+    } else if has_odd_segments(&text) {
+        "has an empty, `.` or `..` segment; write the path without it"
+    } else {
+        return Ok(text);
+    };
+    Err(value.refuse(what))
+}
+
+/// A trailing slash is no segment.
+fn has_odd_segments(path: &str) -> bool {
+    let inner = path.strip_suffix('/').unwrap_or(path);
+    inner.split('/').skip(1).any(|segment| ["", ".", ".."].contains(&segment))
+}
+
+/// A path that does not end with a slash.
+pub(super) fn path_without_slash(value: &Value<'_>) -> Read<String> {
+    let path = path(value)?;
+    if path.ends_with('/') {
+        return Err(value.refuse("ends with `/`; remove it"));
+    }
+    Ok(path)
+}
+
+/// The name of a header that is ours to set, in lower case.
+pub(super) fn header_name(value: &Value<'_>) -> Read<String> {
+    const TAKEN: &[&str] = &[
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "host",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ];
+    let name = text(value)?.to_ascii_lowercase();
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
+    if !name.chars().all(fits) {
+        return Err(value.refuse("is not a header's name; write one such as \"X-Tenant-Id\""));
+    }
+    if TAKEN.contains(&name.as_str()) {
+        return Err(value
+            .refuse("is a header with a meaning of its own; write one such as \"X-Tenant-Id\""));
+    }
+    Ok(name)
+}
+
+/// One of a few words; `later` are those that a later version will know.
+pub(super) fn choice<T: Copy>(value: &Value<'_>, options: &[(&str, T)], later: &[&str]) -> Read<T> {
+    let text = text(value)?;
+    if let Some((_, meaning)) = options.iter().find(|(name, _)| *name == text) {
+        return Ok(*meaning);
+    }
+    let names: Vec<&str> = options.iter().map(|(name, _)| *name).collect();
+    if later.contains(&text.as_str()) {
+        let instead = alternatives(&names);
+        return Err(
+            value.refuse(&format!("`{text}` is not available in this version; use {instead}"))
+        );
+    }
+    Err(value.refuse(&format!("`{text}` is not known here; {}", suggestion(&text, &names))))
+}
+
+/// The word for one of `options`, the way back from [`choice`].
+pub(super) fn word_for<T: PartialEq>(options: &[(&'static str, T)], meaning: &T) -> &'static str {
+    options.iter().find(|(_, option)| option == meaning).map_or("", |(name, _)| *name)
+}
+
+/// The name of one of the tables `[<kind>.<name>]`.
+pub(super) fn name_of(value: &Value<'_>, kind: &str, known: &[&str]) -> Read<String> {
+    let name = text(value)?;
+    if known.contains(&name.as_str()) {
+        return Ok(name);
+    }
+    let what = format!("there is no `[{kind}.{name}]`; {}", suggestion(&name, known));
+    Err(value.refuse(&what))
+}
+
+/// `payment-methods` → `Payment methods`.
+pub(super) fn in_words(name: &str) -> String {
+    let spaced = name.replace(['-', '_', '.'], " ");
+    let mut letters = spaced.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,86 @@
+//! The registry of declared resources.
+
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::{
+    config::{Config, ResourceConfig},
+    error::{Error, Result},
+};
+
+/// What need not be escaped in a path segment (RFC 3986 §2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Every declared resource, by group. Cheap to clone.
+#[derive(Clone)]
+pub struct Resources {
+    groups: Arc<[Group]>,
+}
+
+/// Resources that are shown together.
+pub struct Group {
+    /// The path segment.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// Its resources, in the order of the file.
+    pub resources: Vec<ResourceConfig>,
+}
+
+impl Resources {
+    /// The resources of the configuration.
+    pub fn new(config: &Config) -> Self {
+        let mut groups: Vec<Group> = Vec::new();
+        for resource in &config.resources {
+            let position = groups.iter().position(|group| group.name == resource.group);
+            match position.and_then(|position| groups.get_mut(position)) {
+                Some(group) => group.resources.push(resource.clone()),
+                None => groups.push(Group {
+                    name: resource.group.clone(),
+                    title: group_title(config, &resource.group),
+                    resources: vec![resource.clone()],
+                }),
+            }
+        }
+        Self { groups: groups.into() }
+    }
+
+    /// All groups, in the order of the file.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The group with this name.
+    pub fn group(&self, name: &str) -> Result<&Group> {
+        self.groups.iter().find(|group| group.name == name).ok_or_else(unknown)
+    }
+
+    /// The resource at `/data/<group>/<name>`.
+    pub fn find(&self, group: &str, name: &str) -> Result<&ResourceConfig> {
+        let group = self.group(group)?;
+        group.resources.iter().find(|resource| resource.name == name).ok_or_else(unknown)
+    }
+
+    /// Where the collection is on its backend.
+    pub fn list_path(&self, resource: &ResourceConfig) -> String {
+        resource.path.clone()
+    }
+
+    /// Where one record is on its backend. A path that ends in a slash keeps it behind the id.
+    pub fn item_path(&self, resource: &ResourceConfig, id: &str) -> String {
+        let id = utf8_percent_encode(id, SEGMENT);
+        match resource.path.strip_suffix('/') {
+            Some(path) => format!("{path}/{id}/"),
+            None => format!("{}/{id}", resource.path),
+        }
+    }
+}
+
+fn group_title(config: &Config, name: &str) -> String {
+    config.groups.get(name).map_or_else(|| name.to_owned(), |group| group.title.clone())
+}
+
+fn unknown() -> Error {
+    Error::not_found("There is no such collection here.")
+}

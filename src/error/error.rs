@@ -1,0 +1,138 @@
+//! The error type of the server's half.
+
+use std::{borrow::Cow, error::Error as StdError, fmt};
+
+use super::{Failure, Kind};
+
+/// What a fallible function of the server's half returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Trouble, with a sentence for the person and a cause for the log.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: Cow<'static, str>,
+    cause: Option<Cause>,
+}
+
+/// Constructors, one per kind that callers raise.
+impl Error {
+    /// 400: the request is wrong in a way the sentence names.
+    pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::BadRequest, message)
+    }
+
+    /// 401: nobody is signed in.
+    pub fn unauthenticated() -> Self {
+        Self::new(Kind::Unauthenticated, "You are not signed in, or your session has ended.")
+    }
+
+    /// 403: the sentence says what is refused.
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Forbidden, message)
+    }
+
+    /// 404: the sentence names what is not there.
+    pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::NotFound, message)
+    }
+
+    /// 409: the sentence says what it clashes with.
+    pub fn conflict(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Conflict, message)
+    }
+
+    /// 413: the sentence says what is too large.
+    pub fn too_large(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::TooLarge, message)
+    }
+
+    /// 500: a fault of ours; people see a plain sentence, the log sees the cause.
+    pub fn internal(cause: impl Into<Cause>) -> Self {
+        Self::new(Kind::Internal, "Something went wrong on our side. Nothing was changed.")
+            .because(cause)
+    }
+
+    /// The server cannot start; the cause says why and what to do.
+    pub fn startup(cause: impl Into<Cause>) -> Self {
+        Self::new(Kind::Internal, "Breezeway cannot start").because(cause)
+    }
+
+    /// 502: a backend's answer cannot be used.
+    pub fn bad_gateway(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::BadGateway, message)
+    }
+
+    /// 503: something that is needed cannot be reached.
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Unavailable, message)
+    }
+
+    /// 504: a backend took too long.
+    pub fn timeout(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Timeout, message)
+    }
+
+    /// An error of any kind.
+    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into(), cause: None }
+    }
+
+    /// Adds what lies behind it, for the log only.
+    pub fn because(mut self, cause: impl Into<Cause>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+}
+
+impl Error {
+    /// What kind of trouble it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The sentence for the person.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The causes, outermost first, joined for one log line.
+    pub fn causes(&self) -> String {
+        let mut text = String::new();
+        let mut next = self.cause.as_deref().map(|cause| cause as &dyn StdError);
+        while let Some(cause) = next {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause.to_string());
+            next = cause.source();
+        }
+        text
+    }
+
+    /// The part that may leave the server.
+    pub fn to_failure(&self) -> Failure {
+        Failure::new(self.kind, self.message.clone())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match self.causes() {
+            causes if causes.is_empty() => Ok(()),
+            causes => write!(f, " ({causes})"),
+        }
+    }
+}
+
+impl StdError for Error {}
+
+impl From<sqlx::Error> for Error {
+    fn from(cause: sqlx::Error) -> Self {
+        Self::unavailable("The database cannot be used right now. Nothing was changed; try again.")
+            .because(cause)
+    }
+}

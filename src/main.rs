@@ -1,0 +1,9 @@
+//! The command line: serve, check, migrate.
+
+#[cfg(feature = "ssr")]
+fn main() -> std::process::ExitCode {
+    breezeway::server::command::run()
+}
+
+#[cfg(not(feature = "ssr"))]
+fn main() {}

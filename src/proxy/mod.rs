@@ -1,0 +1,5 @@
+//! Passing requests through to backends: `/api/proxy` for any path, `/api/brain` for declared
+//! resources.
+
+#[cfg(feature = "ssr")]
+pub mod routes;

@@ -1,0 +1,90 @@
+//! The table of everything this server answers, and the layers around it.
+
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{from_fn, from_fn_with_state},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use leptos_axum::{LeptosRoutes, generate_route_list};
+use tower_http::{CompressionLevel, compression::CompressionLayer};
+use url::form_urlencoded;
+
+use super::{assets, errors, health, html, observe, security, state::App};
+use crate::{
+    app::{Pages, shell},
+    auth, chat, proxy,
+    session::{self, Caller, caller},
+};
+
+/// All routes, for one runtime.
+pub fn router(app: App) -> Router {
+    let root = std::path::PathBuf::from(&*app.leptos.site_root);
+    let sandbox = app.sandbox.as_ref().map(|sandbox| sandbox.browser_routes());
+    let routes = Router::new()
+        .merge(pages(&app))
+        .merge(auth::routes::routes())
+        .merge(session::routes::routes())
+        .merge(chat::routes::routes())
+        .merge(proxy::routes::routes())
+        .merge(health::routes())
+        .merge(assets::routes(&app.leptos))
+        .fallback(move |request| assets::fallback(root.clone(), request));
+    let routes = routes
+        // An unsafe request proves that it comes from our own pages.
+        .layer(from_fn_with_state(app.clone(), security::same_origin))
+        // The cookie becomes a caller.
+        .layer(from_fn_with_state(app.sessions.clone(), caller::identify))
+        .layer(session::cookie::layer(&app.config, &app.sessions));
+    let routes = match sandbox {
+        // The sandbox's pages have a cookie and a form protection of their own.
+        Some(sandbox) => routes.nest_service("/sandbox", sandbox),
+        None => routes,
+    };
+    routes
+        // Errors become pages or JSON, with the request's id.
+        .layer(from_fn_with_state(app.clone(), errors::render))
+        .layer(from_fn_with_state(app.clone(), security::headers))
+        .layer(from_fn(observe::observe))
+        .with_state(app)
+}
+
+/// Server-rendered pages and server functions, compressed.
+fn pages(app: &App) -> Router<App> {
+    let options = app.leptos.clone();
+    let table = generate_route_list(Pages);
+    let view = move || shell(options.clone(), Pages);
+    let server_functions = {
+        let app = app.clone();
+        move |request| call_server_function(app.clone(), request)
+    };
+    Router::new()
+        .leptos_routes_with_context(app, table, html::page_context(app), view)
+        .layer(from_fn(require_sign_in))
+        .route("/api/fn/{*name}", get(server_functions.clone()).post(server_functions))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+}
+
+async fn call_server_function(app: App, request: Request) -> Response {
+    let provide = move || leptos::prelude::provide_context(app.clone());
+    leptos_axum::handle_server_fns_with_context(provide, request).await.into_response()
+}
+
+/// Middleware: pages that belong to a person send everybody else to sign in, and back.
+async fn require_sign_in(
+    caller: Caller,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let path = request.uri().path();
+    let is_personal = ["/chat", "/data"].iter().any(|page| {
+        path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    if !is_personal || caller.session().is_some() {
+        return next.run(request).await;
+    }
+    let here = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let here: String = form_urlencoded::byte_serialize(here.as_bytes()).collect();
+    Redirect::to(&format!("/auth/login?return_to={here}")).into_response()
+}

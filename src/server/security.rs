@@ -1,0 +1,145 @@
+//! Same-origin proof for requests that change something, and the headers that go with every answer.
+
+use std::fmt::Write;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::Response,
+};
+
+use super::state::App;
+use crate::{
+    error::{Error, Result},
+    session::Caller,
+};
+
+const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
+
+/// Middleware: an unsafe request must show that it comes from our own pages.
+///
+/// A browser says so in `Sec-Fetch-Site` or `Origin`, which a page cannot forge. A request with
+/// neither is no browser's; it may not borrow a browser's session.
+pub async fn same_origin(
+    State(app): State<App>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response> {
+    if request.method() == Method::TRACE || request.method() == Method::CONNECT {
+        return Err(Error::new(
+            crate::error::Kind::MethodNotAllowed,
+            "This address does not take that method.",
+        ));
+    }
+    if request.method().is_safe()
+        || is_ours(request.headers(), &app.config.server.origin(), &caller)
+    {
+        return Ok(next.run(request).await);
+    }
+    Err(Error::forbidden(
+        "The request did not come from this site's own pages, so it was refused. Nothing was \
+         changed.",
+    ))
+}
+
+fn is_ours(headers: &HeaderMap, origin: &str, caller: &Caller) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match (text("sec-fetch-site"), headers.get(header::ORIGIN)) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(from)) => from.as_bytes() == origin.as_bytes(),
+        (None, None) => matches!(caller, Caller::Nobody),
+    }
+}
+
+/// Middleware: headers that every answer carries. A page's own content policy, made for its nonce,
+/// stays; anything else gets one that allows nothing but our style.
+pub async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let fixed = [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    if app.config.server.is_https() {
+        headers.insert(
+            header::STRICT_TRANSPORT_SECURITY,
+            HeaderValue::from_static("max-age=31536000"),
+        );
+    }
+    if !headers.contains_key(CSP) {
+        if let Ok(policy) = HeaderValue::try_from(policy(None, &app.auth.form_origins())) {
+            headers.insert(CSP, policy);
+        }
+    }
+    response
+}
+
+/// The content security policy of a page whose scripts carry `nonce`.
+pub fn page_policy(app: &App, nonce: &str) -> Option<(HeaderName, HeaderValue)> {
+    let policy = policy(Some(nonce), &app.auth.form_origins());
+    Some((CSP, HeaderValue::try_from(policy).ok()?))
+}
+
+fn policy(nonce: Option<&str>, form_origins: &[String]) -> String {
+    let mut policy = String::from(
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src 'self'; img-src \
+         'self' data: https:; font-src 'self'; manifest-src 'self'; connect-src 'self'",
+    );
+    if std::env::var_os("LEPTOS_WATCH").is_some() {
+        policy.push_str(" ws://127.0.0.1:* ws://localhost:*");
+    }
+    if let Some(nonce) = nonce {
+        // Writing to a String cannot fail.
+        let _ = write!(policy, "; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'");
+    }
+    policy.push_str("; form-action 'self'");
+    for origin in form_origins {
+        policy.push(' ');
+        policy.push_str(origin);
+    }
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect()
+    }
+
+    #[test]
+    fn only_our_own_pages_pass() {
+        let origin = "https://app.test";
+        let passes = |pairs: &[_]| is_ours(&headers(pairs), origin, &Caller::Nobody);
+        assert!(passes(&[("sec-fetch-site", "same-origin")]));
+        assert!(passes(&[("origin", "https://app.test")]));
+        assert!(passes(&[]));
+        for site in ["cross-site", "same-site", "", "nonsense"] {
+            assert!(!is_ours(&headers(&[("sec-fetch-site", site)]), origin, &Caller::Nobody));
+        }
+        for from in ["null", "https://evil.test", "http://app.test", "https://app.test.evil.test"] {
+            assert!(!is_ours(&headers(&[("origin", from)]), origin, &Caller::Nobody));
+        }
+    }
+
+    #[test]
+    fn a_policy_never_allows_inline_code() {
+        let policy = policy(Some("abc"), &["https://id.test".to_owned()]);
+        assert!(!policy.contains("unsafe-inline"));
+        assert!(policy.contains("'nonce-abc'"));
+        assert!(policy.ends_with("form-action 'self' https://id.test"));
+    }
+}

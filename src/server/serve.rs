@@ -1,0 +1,214 @@
+//! Running the server: one runtime per thread for requests, one shared for everything else.
+//!
+//! A request is served where it arrived, by a runtime of its own with its own upstream connections.
+//! Runs, their log and the sandbox live on the shared runtime, so they outlast any request
+//! (`docs/performance.md` has what this saves).
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use leptos::config::{LeptosOptions, get_configuration};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+    time::{interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{listen::listen, router::router, state::App};
+use crate::{
+    config::Config,
+    error::{Error, Result},
+    sandbox::demo_people,
+};
+
+/// How long open streams may go on after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+/// How long a stream has to notice that its run was saved and is over.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a client may take to send a request's head.
+const HEAD: Duration = Duration::from_secs(30);
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Serves until SIGTERM or SIGINT, then drains.
+pub fn serve(config: Config, config_path: &Path) -> Result<()> {
+    let leptos = leptos_options(&config, config_path)?;
+    let listeners = listen(config.server.address, config.server.threads).map_err(Error::startup)?;
+    let shared = Builder::new_multi_thread().enable_all().build().map_err(Error::startup)?;
+    let (drain, end) = (CancellationToken::new(), CancellationToken::new());
+    let app = shared.block_on(open(config, leptos, &shared, &end))?;
+    let threads = listeners
+        .into_iter()
+        .map(|listener| serving_thread(&app, listener, drain.clone()))
+        .collect::<Result<Vec<_>>>()?;
+    print_welcome(&app);
+    shared.block_on(async {
+        housekeep(&app);
+        stop_signal().await?;
+        tracing::info!("stopping: no new requests; replies have ten seconds");
+        drain.cancel();
+        app.chat.shut_down(DRAIN).await;
+        Ok::<_, Error>(())
+    })?;
+    join(threads);
+    end.cancel();
+    shared.block_on(app.store.close());
+    shared.shutdown_timeout(LAST_WORDS);
+    Ok(())
+}
+
+async fn open(
+    config: Config,
+    leptos: LeptosOptions,
+    shared: &Runtime,
+    end: &CancellationToken,
+) -> Result<App> {
+    let app = App::open(config, leptos, shared.handle(), end).await?;
+    match app.chat.recover().await? {
+        0 => {}
+        count => tracing::info!(count, "replies that a crash left behind were marked interrupted"),
+    }
+    Ok(app)
+}
+
+/// The part of the configuration file that Leptos reads for itself.
+pub fn leptos_options(config: &Config, path: &Path) -> Result<LeptosOptions> {
+    let file = path.to_str().filter(|_| path.exists());
+    let mut options = match file.map(|file| get_configuration(Some(file))) {
+        Some(Ok(file)) => file.leptos_options,
+        _ => LeptosOptions::builder()
+            .output_name("breezeway")
+            .site_root("target/site")
+            .hash_files(true)
+            .build(),
+    };
+    options.site_addr = config.server.address;
+    Ok(options)
+}
+
+fn serving_thread(
+    app: &App,
+    listener: TcpListener,
+    drain: CancellationToken,
+) -> Result<JoinHandle<()>> {
+    let app = app.for_another_runtime()?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::startup)?;
+    thread::Builder::new()
+        .name("serve".to_owned())
+        .spawn(move || {
+            runtime.block_on(accept(router(app), listener, drain));
+        })
+        .map_err(Error::startup)
+}
+
+/// Accepts connections until told to drain, then waits for those that are open.
+async fn accept(router: Router, listener: TcpListener, drain: CancellationToken) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(cause) => return tracing::error!(%cause, "a listening socket cannot be used"),
+    };
+    let open = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = drain.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => connect(&router, stream, &open),
+            Err(cause) => {
+                tracing::warn!(%cause, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    if timeout(DRAIN + LAST_WORDS, open.shutdown()).await.is_err() {
+        tracing::info!("connections that were still open were closed");
+    }
+}
+
+fn connect(router: &Router, stream: tokio::net::TcpStream, open: &GracefulShutdown) {
+    // A streamed event is a small packet that must not wait for the next one.
+    let _ = stream.set_nodelay(true);
+    let service = TowerToHyperService::new(router.clone());
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = open.watch(connection);
+    tokio::spawn(async move {
+        if let Err(cause) = connection.await {
+            tracing::debug!(%cause, "a connection ended early");
+        }
+    });
+}
+
+/// Clears away what nobody needs any more.
+fn housekeep(app: &App) {
+    let app = app.clone();
+    tokio::spawn(async move {
+        let mut clock = interval(HOUSEKEEPING);
+        loop {
+            clock.tick().await;
+            let done = app.sessions.remove_expired().await.and(app.chat.prune().await);
+            if let Err(error) = done {
+                tracing::warn!(%error, "housekeeping failed; it will be tried again");
+            }
+        }
+    });
+}
+
+async fn stop_signal() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::startup)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::startup)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    // Whoever asks twice does not want to wait.
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        std::process::exit(130);
+    });
+    Ok(())
+}
+
+fn join(threads: Vec<JoinHandle<()>>) {
+    for thread in threads {
+        if thread.join().is_err() {
+            tracing::error!("a serving thread panicked");
+        }
+    }
+}
+
+fn print_welcome(app: &App) {
+    let server = &app.config.server;
+    println!("\n  Breezeway is at {}", server.origin());
+    if app.sandbox.is_some() {
+        println!("\n  Sign in as one of the demo people (password: sandbox):");
+        for person in demo_people() {
+            println!(
+                "    {:<6} {:<10} {}, {}",
+                person.user_name,
+                person.name,
+                person.tenant_name,
+                person.roles.join(", ")
+            );
+        }
+    }
+    println!();
+}

@@ -1,0 +1,120 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use leptos::config::LeptosOptions;
+use secrecy::SecretString;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::{Auth, Provider, Source},
+    backend::Backends,
+    chat::Chat,
+    config::{AuthConfig, Config, ProviderConfig},
+    data::{Data, Resources},
+    error::{Error, Result},
+    sandbox::{Sandbox, SandboxOptions},
+    session::{Grants, Sessions, grants::TokenEndpoint, seal::Sealer},
+    store::Store,
+};
+
+/// The services of one running Breezeway. Cheap to clone.
+#[derive(Clone, FromRef)]
+pub struct App {
+    /// The checked configuration.
+    pub config: Arc<Config>,
+    /// How Leptos finds its assets.
+    pub leptos: LeptosOptions,
+    /// The database.
+    pub store: Store,
+    /// Who is signed in.
+    pub sessions: Sessions,
+    /// Signing in and out.
+    pub auth: Auth,
+    /// Calling backends, with connections that belong to this runtime.
+    pub backends: Backends,
+    /// Conversations and runs.
+    pub chat: Chat,
+    /// Declared resources.
+    pub resources: Resources,
+    /// The sandbox, when it runs.
+    pub sandbox: Option<Arc<Sandbox>>,
+}
+
+impl App {
+    /// Opens everything the configuration asks for. Tasks of the server's own run on `runtime`;
+    /// the sandbox ends when `stop` is cancelled.
+    pub async fn open(
+        config: Config,
+        leptos: LeptosOptions,
+        runtime: &Handle,
+        stop: &CancellationToken,
+    ) -> Result<Self> {
+        // An error only says that it was installed before, by another instance in this process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let store = Store::open(&config.server).await.map_err(Error::startup)?;
+        let sealer =
+            Sealer::open(&config.session.keys, &config.server.data_dir).map_err(Error::startup)?;
+        let sandbox = start_sandbox(&config, stop).await?.map(Arc::new);
+        let provider = provider(&config, sandbox.as_deref())?.map(Arc::new);
+        let sessions = Sessions::new(store.clone(), config.session.clone());
+        let endpoint = provider.clone().map(|provider| provider as Arc<dyn TokenEndpoint>);
+        let grants = Grants::new(sessions.clone(), sealer.clone(), endpoint, runtime.clone());
+        let auth = Auth::new(provider, sealer, sessions.clone(), grants.clone(), &config.server);
+        let sandbox_url = sandbox.as_ref().map(|sandbox| sandbox.api_url());
+        let backends = Backends::new(&config.backends, sandbox_url, grants)?;
+        let chat = Chat::new(store.clone(), backends.clone(), &config, runtime.clone());
+        let resources = Resources::new(&config);
+        Ok(Self {
+            config: Arc::new(config),
+            leptos,
+            store,
+            sessions,
+            auth,
+            backends,
+            chat,
+            resources,
+            sandbox,
+        })
+    }
+
+    /// The same services for another runtime, with upstream connections of its own.
+    pub fn for_another_runtime(&self) -> Result<Self> {
+        Ok(Self { backends: self.backends.for_another_runtime()?, ..self.clone() })
+    }
+
+    /// Reading declared resources.
+    pub fn data(&self) -> Data {
+        Data::new(self.resources.clone(), self.backends.clone())
+    }
+}
+
+async fn start_sandbox(config: &Config, stop: &CancellationToken) -> Result<Option<Sandbox>> {
+    if !config.sandbox.enabled {
+        return Ok(None);
+    }
+    let origin = config.server.origin();
+    let options = SandboxOptions::new(&origin, config.server.data_dir.clone());
+    Sandbox::start(options, stop.clone()).await.map(Some).map_err(Error::startup)
+}
+
+fn provider(config: &Config, sandbox: Option<&Sandbox>) -> Result<Option<Provider>> {
+    let Some(auth) = config.auth.clone() else { return Ok(None) };
+    let (source, auth) = match (&auth.provider, sandbox) {
+        (ProviderConfig::Discover { issuer }, _) => (Source::Discover(issuer.clone()), auth),
+        (ProviderConfig::Explicit(endpoints), _) => (Source::Known(endpoints.clone()), auth),
+        (ProviderConfig::Sandbox, Some(sandbox)) => {
+            let (id, secret) = sandbox.client();
+            let auth = with_client(auth, id, secret);
+            (Source::Known(sandbox.endpoints()), auth)
+        }
+        (ProviderConfig::Sandbox, None) => return Ok(None),
+    };
+    Provider::new(source, auth, &config.server.origin()).map(Some)
+}
+
+fn with_client(auth: AuthConfig, id: &str, secret: &SecretString) -> AuthConfig {
+    AuthConfig { client_id: id.to_owned(), client_secret: Some(secret.clone()), ..auth }
+}

@@ -1,0 +1,108 @@
+//! Who a request acts for.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::request::Parts,
+    middleware::Next,
+    response::Response,
+};
+use tower_sessions::Session;
+
+use super::{Identity, Sessions, store::SessionKey, wire::SessionInfo};
+use crate::error::{Error, Result};
+
+/// A session that has not ended.
+#[derive(Debug)]
+pub struct ActiveSession {
+    pub(super) key: SessionKey,
+    /// Who signed in.
+    pub identity: Identity,
+    pub(super) ends_at: i64,
+    pub(super) idle_ends_at: AtomicI64,
+    pub(super) last_seen_at: AtomicI64,
+}
+
+impl ActiveSession {
+    /// What grants are kept under.
+    pub fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    /// What the browser may know.
+    pub fn info(&self) -> SessionInfo {
+        let Identity { subject, name, tenant, roles, .. } = self.identity.clone();
+        SessionInfo {
+            subject,
+            name,
+            tenant,
+            roles,
+            ends_at: self.ends_at / 1000,
+            idle_ends_at: self.idle_ends_at.load(Ordering::Relaxed) / 1000,
+        }
+    }
+
+    pub(super) fn has_ended(&self, at: i64) -> bool {
+        at >= self.ends_at || at >= self.idle_ends_at.load(Ordering::Relaxed)
+    }
+}
+
+/// Who a request acts for.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// A signed-in browser.
+    Session(Arc<ActiveSession>),
+    /// Nobody in particular.
+    Nobody,
+}
+
+impl Caller {
+    /// The signed-in session, or 401.
+    pub fn signed_in(&self) -> Result<&Arc<ActiveSession>> {
+        self.session().ok_or_else(Error::unauthenticated)
+    }
+
+    /// The signed-in session, if there is one.
+    pub fn session(&self) -> Option<&Arc<ActiveSession>> {
+        match self {
+            Self::Session(session) => Some(session),
+            Self::Nobody => None,
+        }
+    }
+
+    /// The identity, if there is one.
+    pub fn identity(&self) -> Option<&Identity> {
+        self.session().map(|session| &session.identity)
+    }
+}
+
+/// Set by [`identify`] on every request.
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get().cloned().unwrap_or(Self::Nobody))
+    }
+}
+
+/// Middleware: turns the session cookie into a [`Caller`].
+pub async fn identify(
+    State(sessions): State<Sessions>,
+    session: Session,
+    mut request: Request,
+    next: Next,
+) -> Result<Response> {
+    let caller = match sessions.find(&session).await? {
+        Some(active) => Caller::Session(active),
+        None => Caller::Nobody,
+    };
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}

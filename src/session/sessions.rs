@@ -1,0 +1,147 @@
+//! Looking up, starting and ending sessions.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use moka::sync::Cache;
+use serde_json::Value;
+use tower_sessions::Session;
+
+use super::{
+    Identity,
+    caller::ActiveSession,
+    store::{SessionKey, SessionRow, SessionStoreTables},
+};
+use crate::{
+    config::SessionConfig,
+    error::{Error, Result},
+    store::{Store, now},
+};
+
+const IDENTITY: &str = "identity";
+/// How stale a cached session may be: the longest another node's sign-out goes unnoticed.
+const CACHED_FOR: Duration = Duration::from_secs(10);
+/// How often `last_seen_at` is written for a busy session.
+const TOUCH_EVERY: i64 = 60_000;
+
+/// The sessions of everyone who is signed in. Cheap to clone.
+#[derive(Clone)]
+pub struct Sessions {
+    tables: SessionStoreTables,
+    cache: Cache<SessionKey, Arc<ActiveSession>>,
+    config: SessionConfig,
+}
+
+impl Sessions {
+    /// Sessions kept in `store`.
+    pub fn new(store: Store, config: SessionConfig) -> Self {
+        Self {
+            tables: SessionStoreTables::new(store, config.idle),
+            cache: Cache::builder().max_capacity(100_000).time_to_live(CACHED_FOR).build(),
+            config,
+        }
+    }
+
+    /// The tables, for tower-sessions and for grants.
+    pub(super) fn tables(&self) -> &SessionStoreTables {
+        &self.tables
+    }
+
+    /// The signed-in session of this cookie, if there is one and it has not ended.
+    pub async fn find(&self, session: &Session) -> Result<Option<Arc<ActiveSession>>> {
+        let Some(id) = session.id() else { return Ok(None) };
+        let key = SessionKey::of(&id);
+        let active = match self.cache.get(&key) {
+            Some(active) => active,
+            None => match self.load(&key).await? {
+                Some(active) => active,
+                None => return Ok(None),
+            },
+        };
+        if active.has_ended(now()) {
+            self.cache.invalidate(&key);
+            return Ok(None);
+        }
+        self.touch(&active);
+        Ok(Some(active))
+    }
+
+    /// Signs a browser in: whatever session it had ends, and a new id is given.
+    pub async fn start(&self, session: &Session, identity: &Identity) -> Result<SessionKey> {
+        self.end(session).await?;
+        session.insert(IDENTITY, identity).await.map_err(Error::internal)?;
+        session.save().await.map_err(Error::internal)?;
+        let id = session.id().ok_or_else(|| Error::internal("a saved session has no id"))?;
+        Ok(SessionKey::of(&id))
+    }
+
+    /// Signs a browser out: the row is gone before this returns.
+    pub async fn end(&self, session: &Session) -> Result<()> {
+        if let Some(id) = session.id() {
+            self.cache.invalidate(&SessionKey::of(&id));
+            session.flush().await.map_err(Error::internal)?;
+        }
+        Ok(())
+    }
+
+    /// Ends a session whose grant the provider has withdrawn.
+    pub async fn end_by_key(&self, key: &SessionKey) -> Result<()> {
+        self.cache.invalidate(key);
+        Ok(self.tables.delete(key).await?)
+    }
+
+    /// Removes the rows of sessions that have ended.
+    pub async fn remove_expired(&self) -> Result<u64> {
+        Ok(self.tables.delete_expired().await?)
+    }
+
+    async fn load(&self, key: &SessionKey) -> Result<Option<Arc<ActiveSession>>> {
+        let Some(row) = self.tables.find(key).await? else { return Ok(None) };
+        let Some(identity) = identity(&row)? else { return Ok(None) };
+        let active = Arc::new(ActiveSession {
+            key: key.clone(),
+            identity,
+            ends_at: row.created_at.saturating_add(millis(self.config.absolute)),
+            idle_ends_at: AtomicI64::new(row.expires_at),
+            last_seen_at: AtomicI64::new(row.last_seen_at),
+        });
+        self.cache.insert(key.clone(), active.clone());
+        Ok(Some(active))
+    }
+
+    /// Moves the idle end, at most once a minute, without making the request wait.
+    fn touch(&self, active: &Arc<ActiveSession>) {
+        let at = now();
+        if at - active.last_seen_at.load(Ordering::Relaxed) < TOUCH_EVERY {
+            return;
+        }
+        let expires = at.saturating_add(millis(self.config.idle)).min(active.ends_at);
+        active.last_seen_at.store(at, Ordering::Relaxed);
+        active.idle_ends_at.store(expires, Ordering::Relaxed);
+        let (tables, active) = (self.tables.clone(), active.clone());
+        tokio::spawn(async move {
+            if let Err(cause) = tables.touch(&active.key, at, expires).await {
+                tracing::warn!(%cause, "a session's last use could not be noted");
+            }
+        });
+    }
+}
+
+fn identity(row: &SessionRow) -> Result<Option<Identity>> {
+    let mut data: Value = serde_json::from_str(&row.data).map_err(Error::internal)?;
+    match data.get_mut(IDENTITY) {
+        Some(identity) => {
+            serde_json::from_value(identity.take()).map(Some).map_err(Error::internal)
+        }
+        None => Ok(None),
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,211 @@
+//! The SQL of sessions and grants, and the store that tower-sessions keeps its records in.
+//!
+//! A session row is made at sign-in and only ever updated after: a response that ends later than a
+//! sign-out cannot bring the session back.
+
+use std::{collections::HashMap, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sqlx::FromRow;
+use tower_sessions::{
+    SessionStore,
+    session::{Id, Record},
+    session_store,
+};
+
+use crate::store::{Store, now};
+
+/// Names a session in the database: the SHA-256 of its cookie's value. A stolen database cannot be
+/// turned back into cookies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionKey(String);
+
+impl SessionKey {
+    /// The key of the session whose cookie holds `id`.
+    pub fn of(id: &Id) -> Self {
+        use std::fmt::Write;
+        let digest = Sha256::digest(id.to_string());
+        let mut hex = String::with_capacity(64);
+        for byte in digest {
+            // Writing to a String cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        Self(hex)
+    }
+}
+
+/// A row of `sessions`.
+#[derive(Debug, FromRow)]
+pub struct SessionRow {
+    pub data: String,
+    pub created_at: i64,
+    pub last_seen_at: i64,
+    pub expires_at: i64,
+}
+
+/// A row of `grants`.
+#[derive(Debug, FromRow)]
+pub struct GrantRow {
+    pub sealed: Vec<u8>,
+    pub version: i64,
+}
+
+/// The tables `sessions` and `grants`.
+#[derive(Debug, Clone)]
+pub struct SessionStoreTables {
+    store: Store,
+    idle: Duration,
+}
+
+impl SessionStoreTables {
+    /// Rows are kept for `idle` after the last request.
+    pub fn new(store: Store, idle: Duration) -> Self {
+        Self { store, idle }
+    }
+
+    /// The session, unless it has ended.
+    pub async fn find(&self, key: &SessionKey) -> sqlx::Result<Option<SessionRow>> {
+        sqlx::query_as(
+            "SELECT data, created_at, last_seen_at, expires_at FROM sessions
+             WHERE id = $1 AND expires_at > $2",
+        )
+        .bind(&key.0)
+        .bind(now())
+        .fetch_optional(self.store.pool())
+        .await
+    }
+
+    /// Notes that the session was used.
+    pub async fn touch(&self, key: &SessionKey, seen: i64, expires: i64) -> sqlx::Result<()> {
+        sqlx::query("UPDATE sessions SET last_seen_at = $2, expires_at = $3 WHERE id = $1")
+            .bind(&key.0)
+            .bind(seen)
+            .bind(expires)
+            .execute(self.store.pool())
+            .await
+            .map(drop)
+    }
+
+    /// Removes the session and, with it, its grant.
+    pub async fn delete(&self, key: &SessionKey) -> sqlx::Result<()> {
+        sqlx::query("DELETE FROM sessions WHERE id = $1")
+            .bind(&key.0)
+            .execute(self.store.pool())
+            .await
+            .map(drop)
+    }
+
+    /// Removes sessions that have ended; answers how many.
+    pub async fn delete_expired(&self) -> sqlx::Result<u64> {
+        let done = sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
+            .bind(now())
+            .execute(self.store.pool())
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// The session's grant.
+    pub async fn find_grant(&self, key: &SessionKey) -> sqlx::Result<Option<GrantRow>> {
+        sqlx::query_as("SELECT sealed, version FROM grants WHERE session_id = $1")
+            .bind(&key.0)
+            .fetch_optional(self.store.pool())
+            .await
+    }
+
+    /// Keeps the grant of a new session.
+    pub async fn insert_grant(&self, key: &SessionKey, sealed: &[u8]) -> sqlx::Result<()> {
+        sqlx::query("INSERT INTO grants (session_id, sealed, version) VALUES ($1, $2, 1)")
+            .bind(&key.0)
+            .bind(sealed)
+            .execute(self.store.pool())
+            .await
+            .map(drop)
+    }
+
+    /// Replaces a grant if it is still at `version`; answers whether it was.
+    pub async fn swap_grant(
+        &self,
+        key: &SessionKey,
+        version: i64,
+        sealed: &[u8],
+    ) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "UPDATE grants SET sealed = $3, version = version + 1
+             WHERE session_id = $1 AND version = $2",
+        )
+        .bind(&key.0)
+        .bind(version)
+        .bind(sealed)
+        .execute(self.store.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    async fn insert(&self, record: &Record) -> session_store::Result<bool> {
+        let at = now();
+        let idle = i64::try_from(self.idle.as_millis()).unwrap_or(i64::MAX);
+        let done = sqlx::query(
+            "INSERT INTO sessions (id, data, created_at, last_seen_at, expires_at)
+             VALUES ($1, $2, $3, $3, $4) ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(SessionKey::of(&record.id).0)
+        .bind(encode(&record.data)?)
+        .bind(at)
+        .bind(at.saturating_add(idle))
+        .execute(self.store.pool())
+        .await
+        .map_err(backend)?;
+        Ok(done.rows_affected() == 1)
+    }
+}
+
+#[async_trait]
+impl SessionStore for SessionStoreTables {
+    async fn create(&self, record: &mut Record) -> session_store::Result<()> {
+        while !self.insert(record).await? {
+            record.id = Id::default();
+        }
+        Ok(())
+    }
+
+    async fn save(&self, record: &Record) -> session_store::Result<()> {
+        sqlx::query("UPDATE sessions SET data = $2 WHERE id = $1")
+            .bind(SessionKey::of(&record.id).0)
+            .bind(encode(&record.data)?)
+            .execute(self.store.pool())
+            .await
+            .map(drop)
+            .map_err(backend)
+    }
+
+    async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
+        let Some(row) = self.find(&SessionKey::of(id)).await.map_err(backend)? else {
+            return Ok(None);
+        };
+        let expiry = i128::from(row.expires_at) * 1_000_000;
+        Ok(Some(Record {
+            id: *id,
+            data: decode(&row.data)?,
+            expiry_date: time::OffsetDateTime::from_unix_timestamp_nanos(expiry)
+                .map_err(|cause| session_store::Error::Decode(cause.to_string()))?,
+        }))
+    }
+
+    async fn delete(&self, id: &Id) -> session_store::Result<()> {
+        Self::delete(self, &SessionKey::of(id)).await.map_err(backend)
+    }
+}
+
+fn encode(data: &HashMap<String, Value>) -> session_store::Result<String> {
+    serde_json::to_string(data).map_err(|cause| session_store::Error::Encode(cause.to_string()))
+}
+
+fn decode(data: &str) -> session_store::Result<HashMap<String, Value>> {
+    serde_json::from_str(data).map_err(|cause| session_store::Error::Decode(cause.to_string()))
+}
+
+fn backend(cause: sqlx::Error) -> session_store::Error {
+    session_store::Error::Backend(cause.to_string())
+}

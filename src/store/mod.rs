@@ -1,0 +1,104 @@
+//! The database behind one type.
+//!
+//! Rooms keep their SQL in a `store.rs` of their own and get the pool from here. Statements use
+//! `$1`-style parameters and no dialect, so one set of queries serves SQLite and PostgreSQL.
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use sqlx::{
+    SqlitePool, Transaction,
+    migrate::{MigrateError, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use time::OffsetDateTime;
+
+use crate::config::ServerConfig;
+
+/// The database driver of this build.
+pub type Db = sqlx::Sqlite;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Why the database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "The data directory {path} cannot be created or written: {cause}. Choose another with \
+         [server] data_dir, or make it writable."
+    )]
+    DataDir { path: String, cause: std::io::Error },
+    #[error("`database_url` is not a SQLite URL; write sqlite:path/to/file.db")]
+    Url,
+    #[error("The database {name} cannot be opened: {cause}. Check that the file is writable.")]
+    Open { name: String, cause: sqlx::Error },
+    #[error("The database {name} could not be brought up to date: {cause}. Nothing was lost.")]
+    Migrate { name: String, cause: MigrateError },
+}
+
+/// An open database, migrated to this version. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: SqlitePool,
+}
+
+impl Store {
+    /// Opens the configured database, creating `data_dir` and the file when missing.
+    pub async fn open(config: &ServerConfig) -> Result<Self, OpenError> {
+        create_data_dir(&config.data_dir)?;
+        let options = connect_options(config)?;
+        let name = options.get_filename().display().to_string();
+        let pool = SqlitePoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options)
+            .await
+            .map_err(|cause| OpenError::Open { name: name.clone(), cause })?;
+        MIGRATIONS.run(&pool).await.map_err(|cause| OpenError::Migrate { name, cause })?;
+        Ok(Self { pool })
+    }
+
+    /// The pool, for statements outside a transaction.
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+
+    /// Begins a transaction that will write. It takes SQLite's write lock at once, so that it
+    /// waits for another writer instead of failing at its first write.
+    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Db>> {
+        self.pool.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// Writes everything out and closes.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Milliseconds since 1970, as every table keeps time.
+pub fn now() -> i64 {
+    let nanos = OffsetDateTime::now_utc().unix_timestamp_nanos();
+    i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX)
+}
+
+fn create_data_dir(path: &Path) -> Result<(), OpenError> {
+    let failed = |cause| OpenError::DataDir { path: path.display().to_string(), cause };
+    std::fs::create_dir_all(path).map_err(failed)?;
+    let probe = path.join(".writable");
+    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(failed)
+}
+
+fn connect_options(config: &ServerConfig) -> Result<SqliteConnectOptions, OpenError> {
+    use secrecy::ExposeSecret;
+    let options = match &config.database_url {
+        Some(url) => {
+            SqliteConnectOptions::from_str(url.expose_secret()).map_err(|_| OpenError::Url)?
+        }
+        None => SqliteConnectOptions::new().filename(config.data_dir.join("breezeway.db")),
+    };
+    Ok(options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true))
+}

@@ -1,0 +1,71 @@
+//! Small services of the browser that islands use. On the server none of them is called.
+
+use futures::channel::oneshot;
+use leptos::prelude::{document, set_timeout, window};
+use std::time::Duration;
+use web_sys::Storage;
+
+/// What is stored under `key` for this site, if the browser lets us look.
+pub fn stored(key: &str) -> Option<String> {
+    storage()?.get_item(key).ok()?
+}
+
+/// Stores `value` under `key`; an empty one is removed. A browser that refuses is left alone.
+pub fn store(key: &str, value: &str) {
+    let Some(storage) = storage() else { return };
+    let _ = match value {
+        "" => storage.remove_item(key),
+        value => storage.set_item(key, value),
+    };
+}
+
+/// Waits.
+pub async fn sleep(duration: Duration) {
+    let (done, waiting) = oneshot::channel();
+    set_timeout(
+        move || {
+            let _ = done.send(());
+        },
+        duration,
+    );
+    let _ = waiting.await;
+}
+
+/// A random id of 32 hexadecimal digits.
+pub fn random_id() -> String {
+    let mut bytes = [0; 16];
+    if let Ok(crypto) = window().crypto() {
+        let _ = crypto.get_random_values_with_u8_array(&mut bytes);
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Changes the address without leaving the page.
+pub fn replace_address(path: &str) {
+    if let Ok(history) = window().history() {
+        let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(path));
+    }
+}
+
+/// Changes the page's title.
+pub fn set_title(title: &str) {
+    document().set_title(&format!("{title} · Breezeway"));
+}
+
+/// Replaces the text of the element at `selector`, outside the island.
+pub fn set_text(selector: &str, text: &str) {
+    if let Ok(Some(element)) = document().query_selector(selector) {
+        element.set_text_content(Some(text));
+    }
+}
+
+/// Puts safe HTML first into the element at `selector`, outside the island.
+pub fn prepend(selector: &str, html: &str) {
+    if let Ok(Some(element)) = document().query_selector(selector) {
+        let _ = element.insert_adjacent_html("afterbegin", html);
+    }
+}
+
+fn storage() -> Option<Storage> {
+    window().local_storage().ok()?
+}

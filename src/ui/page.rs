@@ -1,0 +1,31 @@
+//! A page that waits for its data, and shows what went wrong where it belongs.
+
+use leptos::prelude::*;
+
+use super::error_page::ErrorPage;
+use crate::{
+    error::Result,
+    server::{context, observe::RequestId},
+};
+
+/// Renders what `data` comes to; an error becomes the page, with its status.
+pub fn awaited<V>(data: impl Future<Output = Result<V>> + Send + 'static) -> impl IntoView
+where
+    V: IntoView + 'static,
+{
+    Suspend::new(async move {
+        match data.await {
+            Ok(view) => view.into_any(),
+            Err(error) => {
+                let status = context::report(&error);
+                let id = request_id();
+                ErrorPage(error.kind(), status.as_u16(), error.message().to_owned(), id).into_any()
+            }
+        }
+    })
+}
+
+/// The request's id, for people to quote.
+pub fn request_id() -> String {
+    context::parts().extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default()
+}
