@@ -48,6 +48,7 @@ pub fn shell<V: IntoView>(options: LeptosOptions, body: impl FnOnce() -> V) -> i
 /// The table of pages. Every page waits for its data, so that its status is right.
 #[component]
 pub fn Pages() -> impl IntoView {
+    provide_meta_context();
     view! {
         <Title formatter=|title: String| format!("{title} · Breezeway") />
         <Router>

@@ -5,6 +5,9 @@ import { Chat, QUESTION } from '../support/chat.ts';
 import { choosePerson, signIn, signOut } from '../support/people.ts';
 import { expect, test } from '../support/test.ts';
 
+// Chromium refuses to preload a script where scripts are off, and says so.
+test.beforeEach(({ expectProblem }) => expectProblem(/\/pkg\/\S+\.js csp$/));
+
 /** Sends a message and meets the page on which the reply arrives. */
 async function send(page: Page, chat: Chat, message: string): Promise<string> {
   await chat.message.fill(message);

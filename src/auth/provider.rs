@@ -146,9 +146,8 @@ impl Provider {
             .set_pkce_challenge(challenge)
             .add_extra_param("nonce", nonce.clone())
             .add_scopes(self.config.scopes.iter().cloned().map(Scope::new));
-        if self.config.scopes.iter().any(|scope| scope == "offline_access") {
-            // OpenID Connect Core §11: offline access is only given when consent is asked for.
-            request = request.add_extra_param("prompt", "consent");
+        if let Some(prompt) = &self.config.prompt {
+            request = request.add_extra_param("prompt", prompt.clone());
         }
         let (url, state) = request.url();
         Ok(Departure { url, state: state.into_secret(), nonce, verifier: verifier.into_secret() })

@@ -1,5 +1,6 @@
 //! Where to go after signing in: a path of ours and nothing else.
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 /// What an unusable or missing address becomes.
@@ -14,11 +15,9 @@ pub fn checked(wanted: Option<&str>) -> String {
 }
 
 fn own_path(wanted: &str) -> Option<String> {
-    let plain = wanted.starts_with('/')
-        && !wanted.starts_with("//")
-        && !wanted.contains('\\')
-        && !wanted.chars().any(char::is_control);
-    if !plain {
+    // Whoever decodes once more must not find what a browser would not have sent.
+    let decoded = percent_decode_str(wanted).decode_utf8_lossy();
+    if !is_plain(wanted) || !is_plain(&decoded) {
         return None;
     }
     let base = Url::parse("http://own.invalid").ok()?;
@@ -29,6 +28,13 @@ fn own_path(wanted: &str) -> Option<String> {
     };
     // What was normalised away must not leave an address that a browser reads as another host.
     (!path.starts_with("//") && !path.starts_with("/auth/")).then_some(path)
+}
+
+fn is_plain(path: &str) -> bool {
+    path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.contains('\\')
+        && !path.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -59,6 +65,9 @@ mod tests {
             "/..//evil.test",
             "/%2e//evil.test",
             "javascript:alert(1)",
+            "/%09/evil.test",
+            "/%5cevil.test",
+            "/%2Fevil.test",
             "/auth/login?return_to=/auth/login",
             " //evil.test",
             "/\u{0}//evil.test",

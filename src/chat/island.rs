@@ -180,14 +180,14 @@ fn Notice(talk: Talk) -> impl IntoView {
 
 fn turn_view(talk: Talk, turn: Turn) -> impl IntoView {
     let reply = turn.reply;
-    let asked = turn.question.is_empty();
+    let question = (!turn.question.is_empty()).then_some(turn.question);
     let state = Signal::derive(move || reply.state.get().as_str().to_owned());
     let take_up = move |event: ev::SubmitEvent| {
         event.prevent_default();
         talk.take_up(reply);
     };
     view! {
-        <Question text=turn.question hidden=asked />
+        {question.map(|text| view! { <Question text /> })}
         <article
             class="message"
             data-role="assistant"
@@ -223,9 +223,9 @@ fn turn_view(talk: Talk, turn: Turn) -> impl IntoView {
 
 /// What a person said.
 #[component]
-pub fn Question(text: String, #[prop(optional)] hidden: bool) -> impl IntoView {
+pub fn Question(text: String) -> impl IntoView {
     view! {
-        <article class="message" data-role="user" aria-label="You" hidden=hidden>
+        <article class="message" data-role="user" aria-label="You">
             <div class="bubble" dir="auto">
                 {text}
             </div>

@@ -345,9 +345,7 @@ pub(super) fn KeptMessage(
             <form class="field" method="post" action="/chat">
                 <input type="hidden" name="conversation" value=conversation.unwrap_or_default() />
                 <label for="kept">"Your message"</label>
-                <textarea id="kept" name="text" rows="6" dir="auto">
-                    {text}
-                </textarea>
+                <textarea id="kept" name="text" rows="6" dir="auto" inner_html=escaped(&text)></textarea>
                 <div class="actions">
                     {signed_out
                         .then(|| {

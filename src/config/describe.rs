@@ -82,6 +82,7 @@ fn auth(page: &mut Page, auth: &AuthConfig) {
         page.text("client_secret", REDACTED);
     }
     page.texts("scopes", auth.scopes.iter().cloned());
+    page.optional("prompt", auth.prompt.as_deref());
     page.text("tenant_claim", &auth.tenant_claim);
     page.text("roles_claim", &auth.roles_claim);
 }

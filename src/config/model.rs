@@ -89,6 +89,9 @@ pub struct AuthConfig {
     pub client_secret: Option<SecretString>,
     /// `scopes`. Default `["openid", "profile", "offline_access"]`.
     pub scopes: Vec<String>,
+    /// `prompt`: what the provider is told to ask (OpenID Connect Core §3.1.2.1). Default `consent`
+    /// with the scope `offline_access`, which is only given then, else nothing.
+    pub prompt: Option<String>,
     /// `tenant_claim`: the claim that holds the tenant. Default `tenant_id`.
     pub tenant_claim: String,
     /// `roles_claim`: the claim that holds a list of roles. Default `roles`.

@@ -237,7 +237,8 @@ fn table_row(resource: &ResourceConfig, columns: &[Column], row: &Row) -> impl I
 
 fn shown(value: &Shown) -> impl IntoView + use<> {
     match value.clone() {
-        Shown::Text { text } => text.into_any(),
+        // An empty text would be written as a blank, and the cell would no longer be `:empty`.
+        Shown::Text { text } => (!text.is_empty()).then_some(text).into_any(),
         Shown::Link { text, href } => {
             view! { <a href=href rel="noopener noreferrer">{text}</a> }.into_any()
         }

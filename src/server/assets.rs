@@ -46,7 +46,7 @@ async fn serve(folder: std::path::PathBuf, request: Request) -> Result<Response>
     };
     if response.status().is_client_error() {
         return Err(Error::not_found(
-            "There is no such page. The address may be mistyped, or what it showed was removed.",
+            "The address may be mistyped, or what it showed was removed.",
         ));
     }
     Ok(response)

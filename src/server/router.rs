@@ -34,6 +34,8 @@ pub fn router(app: App) -> Router {
     let routes = routes
         // An unsafe request proves that it comes from our own pages.
         .layer(from_fn_with_state(app.clone(), security::same_origin))
+        // Errors become pages or JSON; a page knows who is signed in.
+        .layer(from_fn_with_state(app.clone(), errors::render))
         // The cookie becomes a caller.
         .layer(from_fn_with_state(app.sessions.clone(), caller::identify))
         .layer(session::cookie::layer(&app.config, &app.sessions));
@@ -43,7 +45,7 @@ pub fn router(app: App) -> Router {
         None => routes,
     };
     routes
-        // Errors become pages or JSON, with the request's id.
+        // The same for errors of the session layers and the sandbox.
         .layer(from_fn_with_state(app.clone(), errors::render))
         .layer(from_fn_with_state(app.clone(), security::headers))
         .layer(from_fn(observe::observe))

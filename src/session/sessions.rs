@@ -73,7 +73,11 @@ impl Sessions {
 
     /// Signs a browser in: whatever session it had ends, and a new id is given.
     pub async fn start(&self, session: &Session, identity: &Identity) -> Result<SessionKey> {
-        self.end(session).await?;
+        if let Some(id) = session.id() {
+            self.cache.invalidate(&SessionKey::of(&id));
+        }
+        session.clear().await;
+        session.cycle_id().await.map_err(Error::internal)?;
         session.insert(IDENTITY, identity).await.map_err(Error::internal)?;
         session.save().await.map_err(Error::internal)?;
         let id = session.id().ok_or_else(|| Error::internal("a saved session has no id"))?;

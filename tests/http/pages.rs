@@ -49,18 +49,27 @@ async fn an_error_is_a_page_for_people_and_json_for_programs() {
 }
 
 #[tokio::test]
+async fn an_error_page_knows_who_is_signed_in() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let page = ada.open("/nowhere").await.text().await.unwrap();
+    assert!(page.contains("Ada Park") && page.contains("Sign out"), "{page}");
+}
+
+#[tokio::test]
 async fn a_form_that_cannot_be_sent_keeps_its_text() {
     let (site, _folder) = Site::start().await;
     let browser = site.browser();
     let request = browser
         .request(Method::POST, "/chat")
         .header(header::ACCEPT, "text/html")
-        .form(&[("text", "What about <Globex>?")]);
+        .form(&[("text", "What about </textarea><Globex>?")]);
     let answer = browser.send(request).await;
     assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
     let page = answer.text().await.unwrap();
     assert!(
-        page.contains("What about &lt;Globex&gt;?") && page.contains("Sign in again"),
+        page.contains("What about &lt;/textarea&gt;&lt;Globex&gt;?")
+            && page.contains("Sign in again"),
         "{page}"
     );
 }

@@ -44,17 +44,27 @@ fn table(s: &Section<'_>, house: &House<'_>) -> Read<AuthConfig> {
     let client_id = client_id(s, &provider);
     let client_secret = s.optional("client_secret", values::secret);
     let scopes = s.defaulted_with("scopes", |v| v.list(values::word), || Ok(default_scopes()));
+    let prompt = s.optional("prompt", values::word);
     let tenant_claim = s.defaulted_with("tenant_claim", values::word, || Ok("tenant_id".into()));
     let roles_claim = s.defaulted_with("roles_claim", values::word, || Ok("roles".into()));
 
+    let (provider, scopes) = (provider?, scopes?);
     Ok(AuthConfig {
-        provider: provider?,
+        prompt: prompt?.or_else(|| usual_prompt(&provider, &scopes)),
+        provider,
         client_id: client_id?,
         client_secret: client_secret?,
-        scopes: scopes?,
+        scopes,
         tenant_claim: tenant_claim?,
         roles_claim: roles_claim?,
     })
+}
+
+/// The sandbox remembers a consent, and gives offline access without asking again.
+fn usual_prompt(provider: &ProviderConfig, scopes: &[String]) -> Option<String> {
+    let asks = !matches!(provider, ProviderConfig::Sandbox)
+        && scopes.iter().any(|scope| scope == "offline_access");
+    asks.then(|| "consent".to_owned())
 }
 
 fn default_scopes() -> Vec<String> {
