@@ -54,7 +54,10 @@ export class Chat {
 
   /** The reply as text, without the status line below it. */
   async text(): Promise<string> {
-    return this.reply.locator('.markdown').innerText();
+    const body = this.reply.locator('.markdown');
+    // Chromium answers nothing for what it has put aside as out of sight and not yet looked at again.
+    await body.evaluate((element) => element.checkVisibility({ contentVisibilityAuto: true }) || element.scrollIntoView());
+    return body.innerText();
   }
 
   /** The reply's finished blocks as HTML, without what only the framework reads. */

@@ -567,5 +567,7 @@ const scrolling = (log: Locator) =>
   log.evaluate((element) => {
     let region: Element = element;
     while (region.parentElement && !/auto|scroll/.test(getComputedStyle(region).overflowY)) region = region.parentElement;
-    return { top: region.scrollTop, below: region.scrollHeight - region.clientHeight - region.scrollTop };
+    // A region laid out from its end counts from there: 0 at the end, negative above.
+    const below = Math.abs(Math.min(region.scrollTop, 0));
+    return { top: region.scrollHeight - region.clientHeight - below, below };
   });
