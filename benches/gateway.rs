@@ -1,6 +1,8 @@
 //! An authenticated GET of 2 KB through `/api/proxy`: CPU per request and latency, with 64
 //! connections kept alive. `SECONDS` and `CONNECTIONS` change the load.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops at the first surprise")]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -2,6 +2,8 @@
 //! once, each read by who asked. Added latency, CPU per event and memory per run, at 1, 200 and
 //! 1,000 runs. `EVENTS` changes their length, `RUNS` the numbers of runs.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops at the first surprise")]
+
 mod support;
 
 use std::{

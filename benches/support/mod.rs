@@ -8,7 +8,7 @@ use std::{
 };
 
 #[path = "../../tests/http/support.rs"]
-#[allow(dead_code, reason = "the tests use all of it, a bench some")]
+#[expect(dead_code, reason = "the tests use all of it, a bench some")]
 mod http;
 
 pub use http::{Browser, with_backend};

@@ -38,7 +38,7 @@ const LARGEST: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub enum Source {
     /// Known from the start.
-    Known(ProviderEndpoints),
+    Known(Box<ProviderEndpoints>),
     /// Read from the issuer's discovery document when first needed.
     Discover(Url),
 }
@@ -175,7 +175,7 @@ impl Provider {
             return Ok(endpoints);
         }
         let endpoints = Arc::new(match &self.source {
-            Source::Known(endpoints) => endpoints.clone(),
+            Source::Known(endpoints) => *endpoints.clone(),
             Source::Discover(issuer) => self.discover(issuer).await?,
         });
         if let Ok(mut known) = self.endpoints.write() {

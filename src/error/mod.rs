@@ -5,9 +5,9 @@
 //! Build errors with the named constructors: `Error::not_found("…")`, `Error::internal(cause)`.
 
 #[cfg(feature = "ssr")]
-mod error;
+mod server;
 mod wire;
 
 #[cfg(feature = "ssr")]
-pub use error::{Error, Result};
+pub use server::{Error, Result};
 pub use wire::{Failure, Kind};

@@ -75,10 +75,10 @@ pub async fn headers(State(app): State<App>, request: Request, next: Next) -> Re
             HeaderValue::from_static("max-age=31536000"),
         );
     }
-    if !headers.contains_key(CSP) {
-        if let Ok(policy) = HeaderValue::try_from(policy(None, &app.auth.form_origins())) {
-            headers.insert(CSP, policy);
-        }
+    if !headers.contains_key(CSP)
+        && let Ok(policy) = HeaderValue::try_from(policy(None, &app.auth.form_origins()))
+    {
+        headers.insert(CSP, policy);
     }
     response
 }

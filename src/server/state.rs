@@ -104,11 +104,13 @@ fn provider(config: &Config, sandbox: Option<&Sandbox>) -> Result<Option<Provide
     let Some(auth) = config.auth.clone() else { return Ok(None) };
     let (source, auth) = match (&auth.provider, sandbox) {
         (ProviderConfig::Discover { issuer }, _) => (Source::Discover(issuer.clone()), auth),
-        (ProviderConfig::Explicit(endpoints), _) => (Source::Known(endpoints.clone()), auth),
+        (ProviderConfig::Explicit(endpoints), _) => {
+            (Source::Known(Box::new(endpoints.clone())), auth)
+        }
         (ProviderConfig::Sandbox, Some(sandbox)) => {
             let (id, secret) = sandbox.client();
             let auth = with_client(auth, id, secret);
-            (Source::Known(sandbox.endpoints()), auth)
+            (Source::Known(Box::new(sandbox.endpoints())), auth)
         }
         (ProviderConfig::Sandbox, None) => return Ok(None),
     };

@@ -69,7 +69,7 @@ fn events(stream: &str) -> Vec<(u64, Value)> {
 }
 
 fn html(events: &[(u64, Value)]) -> String {
-    events.iter().filter_map(|(_, event)| event["html"].as_str()).collect()
+    events.iter().filter_map(|(_, event)| event["block"]["html"].as_str()).collect()
 }
 
 #[tokio::test]
@@ -88,10 +88,7 @@ async fn a_reply_streams_as_numbered_events_and_is_kept() {
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
     let streamed = html(&events_seen);
     assert!(streamed.contains("<p>Hello <em>world</em>.</p>"), "{streamed}");
-    assert_eq!(
-        events_seen.last().unwrap().1,
-        json!({"kind": "end", "state": "done", "problem": null})
-    );
+    assert_eq!(events_seen.last().unwrap().1, json!({"end": {"state": "done", "problem": null}}));
 
     let page = ada.open(&format!("/chat/{conversation}")).await.text().await.unwrap();
     assert!(
@@ -147,7 +144,7 @@ async fn a_reader_who_leaves_and_returns_misses_nothing() {
     let rest = events(&ada.send(request).await.text().await.unwrap());
     assert_eq!(rest[0].0, last + 1);
     assert!(html(&rest).contains("w0 w1 w2"));
-    assert_eq!(rest.last().unwrap().1["state"], "done");
+    assert_eq!(rest.last().unwrap().1["end"]["state"], "done");
     assert_eq!(upstream.seen().len(), 1);
 }
 
@@ -167,7 +164,7 @@ async fn a_run_can_be_stopped_and_keeps_what_it_wrote() {
 
     assert_eq!(ada.send(ada.request(Method::POST, &stop)).await.status(), StatusCode::NO_CONTENT);
     let seen = events(&answer.text().await.unwrap());
-    assert_eq!(seen.last().unwrap().1["state"], "stopped");
+    assert_eq!(seen.last().unwrap().1["end"]["state"], "stopped");
     assert!(html(&seen).contains("w0 w1"));
     assert_eq!(ada.send(ada.request(Method::POST, &stop)).await.status(), StatusCode::NO_CONTENT);
 }
@@ -200,7 +197,7 @@ async fn trouble_before_and_in_the_middle_keeps_what_there_is() {
     let answer = ada.send(ask(&ada, &json!({ "message": "Hi" }))).await;
     let conversation = header(&answer, "breezeway-conversation-id");
     let seen = events(&answer.text().await.unwrap());
-    assert_eq!(seen.last().unwrap().1["state"], "failed");
+    assert_eq!(seen.last().unwrap().1["end"]["state"], "failed");
     let page = ada.open(&format!("/chat/{conversation}")).await.text().await.unwrap();
     assert!(
         page.contains("Try again") && page.contains("Hi") && !page.contains("secret"),
@@ -214,7 +211,7 @@ async fn trouble_before_and_in_the_middle_keeps_what_there_is() {
         let answer = ada.send(ask(&ada, &json!({ "message": "Hi" }))).await;
         let conversation = header(&answer, "breezeway-conversation-id");
         let text = answer.text().await.unwrap();
-        assert_eq!(events(&text).last().unwrap().1["state"], "interrupted", "{text}");
+        assert_eq!(events(&text).last().unwrap().1["end"]["state"], "interrupted", "{text}");
         assert!(!text.contains("secret"));
         let page = ada.open(&format!("/chat/{conversation}")).await.text().await.unwrap();
         assert!(page.contains("Half a") && page.contains("Continue"), "{page}");
@@ -290,7 +287,7 @@ async fn shutting_down_saves_what_is_being_written() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     site.app.chat.shut_down(Duration::from_millis(100)).await;
     let seen = events(&answer.text().await.unwrap());
-    assert_eq!(seen.last().unwrap().1["state"], "interrupted");
+    assert_eq!(seen.last().unwrap().1["end"]["state"], "interrupted");
     assert!(html(&seen).contains("w0 w1"));
 }
 
@@ -355,7 +352,7 @@ async fn without_a_script_the_reply_arrives_with_the_page() {
     assert!(steps >= 4, "the page came in {steps} pieces");
     let reply = text.split_once("data-role=\"assistant\"").unwrap().1;
     assert!(reply.contains("First &lt;b&gt;.") && !reply.contains("<b>"), "{reply}");
-    assert!(text.contains("<p>Second part</p>") && text.trim_end().ends_with("</html>"), "{text}");
+    assert!(text.contains("<p>Second part</p>") && text.contains("</html>"), "{text}");
     assert!(text.contains("/api/fn/chat/stop_run"));
 
     // Once it is finished, the live page is the conversation itself.

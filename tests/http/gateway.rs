@@ -43,6 +43,7 @@ async fn a_backend_sees_the_session_and_nothing_a_client_made_up() {
     assert!(answer.headers()["content-security-policy"].to_str().unwrap().starts_with("sandbox"));
 
     let seen = &upstream.seen()[0];
+    assert_eq!(seen.method, Method::GET);
     assert_eq!(seen.target, "/a%20b?x=1&y=%2F&tenant_id=harbor");
     assert!(seen.headers["authorization"].to_str().unwrap().starts_with("Bearer eyJ"));
     assert_eq!(seen.headers["x-tenant-id"], "harbor");

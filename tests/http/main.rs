@@ -1,5 +1,7 @@
 //! HTTP behaviour, tried on the real router with real upstreams, all listening on loopback.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
 mod auth;
 mod chat;
 mod data;

@@ -16,6 +16,8 @@ use crate::sandbox::collections::{
     Collections, Field, Filter, Grouping, Kind, Operand, Order, Selection, TODAY, Test,
 };
 
+/// Words that announce a comparison, and the test that they announce.
+type Phrase = (&'static [&'static str], fn(Operand) -> Test);
 /// What is wanted of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -140,7 +142,7 @@ impl Draft {
     }
 
     fn read_written_dates(&mut self, when: &'static Field) {
-        let leads: [(&[&str], fn(Operand) -> Test); 2] =
+        let leads: [Phrase; 2] =
             [(&["after", "since", "from"], Test::AtLeast), (&["before", "until"], Test::Below)];
         for (phrases, test) in leads {
             for phrase in phrases {
@@ -190,7 +192,7 @@ impl Draft {
 
     /// `over 10000`, `probability above 50`, `between 5k and 10k`
     fn read_comparisons(&mut self) {
-        let comparators: [(&[&str], fn(Operand) -> Test); 4] = [
+        let comparators: [Phrase; 4] = [
             (AT_LEAST, Test::AtLeast),
             (AT_MOST, Test::AtMost),
             (OVER, Test::Above),
