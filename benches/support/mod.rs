@@ -26,6 +26,8 @@ pub struct Process {
 impl Process {
     /// Starts it in front of the backend at `upstream` and waits until it is healthy.
     pub async fn start(upstream: &str, backend: &str) -> Self {
+        // An error only says that it was installed before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = folder.path().join("Leptos.toml");
         fs::write(&config, with_backend(upstream, backend)).expect("a configuration file");
