@@ -65,13 +65,17 @@ struct ErrorBody {
 /// Middleware: turns the errors that handlers answered into pages or JSON.
 pub async fn render(State(app): State<App>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
-    let head = head(&parts);
+    let request_id = parts.extensions.get::<RequestId>().copied();
+    let head = wants_html(&parts).then(|| parts.clone());
     let response = next.run(Request::from_parts(parts, body)).await;
     let response = named_here(response);
     let Some(error) = response.extensions().get::<Arc<Error>>().cloned() else { return response };
     log(&error);
-    let fresh =
-        if wants_html(&head) { page(&app, head, &error).await } else { json(&head, &error) };
+    let request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
+    let fresh = match head {
+        Some(head) => page(&app, head, &error, request_id).await,
+        None => json(&error, request_id),
+    };
     with_headers_of(fresh, response.headers())
 }
 
@@ -87,10 +91,6 @@ fn named_here(response: Response) -> Response {
     with_headers_of(error.into_response(), response.headers())
 }
 
-fn head(parts: &Parts) -> Parts {
-    parts.clone()
-}
-
 fn wants_html(head: &Parts) -> bool {
     let accepts_html = head
         .headers
@@ -100,21 +100,16 @@ fn wants_html(head: &Parts) -> bool {
     accepts_html && !head.uri.path().starts_with("/api/")
 }
 
-async fn page(app: &App, head: Parts, error: &Error) -> Response {
+async fn page(app: &App, head: Parts, error: &Error, request_id: String) -> Response {
     let (kind, message) = (error.kind(), error.message().to_owned());
-    let request_id = request_id(&head);
     let code = status(kind);
     let page = move || ErrorPage(kind, code.as_u16(), message.clone(), request_id.clone());
     html::page(app, head, code, page).await
 }
 
-fn json(head: &Parts, error: &Error) -> Response {
-    let body = ErrorBody { failure: error.to_failure(), request_id: request_id(head) };
+fn json(error: &Error, request_id: String) -> Response {
+    let body = ErrorBody { failure: error.to_failure(), request_id };
     (status(error.kind()), Json(body)).into_response()
-}
-
-fn request_id(head: &Parts) -> String {
-    head.extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Keeps what the handler said beside its error: cookies, `Allow`, `Retry-After`.
