@@ -7,7 +7,10 @@
 mod support;
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,10 +24,17 @@ use tokio::net::TcpListener;
 const GAP: Duration = Duration::from_millis(50);
 static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// How far the readers have come.
+#[derive(Default)]
+struct Progress {
+    begun: AtomicUsize,
+    words: AtomicUsize,
+}
+
 #[tokio::main]
 async fn main() {
     LazyLock::force(&BEGAN);
-    let events = setting("EVENTS", 100);
+    let events = setting("EVENTS", 200);
     let upstream = upstream(events).await;
     let sizes = match setting("RUNS", 0) {
         0 => vec![1, 200, 1000],
@@ -33,18 +43,46 @@ async fn main() {
     for runs in sizes {
         let process = Process::start(&upstream, "").await;
         let browser = Arc::new(process.signed_in().await);
-        measure(&browser, 20).await;
-        let (cpu, idle) = (process.cpu(), process.resident());
-        let (mut added, peak) = tokio::join!(measure(&browser, runs), peak(&process, events));
-        let cpu = process.cpu() - cpu;
+        measure(&browser, 20, &Arc::default()).await;
+        let progress = Arc::default();
+        let watched = watch(&process, &progress, runs, GAP * events as u32 / 2);
+        let (mut added, cost) = tokio::join!(measure(&browser, runs, &progress), watched);
         added.sort_unstable();
-        let per_run = peak.saturating_sub(idle) as f64 / runs as f64;
         println!("{runs} runs of {events} events");
         println!("  added latency p50  {:>8.2?}", percentile(&added, 0.5));
         println!("  added latency p99  {:>8.2?}", percentile(&added, 0.99));
-        println!("  CPU per event      {:>8.1} µs", cpu.as_secs_f64() * 1e6 / added.len() as f64);
-        println!("  memory per run     {per_run:>8.1} KiB");
+        println!("  CPU per event      {:>8.1} µs", cost.event);
+        println!("  CPU to start a run {:>8.1} µs", cost.start);
+        println!("  memory per run     {:>8.1} KiB", cost.memory);
     }
+}
+
+/// What runs cost the server: µs, µs and KiB.
+struct Cost {
+    start: f64,
+    event: f64,
+    memory: f64,
+}
+
+/// Looks at the server while the runs begin, and then for as long as `steady`, in which all write.
+async fn watch(process: &Process, progress: &Progress, runs: usize, steady: Duration) -> Cost {
+    let (cpu, idle) = (support::cpu(process.id()), process.resident());
+    while progress.begun.load(Relaxed) < runs {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (cpu_begun, words_begun) = (support::cpu(process.id()), progress.words.load(Relaxed));
+    tokio::time::sleep(steady).await;
+    let used = support::cpu(process.id()) - cpu_begun;
+    let event = micros(used) / (progress.words.load(Relaxed) - words_begun) as f64;
+    Cost {
+        start: (micros(cpu_begun - cpu) - event * words_begun as f64) / runs as f64,
+        event,
+        memory: process.resident().saturating_sub(idle) as f64 / runs as f64,
+    }
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
 }
 
 /// A provider whose every word is the time at which it was said.
@@ -89,20 +127,20 @@ fn spoken(
 }
 
 /// Asks `runs` times at once; answers how long each word took from provider to reader.
-async fn measure(browser: &Arc<Browser>, runs: usize) -> Vec<Duration> {
+async fn measure(browser: &Arc<Browser>, runs: usize, progress: &Arc<Progress>) -> Vec<Duration> {
     let readers = (0..runs).map(|number| {
-        let browser = browser.clone();
+        let (browser, progress) = (browser.clone(), progress.clone());
         tokio::spawn(async move {
             // Starts are spread over the gap, as those of people are.
             tokio::time::sleep(GAP * (number % 40) as u32 / 10).await;
-            read(&browser).await
+            read(&browser, &progress).await
         })
     });
     let read = futures::future::join_all(readers).await;
     read.into_iter().flat_map(|added| added.expect("a reader")).collect()
 }
 
-async fn read(browser: &Browser) -> Vec<Duration> {
+async fn read(browser: &Browser, progress: &Progress) -> Vec<Duration> {
     let request = browser
         .request(reqwest::Method::POST, "/api/chat")
         .header("accept", "text/event-stream")
@@ -116,19 +154,13 @@ async fn read(browser: &Browser) -> Vec<Duration> {
         for word in text.split("{\"text\":\"t").skip(1) {
             let said = word.split(' ').next().and_then(|said| said.parse::<u128>().ok());
             if let Some(said) = said {
+                if added.is_empty() {
+                    progress.begun.fetch_add(1, Relaxed);
+                }
+                progress.words.fetch_add(1, Relaxed);
                 added.push(Duration::from_micros((now - said) as u64));
             }
         }
     }
     added
-}
-
-/// The most memory seen while the runs are under way, in KiB.
-async fn peak(process: &Process, events: usize) -> u64 {
-    let mut most = 0;
-    for _ in 0..events / 2 {
-        tokio::time::sleep(GAP * 2).await;
-        most = most.max(process.resident());
-    }
-    most
 }

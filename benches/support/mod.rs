@@ -44,20 +44,8 @@ impl Process {
             .spawn()
             .expect("the binary starts");
         let process = Self { child, origin, folder };
-        process.healthy().await;
+        answers(&format!("{}/health", process.origin)).await;
         process
-    }
-
-    async fn healthy(&self) {
-        let began = Instant::now();
-        while began.elapsed() < Duration::from_secs(30) {
-            let health = reqwest::get(format!("{}/health", self.origin)).await;
-            if health.is_ok_and(|answer| answer.status().is_success()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        panic!("{} is not healthy", self.origin);
     }
 
     /// A browser in which Ada is signed in.
@@ -67,24 +55,16 @@ impl Process {
         browser
     }
 
-    /// CPU time used so far.
-    pub fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(self.proc("stat")).expect("a running process");
-        let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split(' ').collect();
-        let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
-        // Fields 14 and 15 of proc(5), counted from behind the name.
-        Duration::from_secs_f64((ticks(12) + ticks(13)) / TICKS)
+    /// The operating system's number for it.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Resident memory in KiB.
     pub fn resident(&self) -> u64 {
-        let status = fs::read_to_string(self.proc("status")).expect("a running process");
+        let status = fs::read_to_string(proc(self.id(), "status")).expect("a running process");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
         line.split_whitespace().nth(1).expect("a size").parse().expect("a number")
-    }
-
-    fn proc(&self, file: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{file}", self.child.id()))
     }
 }
 
@@ -95,6 +75,31 @@ impl Drop for Process {
         // The folder goes after the process that writes to it.
         let _ = fs::remove_dir_all(self.folder.path());
     }
+}
+
+/// Waits until there is an answer at `address`.
+pub async fn answers(address: &str) {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(30) {
+        if reqwest::get(address).await.is_ok_and(|answer| answer.status().is_success()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("nothing answers at {address}");
+}
+
+/// CPU time a process has used so far.
+pub fn cpu(process: u32) -> Duration {
+    let stat = fs::read_to_string(proc(process, "stat")).expect("a running process");
+    let fields: Vec<&str> = stat.rsplit(')').next().expect("fields").split(' ').collect();
+    let ticks = |index: usize| fields[index].parse::<f64>().expect("a number");
+    // Fields 14 and 15 of proc(5), counted from behind the name.
+    Duration::from_secs_f64((ticks(12) + ticks(13)) / TICKS)
+}
+
+fn proc(process: u32, file: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{process}/{file}"))
 }
 
 /// The value below which this share of the sorted values lies.
@@ -108,7 +113,8 @@ pub fn setting(name: &str, usual: usize) -> usize {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(usual)
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
     let probe = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     probe.local_addr().expect("an address").port()
 }

@@ -126,11 +126,10 @@ impl Provider {
         let origin = |url: &Url| url.origin().ascii_serialization();
         match &self.source {
             Source::Known(endpoints) => {
-                [Some(&endpoints.authorize_url), endpoints.end_session_url.as_ref()]
-                    .into_iter()
-                    .flatten()
-                    .map(origin)
-                    .collect()
+                let pages = [Some(&endpoints.authorize_url), endpoints.end_session_url.as_ref()];
+                let mut origins: Vec<_> = pages.into_iter().flatten().map(origin).collect();
+                origins.dedup();
+                origins
             }
             Source::Discover(issuer) => vec![origin(issuer)],
         }

@@ -10,7 +10,7 @@ use axum::{
 use tower_sessions::Session;
 use url::form_urlencoded;
 
-use super::service::{Auth, Hop};
+use super::service::Hop;
 use crate::{error::Result, server::state::App, session::Caller};
 
 /// `/auth/login`, `/auth/callback`, `/auth/logout`.
@@ -21,31 +21,31 @@ pub fn routes() -> Router<App> {
         .route("/auth/logout", post(logout))
 }
 
-async fn login(State(auth): State<Auth>, query: RawQuery, headers: HeaderMap) -> Result<Response> {
+async fn login(State(app): State<App>, query: RawQuery, headers: HeaderMap) -> Result<Response> {
     let return_to = form_urlencoded::parse(query.0.unwrap_or_default().as_bytes())
         .find(|(key, _)| key == "return_to")
         .map(|(_, value)| value.into_owned());
-    Ok(auth.begin(&cookies(&headers), return_to.as_deref()).await?.into_response())
+    Ok(app.auth.begin(&cookies(&headers), return_to.as_deref()).await?.into_response())
 }
 
 async fn callback(
-    State(auth): State<Auth>,
+    State(app): State<App>,
     session: Session,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let query = query.0.unwrap_or_default();
-    match auth.complete(&session, &cookies(&headers), &query).await {
+    match app.auth.complete(&session, &cookies(&headers), &query).await {
         Ok(hop) => hop.into_response(),
         Err(error) => {
-            let removal = auth.forget_attempt(&query);
+            let removal = app.auth.forget_attempt(&query);
             (removal.map(|cookie| [(header::SET_COOKIE, cookie)]), error).into_response()
         }
     }
 }
 
-async fn logout(State(auth): State<Auth>, session: Session, caller: Caller) -> Result<Response> {
-    Ok(auth.sign_out(&session, &caller).await?.into_response())
+async fn logout(State(app): State<App>, session: Session, caller: Caller) -> Result<Response> {
+    Ok(app.auth.sign_out(&session, &caller).await?.into_response())
 }
 
 impl IntoResponse for Hop {

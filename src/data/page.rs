@@ -29,9 +29,9 @@ const NAMED: usize = 3;
 /// `/data`
 #[component]
 pub fn IndexPage() -> impl IntoView {
-    let resources = context::app().resources;
-    let groups = resources.groups().iter().map(group_section).collect_view();
-    let nothing = resources.groups().is_empty().then(nothing_declared);
+    let app = context::app();
+    let groups = app.resources.groups().iter().map(group_section).collect_view();
+    let nothing = app.resources.groups().is_empty().then(nothing_declared);
     view! {
         <Title text="Data" />
         <main id="main" class="page" tabindex="-1">

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -62,18 +61,39 @@ struct ErrorBody {
     request_id: String,
 }
 
-/// Middleware: turns the errors that handlers answered into pages or JSON.
-pub async fn render(State(app): State<App>, request: Request, next: Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let request_id = parts.extensions.get::<RequestId>().copied();
-    let head = wants_html(&parts).then(|| parts.clone());
-    let response = next.run(Request::from_parts(parts, body)).await;
+/// What is known of a request when its answer turns out to be an error.
+pub struct Asker {
+    id: RequestId,
+    /// Only of one that wants a page.
+    head: Option<Parts>,
+}
+
+impl Asker {
+    /// Who sent `request`, which is called `id`.
+    pub fn of(request: Request, id: RequestId) -> (Self, Request) {
+        let (parts, body) = request.into_parts();
+        let head = wants_html(&parts).then(|| parts.clone());
+        (Self { id, head }, Request::from_parts(parts, body))
+    }
+}
+
+/// Whether `response` is an error that [`render`] has yet to put into words.
+pub fn is_error(response: &Response) -> bool {
+    response.extensions().get::<Arc<Error>>().is_some()
+}
+
+/// Turns an error that a handler answered into a page or JSON. The page knows who is signed in when
+/// the answer carries its [`Caller`].
+pub async fn render(app: &App, asker: Asker, response: Response) -> Response {
     let response = named_here(response);
     let Some(error) = response.extensions().get::<Arc<Error>>().cloned() else { return response };
     log(&error);
-    let request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
-    let fresh = match head {
-        Some(head) => page(&app, head, &error, request_id).await,
+    let request_id = asker.id.to_string();
+    let fresh = match asker.head {
+        Some(mut head) => {
+            head.extensions.extend(response.extensions().clone());
+            page(app, head, &error, request_id).await
+        }
         None => json(&error, request_id),
     };
     with_headers_of(fresh, response.headers())
@@ -83,7 +103,7 @@ pub async fn render(State(app): State<App>, request: Request, next: Next) -> Res
 fn named_here(response: Response) -> Response {
     let bare = response.status() == StatusCode::METHOD_NOT_ALLOWED
         && !response.headers().contains_key(header::CONTENT_TYPE)
-        && response.extensions().get::<Arc<Error>>().is_none();
+        && !is_error(&response);
     if !bare {
         return response;
     }

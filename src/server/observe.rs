@@ -2,10 +2,16 @@
 
 use std::fmt;
 
-use axum::{extract::Request, http::HeaderValue, middleware::Next, response::Response};
+use axum::{
+    extract::Request,
+    http::{HeaderName, HeaderValue, Method},
+    response::Response,
+};
 use tokio::time::Instant;
-use tracing::Instrument;
+use tracing::Span;
 use uuid::Uuid;
+
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names one request.
 #[derive(Debug, Clone, Copy)]
@@ -17,20 +23,39 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Middleware: gives the request its id and writes one line about it. The query stays out of the
-/// log: it may hold codes and search words.
-pub async fn observe(mut request: Request, next: Next) -> Response {
-    let id = RequestId(Uuid::now_v7());
-    request.extensions_mut().insert(id);
-    let span = tracing::info_span!("request", %id);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let began = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
-    let status = response.status().as_u16();
-    let took = began.elapsed();
-    span.in_scope(|| tracing::debug!(%method, path, status, ?took, "answered"));
-    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
-        response.headers_mut().insert("x-request-id", id);
+/// A request on its way to an answer.
+pub struct Watched {
+    /// Its name.
+    pub id: RequestId,
+    /// What everything that is logged about it is logged in.
+    pub span: Span,
+    method: Method,
+    path: String,
+    began: Instant,
+}
+
+impl Watched {
+    /// Gives the request its id.
+    pub fn begin(request: &mut Request) -> Self {
+        let id = RequestId(Uuid::now_v7());
+        request.extensions_mut().insert(id);
+        Self {
+            id,
+            span: tracing::info_span!("request", %id),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            began: Instant::now(),
+        }
     }
-    response
+
+    /// Names the request in its answer and writes one line about it. The query stays out of the
+    /// log: it may hold codes and search words.
+    pub fn end(self, response: &mut Response) {
+        let Self { id, span, method, path, began } = self;
+        let (status, took) = (response.status().as_u16(), began.elapsed());
+        span.in_scope(|| tracing::debug!(%method, path, status, ?took, "answered"));
+        if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+            response.headers_mut().insert(HEADER, id);
+        }
+    }
 }

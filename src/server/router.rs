@@ -2,20 +2,31 @@
 
 use axum::{
     Router,
-    extract::Request,
-    middleware::{from_fn, from_fn_with_state},
+    extract::{Request, State},
+    middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use tower_http::{CompressionLevel, compression::CompressionLayer};
+use tower_sessions::Session;
+use tracing::Instrument;
 use url::form_urlencoded;
 
-use super::{assets, errors, health, html, observe, security, state::App};
+use super::{
+    assets,
+    errors::{self, Asker},
+    health, html,
+    observe::Watched,
+    security,
+    state::App,
+};
 use crate::{
     app::{Pages, shell},
-    auth, chat, proxy,
-    session::{self, Caller, caller},
+    auth, chat,
+    error::Result,
+    proxy,
+    session::{self, Caller},
 };
 
 /// All routes, for one runtime.
@@ -32,24 +43,51 @@ pub fn router(app: App) -> Router {
         .merge(assets::routes(&app.leptos))
         .fallback(move |request| assets::fallback(root.clone(), request));
     let routes = routes
-        // An unsafe request proves that it comes from our own pages.
-        .layer(from_fn_with_state(app.clone(), security::same_origin))
-        // Errors become pages or JSON; a page knows who is signed in.
-        .layer(from_fn_with_state(app.clone(), errors::render))
-        // The cookie becomes a caller.
-        .layer(from_fn_with_state(app.sessions.clone(), caller::identify))
+        .layer(from_fn_with_state(app.clone(), admit))
         .layer(session::cookie::layer(&app.config, &app.sessions));
     let routes = match sandbox {
         // The sandbox's pages have a cookie and a form protection of their own.
         Some(sandbox) => routes.nest_service("/sandbox", sandbox),
         None => routes,
     };
-    routes
-        // The same for errors of the session layers and the sandbox.
-        .layer(from_fn_with_state(app.clone(), errors::render))
-        .layer(from_fn_with_state(app.clone(), security::headers))
-        .layer(from_fn(observe::observe))
-        .with_state(app)
+    routes.layer(from_fn_with_state(app.clone(), envelop)).with_state(app)
+}
+
+/// Middleware around every answer: a name, errors in words, the headers that all carry, a log line.
+/// One and not four, because a layer costs every request a microsecond or two.
+async fn envelop(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let watched = Watched::begin(&mut request);
+    let (asker, request) = Asker::of(request, watched.id);
+    let answer = async {
+        let response = next.run(request).await;
+        errors::render(&app, asker, response).await
+    };
+    let mut response = answer.instrument(watched.span.clone()).await;
+    security::set_headers(&app, response.headers_mut());
+    watched.end(&mut response);
+    response
+}
+
+/// Middleware: the cookie becomes a caller, and an unsafe request proves that it comes from our own
+/// pages.
+async fn admit(
+    State(app): State<App>,
+    session: Session,
+    mut request: Request,
+    next: Next,
+) -> Result<Response> {
+    let caller = app.sessions.caller(&session).await?;
+    let mut response = match security::prove_same_origin(&app, &caller, &request) {
+        Ok(()) => {
+            request.extensions_mut().insert(caller.clone());
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    if errors::is_error(&response) {
+        response.extensions_mut().insert(caller);
+    }
+    Ok(response)
 }
 
 /// Server-rendered pages and server functions, compressed.
@@ -74,11 +112,7 @@ async fn call_server_function(app: App, request: Request) -> Response {
 }
 
 /// Middleware: pages that belong to a person send everybody else to sign in, and back.
-async fn require_sign_in(
-    caller: Caller,
-    request: Request,
-    next: axum::middleware::Next,
-) -> Response {
+async fn require_sign_in(caller: Caller, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let is_personal = ["/chat", "/data"].iter().any(|page| {
         path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -3,40 +3,29 @@
 use std::fmt::Write;
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
-    middleware::Next,
-    response::Response,
 };
 
 use super::state::App;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     session::Caller,
 };
 
 const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
 
-/// Middleware: an unsafe request must show that it comes from our own pages.
+/// An unsafe request must show that it comes from our own pages.
 ///
 /// A browser says so in `Sec-Fetch-Site` or `Origin`, which a page cannot forge. A request with
 /// neither is no browser's; it may not borrow a browser's session.
-pub async fn same_origin(
-    State(app): State<App>,
-    caller: Caller,
-    request: Request,
-    next: Next,
-) -> Result<Response> {
+pub fn prove_same_origin(app: &App, caller: &Caller, request: &Request) -> Result<()> {
     if request.method() == Method::TRACE || request.method() == Method::CONNECT {
-        return Err(Error::new(
-            crate::error::Kind::MethodNotAllowed,
-            "This address does not take that method.",
-        ));
+        return Err(Error::new(Kind::MethodNotAllowed, "This address does not take that method."));
     }
-    if request.method().is_safe()
-        || is_ours(request.headers(), &app.config.server.origin(), &caller)
+    if request.method().is_safe() || is_ours(request.headers(), &app.config.server.origin(), caller)
     {
-        return Ok(next.run(request).await);
+        return Ok(());
     }
     Err(Error::forbidden(
         "The request did not come from this site's own pages, so it was refused. Nothing was \
@@ -53,11 +42,9 @@ fn is_ours(headers: &HeaderMap, origin: &str, caller: &Caller) -> bool {
     }
 }
 
-/// Middleware: headers that every answer carries. A page's own content policy, made for its nonce,
+/// Sets the headers that every answer carries. A page's own content policy, made for its nonce,
 /// stays; anything else gets one that allows nothing but our style.
-pub async fn headers(State(app): State<App>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+pub fn set_headers(app: &App, headers: &mut HeaderMap) {
     let fixed = [
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
@@ -80,7 +67,6 @@ pub async fn headers(State(app): State<App>, request: Request, next: Next) -> Re
     {
         headers.insert(CSP, policy);
     }
-    response
 }
 
 /// The content security policy of a page whose scripts carry `nonce`.

@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
 use leptos::config::LeptosOptions;
@@ -20,9 +20,16 @@ use crate::{
     store::Store,
 };
 
-/// The services of one running Breezeway. Cheap to clone.
-#[derive(Clone, FromRef)]
-pub struct App {
+/// The services of one running Breezeway, as one runtime sees them.
+///
+/// Every layer of every request holds one, so a clone is a single count, and one that no other
+/// runtime's thread touches.
+#[derive(Clone)]
+pub struct App(Arc<Services>);
+
+/// What an [`App`] holds.
+#[derive(Clone)]
+pub struct Services {
     /// The checked configuration.
     pub config: Arc<Config>,
     /// How Leptos finds its assets.
@@ -67,7 +74,7 @@ impl App {
         let backends = Backends::new(&config.backends, sandbox_url, grants)?;
         let chat = Chat::new(store.clone(), backends.clone(), &config, runtime.clone());
         let resources = Resources::new(&config);
-        Ok(Self {
+        let services = Services {
             config: Arc::new(config),
             leptos,
             store,
@@ -77,17 +84,34 @@ impl App {
             chat,
             resources,
             sandbox,
-        })
+        };
+        Ok(Self(Arc::new(services)))
     }
 
     /// The same services for another runtime, with upstream connections of its own.
     pub fn for_another_runtime(&self) -> Result<Self> {
-        Ok(Self { backends: self.backends.for_another_runtime()?, ..self.clone() })
+        let backends = self.backends.for_another_runtime()?;
+        Ok(Self(Arc::new(Services { backends, ..Services::clone(self) })))
     }
 
     /// Reading declared resources.
     pub fn data(&self) -> Data {
         Data::new(self.resources.clone(), self.backends.clone())
+    }
+}
+
+impl Deref for App {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
+}
+
+/// The routes that Leptos makes need its options.
+impl FromRef<App> for LeptosOptions {
+    fn from_ref(app: &App) -> Self {
+        app.leptos.clone()
     }
 }
 

@@ -8,15 +8,9 @@ use std::{
     },
 };
 
-use axum::{
-    extract::{FromRequestParts, Request, State},
-    http::request::Parts,
-    middleware::Next,
-    response::Response,
-};
-use tower_sessions::Session;
+use axum::{extract::FromRequestParts, http::request::Parts};
 
-use super::{Identity, Sessions, store::SessionKey, wire::SessionInfo};
+use super::{Identity, store::SessionKey, wire::SessionInfo};
 use crate::error::{Error, Result};
 
 /// A session that has not ended.
@@ -83,26 +77,11 @@ impl Caller {
     }
 }
 
-/// Set by [`identify`] on every request.
+/// Known of every request that has come past the session layer.
 impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(parts.extensions.get().cloned().unwrap_or(Self::Nobody))
     }
-}
-
-/// Middleware: turns the session cookie into a [`Caller`].
-pub async fn identify(
-    State(sessions): State<Sessions>,
-    session: Session,
-    mut request: Request,
-    next: Next,
-) -> Result<Response> {
-    let caller = match sessions.find(&session).await? {
-        Some(active) => Caller::Session(active),
-        None => Caller::Nobody,
-    };
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
 }

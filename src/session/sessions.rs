@@ -14,7 +14,7 @@ use tower_sessions::Session;
 
 use super::{
     Identity,
-    caller::ActiveSession,
+    caller::{ActiveSession, Caller},
     store::{SessionKey, SessionRow, SessionStoreTables},
 };
 use crate::{
@@ -52,8 +52,13 @@ impl Sessions {
         &self.tables
     }
 
+    /// Who sends the cookie that `session` was read from.
+    pub async fn caller(&self, session: &Session) -> Result<Caller> {
+        Ok(self.find(session).await?.map_or(Caller::Nobody, Caller::Session))
+    }
+
     /// The signed-in session of this cookie, if there is one and it has not ended.
-    pub async fn find(&self, session: &Session) -> Result<Option<Arc<ActiveSession>>> {
+    async fn find(&self, session: &Session) -> Result<Option<Arc<ActiveSession>>> {
         let Some(id) = session.id() else { return Ok(None) };
         let key = SessionKey::of(&id);
         let active = match self.cache.get(&key) {
