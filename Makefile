@@ -36,6 +36,8 @@ STEPS := $(if $(filter test,$(MAKECMDGOALS)),10,6)
 step = @printf '\n[%s/%s] %s\n' '$(1)' '$(STEPS)' '$(2)'
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
+# What browsers download does not tell where it was built.
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS := --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src=crates --remap-path-prefix=$(CURDIR)=breezeway
 
 # Which Rust to use is settled before anything else; these two goals can do without.
 ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)

@@ -78,7 +78,7 @@ impl EventReader {
             let chunk = self.chunks.next().await?.ok()?.dyn_into::<Uint8Array>().ok()?.to_vec();
             let events = self.decoder.push(&chunk).ok()?;
             self.ready.extend(events.into_iter().filter_map(|event| {
-                Some((event.id.parse().ok()?, serde_json::from_str(&event.data).ok()?))
+                Some((event.id.parse().ok()?, serde_json::from_slice(event.data.as_bytes()).ok()?))
             }));
         }
         self.ready.pop_front()
@@ -89,7 +89,8 @@ async fn accepted(response: Response) -> Result<Response, AskError> {
     if response.ok() {
         return Ok(response);
     }
-    let failure = response.json::<Failure>().await.unwrap_or_else(|_| {
+    let body = response.binary().await.map_err(offline)?;
+    let failure = serde_json::from_slice::<Failure>(&body).unwrap_or_else(|_| {
         Failure::new(Kind::Internal, "Something went wrong. Your message is kept; try again.")
     });
     Err(AskError::Refused(failure))

@@ -6,17 +6,18 @@
 //! grow with the length of the reply.
 //!
 //! What browsers download grows with every distinct view and signal type, so views keep one shape
-//! and change attributes, and signals are shared as `Signal<bool>` and `Signal<String>`.
+//! and change attributes, signals are shared as `Signal<bool>` and `Signal<String>`, and turns are
+//! only ever built: hydrating them too would double their code.
 
 use std::time::Duration;
 
-use leptos::{ev, html, prelude::*, server_fn::ServerFn, task::spawn_local};
+use leptos::{ev, html, mount::mount_to, prelude::*, server_fn::ServerFn, task::spawn_local};
 use wasm_bindgen::JsCast;
 
 use super::{
     api::{StartRun, StopRun, start_run, stop_run},
     client::{self, Ask, AskError, EventReader},
-    wire::{MessageState, MessageView, RunEvent, Started},
+    wire::{MessageState, OpenReply, RunEvent, Started},
 };
 use crate::{
     error::{Failure, Kind},
@@ -38,7 +39,7 @@ pub fn Conversation(
     assistant: String,
     /// HTML shown while there are no messages; its suggestions are buttons of the composer's form.
     greeting: String,
-    open: Option<MessageView>,
+    open: Option<OpenReply>,
     /// Whether `children` holds any message.
     begun: bool,
     /// Names the next request.
@@ -46,9 +47,7 @@ pub fn Conversation(
     children: Children,
 ) -> impl IntoView {
     let talk = Talk::new(id, assistant, request_id, begun || open.is_some());
-    if let Some(message) = open {
-        talk.turns.update(|turns| turns.push(Turn::open(message)));
-    }
+    let standing = open.map(Reply::unfinished).map(|reply| talk.stand(reply)).unwrap_or_default();
     Effect::new(move |_| talk.wake());
     let log = NodeRef::<html::Div>::new();
     let at_end = RwSignal::new(true);
@@ -74,11 +73,7 @@ pub fn Conversation(
         >
             <div class="messages" hidden=talk.is_new>
                 {children()}
-                <For
-                    each=move || talk.turns.get()
-                    key=|turn| turn.key
-                    children=move |turn| turn_view(talk, turn)
-                />
+                <div class="contents" node_ref=talk.turns inner_html=standing></div>
                 <span id="latest"></span>
             </div>
             <div class="greeting" hidden=talk.begun inner_html=greeting></div>
@@ -178,9 +173,9 @@ fn Notice(talk: Talk) -> impl IntoView {
     }
 }
 
-fn turn_view(talk: Talk, turn: Turn) -> impl IntoView {
-    let reply = turn.reply;
-    let question = (!turn.question.is_empty()).then_some(turn.question);
+/// A question asked since the page was loaded, if any, and the reply to it.
+fn turn_view(talk: Talk, question: String, reply: Reply) -> impl IntoView {
+    let question = (!question.is_empty()).then_some(question);
     let state = Signal::derive(move || reply.state.get().as_str().to_owned());
     let take_up = move |event: ev::SubmitEvent| {
         event.prevent_default();
@@ -221,6 +216,18 @@ fn turn_view(talk: Talk, turn: Turn) -> impl IntoView {
     }
 }
 
+/// A reply that is not finished, in the page the server sends. It is all there is without a script;
+/// the island, once awake, puts a live one in its place.
+#[cfg(feature = "ssr")]
+fn standing_html(talk: Talk, reply: Reply) -> String {
+    turn_view(talk, String::new(), reply).to_html()
+}
+
+#[cfg(not(feature = "ssr"))]
+fn standing_html(_: Talk, _: Reply) -> String {
+    String::new()
+}
+
 /// What a person said.
 #[component]
 pub fn Question(text: String) -> impl IntoView {
@@ -242,7 +249,10 @@ struct Talk {
     request_id: RwSignal<String>,
     begun: RwSignal<bool>,
     is_new: Signal<bool>,
-    turns: RwSignal<Vec<Turn>>,
+    /// Where turns are put.
+    turns: NodeRef<html::Div>,
+    /// The last reply, unless it cannot change any more.
+    reply: RwSignal<Option<Reply>>,
     /// The run that is writing; empty when none is.
     running: Signal<String>,
     is_busy: Signal<bool>,
@@ -254,14 +264,6 @@ struct Talk {
     notice: RwSignal<String>,
     signed_out: RwSignal<bool>,
     announcement: RwSignal<String>,
-}
-
-/// A question asked since the page was loaded, if any, and the reply to it.
-#[derive(Clone)]
-struct Turn {
-    key: usize,
-    question: String,
-    reply: Reply,
 }
 
 /// A reply that may still change.
@@ -280,12 +282,11 @@ struct Reply {
 
 impl Talk {
     fn new(id: String, assistant: String, request_id: String, begun: bool) -> Self {
-        let turns = RwSignal::new(Vec::<Turn>::new());
         let begun = RwSignal::new(begun);
-        let last = move || turns.read().last().map(|turn| turn.reply);
+        let reply = RwSignal::new(None::<Reply>);
         let running = move || {
-            let reply = last().filter(|reply| reply.state.get() == MessageState::Running);
-            reply.map(|reply| reply.run.get()).unwrap_or_default()
+            let running = reply.get().filter(|reply| reply.state.get() == MessageState::Running);
+            running.map(|reply| reply.run.get()).unwrap_or_default()
         };
         Self {
             id: RwSignal::new(id),
@@ -293,7 +294,8 @@ impl Talk {
             request_id: RwSignal::new(request_id),
             begun,
             is_new: Signal::derive(move || !begun.get()),
-            turns,
+            turns: NodeRef::new(),
+            reply,
             running: Signal::derive(running),
             is_busy: Signal::derive(move || !running().is_empty()),
             is_idle: Signal::derive(move || running().is_empty()),
@@ -308,9 +310,14 @@ impl Talk {
 
     fn wake(self) {
         self.restore_draft();
-        let reply = self.turns.with_untracked(|turns| turns.last().map(|turn| turn.reply));
-        if let Some(reply) = reply.filter(|reply| reply.is_running()) {
-            spawn_local(self.read(reply, None));
+        if let Some(reply) = self.reply.get_untracked() {
+            if let Some(turns) = self.turns.get_untracked() {
+                turns.set_inner_html("");
+            }
+            self.put(String::new(), reply);
+            if reply.is_running() {
+                spawn_local(self.read(reply, None));
+            }
         }
         let on_key = window_event_listener(ev::keydown, move |event| {
             if event.key() == "Escape" {
@@ -318,6 +325,20 @@ impl Talk {
             }
         });
         on_cleanup(move || on_key.remove());
+    }
+
+    /// Begins with a reply; answers it as the server writes it into the page.
+    fn stand(self, reply: Reply) -> String {
+        self.reply.set(Some(reply));
+        standing_html(self, reply)
+    }
+
+    /// Puts a turn at the end, for as long as the page lives.
+    fn put(self, question: String, reply: Reply) {
+        self.reply.set(Some(reply));
+        if let Some(turns) = self.turns.get_untracked() {
+            mount_to(turns.into(), move || turn_view(self, question, reply)).forget();
+        }
     }
 
     /// What was typed before the island woke stays; else the kept draft comes back.
@@ -375,9 +396,7 @@ impl Talk {
             self.enter(&started.conversation, &text);
         }
         let reply = Reply::new(started);
-        let key = self.turns.with_untracked(Vec::len);
-        let question = text.trim().to_owned();
-        self.turns.update(|turns| turns.push(Turn { key, question, reply }));
+        self.put(text.trim().to_owned(), reply);
         self.begun.set(true);
         spawn_local(self.read(reply, Some(events)));
     }
@@ -472,27 +491,23 @@ fn failure(error: AskError) -> Failure {
     }
 }
 
-impl Turn {
-    /// The reply that a page was loaded with, whose question is above it already.
-    fn open(message: MessageView) -> Self {
-        let cursor = message.run.unwrap_or_default();
-        let reply = Reply {
-            message: StoredValue::new(message.id),
-            run: RwSignal::new(cursor.id),
-            after: StoredValue::new(cursor.after),
-            state: RwSignal::new(message.state),
-            problem: RwSignal::new(message.problem.unwrap_or_default()),
-            waiting: RwSignal::new(false),
-            source: StoredValue::new(message.text.clone()),
-            first: StoredValue::new((message.html, message.text)),
-            body: NodeRef::new(),
-        };
-        Self { key: 0, question: String::new(), reply }
-    }
-}
-
 /// What a reply says of itself.
 impl Reply {
+    /// The reply that a page was loaded with, whose question is above it already.
+    fn unfinished(open: OpenReply) -> Self {
+        Self {
+            message: StoredValue::new(open.message),
+            run: RwSignal::new(open.run),
+            after: StoredValue::new(open.after),
+            state: RwSignal::new(open.state),
+            problem: RwSignal::new(open.problem),
+            waiting: RwSignal::new(false),
+            source: StoredValue::new(open.text.clone()),
+            first: StoredValue::new((open.html, open.text)),
+            body: NodeRef::new(),
+        }
+    }
+
     fn new(started: Started) -> Self {
         Self {
             message: StoredValue::new(started.message),

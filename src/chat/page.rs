@@ -86,7 +86,7 @@ fn frame(app: &App, lines: Vec<ConversationLine>, talk: Option<Talk>) -> impl In
                     id
                     assistant=name
                     greeting
-                    open
+                    open=open.map(Into::into)
                     begun
                     request_id=Uuid::new_v4().simple().to_string()
                 >

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Who wrote a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// The person.
     User,
@@ -84,7 +83,7 @@ pub enum RunEvent {
 }
 
 /// A message as a page shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageView {
     /// Its id.
     pub id: String,
@@ -103,12 +102,47 @@ pub struct MessageView {
 }
 
 /// A place in a run's log.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunCursor {
     /// The run's id.
     pub id: String,
     /// The last event seen; 0 for none.
     pub after: u64,
+}
+
+/// A reply that is being written, or can be taken up again, as an island begins with it. Flat,
+/// because browsers download the code that reads it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OpenReply {
+    /// The message it is.
+    pub message: String,
+    /// How far it has come.
+    pub state: MessageState,
+    /// Finished blocks, rendered.
+    pub html: String,
+    /// The source of the block that is still open.
+    pub text: String,
+    /// What went wrong, for a person; empty when nothing did.
+    pub problem: String,
+    /// The run that is writing it; empty when none is.
+    pub run: String,
+    /// The last event that `html` and `text` hold.
+    pub after: u64,
+}
+
+impl From<MessageView> for OpenReply {
+    fn from(message: MessageView) -> Self {
+        let cursor = message.run.unwrap_or_default();
+        Self {
+            message: message.id,
+            state: message.state,
+            html: message.html,
+            text: message.text,
+            problem: message.problem.unwrap_or_default(),
+            run: cursor.id,
+            after: cursor.after,
+        }
+    }
 }
 
 /// A conversation in a list.

@@ -29,7 +29,9 @@ pub enum OpenError {
     DataDir { path: String, cause: std::io::Error },
     #[error("`database_url` is not a SQLite URL; write sqlite:path/to/file.db")]
     Url,
-    #[error("The database {name} cannot be opened: {cause}. Check that the file is writable.")]
+    #[error(
+        "The database {name} cannot be opened: {cause}. Check that it is writable and a database of Breezeway."
+    )]
     Open { name: String, cause: sqlx::Error },
     #[error("The database {name} could not be brought up to date: {cause}. Nothing was lost.")]
     Migrate { name: String, cause: MigrateError },
