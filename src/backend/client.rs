@@ -31,6 +31,8 @@ type Http = Client<HttpsConnector<HttpConnector>, Body>;
 
 /// The largest answer that is read whole, in bytes.
 const LARGEST_ANSWER: usize = 16 << 20;
+/// How long the head of an answer may be, and how much of a body waits in memory, in bytes.
+const LARGEST_HEAD: usize = 16 << 10;
 const POOL_IDLE: Duration = Duration::from_secs(60);
 
 /// One call to a backend, as a client or a room of ours asked for it.
@@ -283,5 +285,6 @@ fn client(connect: Duration) -> Result<Http> {
     Ok(Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(POOL_IDLE)
+        .http1_max_buf_size(LARGEST_HEAD)
         .build(https))
 }

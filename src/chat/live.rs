@@ -2,8 +2,9 @@
 
 use std::{
     collections::HashMap,
+    ops::Range,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -29,7 +30,7 @@ pub struct LiveRun {
     /// Cancelled when the person stops it.
     pub stop: CancellationToken,
     lost: AtomicBool,
-    events: RwLock<Vec<Arc<RunEvent>>>,
+    written: RwLock<Written>,
     committed: watch::Sender<u64>,
 }
 
@@ -50,17 +51,19 @@ impl LiveRun {
             owner,
             stop: CancellationToken::new(),
             lost: AtomicBool::new(false),
-            events: RwLock::default(),
+            written: RwLock::default(),
             committed: watch::Sender::new(0),
         }
     }
 
     /// Shows events to readers. Only the log calls this, after the commit.
-    pub(super) fn publish(&self, fresh: impl IntoIterator<Item = Arc<RunEvent>>) {
-        let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
-        events.extend(fresh);
-        let count = events.len() as u64;
-        drop(events);
+    pub(super) fn publish(&self, fresh: impl IntoIterator<Item = RunEvent>) {
+        let mut written = self.written.write().unwrap_or_else(PoisonError::into_inner);
+        for event in fresh {
+            written.push(event);
+        }
+        let count = written.count();
+        drop(written);
         self.committed.send_replace(count);
     }
 
@@ -72,8 +75,12 @@ impl LiveRun {
     }
 
     fn has_ended(&self) -> bool {
-        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
-        matches!(events.last().map(AsRef::as_ref), Some(RunEvent::End { .. }))
+        let written = self.written();
+        written.event(written.count()).is_some_and(|event| matches!(event, RunEvent::End { .. }))
+    }
+
+    fn written(&self) -> RwLockReadGuard<'_, Written> {
+        self.written.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Stops a run whose log cannot be written; answers whether this was the first time.
@@ -84,27 +91,22 @@ impl LiveRun {
 
     /// All events numbered above `after`, each as soon as it is committed, up to and including the
     /// last.
-    pub fn follow(self: Arc<Self>, after: u64) -> impl Stream<Item = (u64, Arc<RunEvent>)> + Send {
+    pub fn follow(self: Arc<Self>, after: u64) -> impl Stream<Item = (u64, RunEvent)> + Send {
         let bell = self.committed.subscribe();
         futures::stream::unfold(Some((self, bell, after)), |state| async {
             let (run, mut bell, after) = state?;
             let next = after + 1;
             // The sender lives in `run`, which this stream holds, so waiting cannot fail.
             bell.wait_for(|committed| *committed >= next).await.ok()?;
-            let event = run.event(next)?;
-            let more = !matches!(*event, RunEvent::End { .. });
+            let event = run.written().event(next)?;
+            let more = !matches!(event, RunEvent::End { .. });
             Some(((next, event), more.then_some((run, bell, next))))
         })
     }
 
-    fn event(&self, number: u64) -> Option<Arc<RunEvent>> {
-        let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        self.events.read().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
-    }
-
     /// The message as it stands, with the place to read on from.
     pub fn view(&self) -> MessageView {
-        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
+        let written = self.written();
         let mut view = MessageView {
             id: self.message.clone(),
             role: Role::Assistant,
@@ -112,29 +114,79 @@ impl LiveRun {
             text: String::new(),
             html: String::new(),
             problem: None,
-            run: Some(RunCursor { id: self.id.clone(), after: events.len() as u64 }),
+            run: Some(RunCursor { id: self.id.clone(), after: written.count() }),
         };
-        for event in events.iter() {
+        for event in written.events() {
             apply(&mut view, event);
         }
         view
     }
 }
 
-fn apply(view: &mut MessageView, event: &RunEvent) {
+/// The events of a run, kept small: a reply is mostly text, so its text is one string, and an event
+/// of text is a place in it.
+#[derive(Default)]
+struct Written {
+    text: String,
+    entries: Vec<WrittenEntry>,
+}
+
+enum WrittenEntry {
+    Text(Range<usize>),
+    Other(Box<RunEvent>),
+}
+
+impl Written {
+    fn push(&mut self, event: RunEvent) {
+        let entry = match event {
+            RunEvent::Text { text } => {
+                let start = self.text.len();
+                self.text.push_str(&text);
+                WrittenEntry::Text(start..self.text.len())
+            }
+            other => WrittenEntry::Other(Box::new(other)),
+        };
+        self.entries.push(entry);
+    }
+
+    fn count(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    fn events(&self) -> impl Iterator<Item = RunEvent> {
+        self.entries.iter().map(|entry| self.read(entry))
+    }
+
+    /// The event with this number; the first is 1.
+    fn event(&self, number: u64) -> Option<RunEvent> {
+        let index = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.entries.get(index).map(|entry| self.read(entry))
+    }
+
+    fn read(&self, entry: &WrittenEntry) -> RunEvent {
+        match entry {
+            WrittenEntry::Text(place) => {
+                RunEvent::Text { text: self.text[place.clone()].to_owned() }
+            }
+            WrittenEntry::Other(event) => (**event).clone(),
+        }
+    }
+}
+
+fn apply(view: &mut MessageView, event: RunEvent) {
     match event {
-        RunEvent::Text { text } => view.text.push_str(text),
+        RunEvent::Text { text } => view.text.push_str(&text),
         RunEvent::Block { html, length } => {
-            view.html.push_str(html);
-            view.text.drain(..*length);
+            view.html.push_str(&html);
+            view.text.drain(..length);
         }
         RunEvent::Whole { html, .. } => {
-            view.html.clone_from(html);
+            view.html = html;
             view.text.clear();
         }
         RunEvent::End { state, problem } => {
-            view.state = *state;
-            view.problem.clone_from(problem);
+            view.state = state;
+            view.problem = problem;
             view.run = None;
         }
     }

@@ -43,7 +43,7 @@ pub struct Finished {
 pub(super) struct Entry {
     pub run: Arc<LiveRun>,
     pub first_seq: u64,
-    pub events: Vec<Arc<RunEvent>>,
+    pub events: Vec<RunEvent>,
     pub finished: Option<Finished>,
 }
 
@@ -114,14 +114,14 @@ fn publish(batch: impl Iterator<Item = Entry>) {
 fn give_up(batch: impl Iterator<Item = Entry>) {
     for entry in batch {
         if entry.run.lose() {
-            entry.run.publish([Arc::new(RunEvent::End {
+            entry.run.publish([RunEvent::End {
                 state: MessageState::Interrupted,
                 problem: Some(
                     "The reply could not be saved and was stopped. What is shown is kept; try \
                      again when there is room."
                         .to_owned(),
                 ),
-            })]);
+            }]);
         }
     }
 }

@@ -297,7 +297,7 @@ fn reply_pieces(open: String, events: Events) -> impl Stream<Item = String> + Se
     let opening = open_html(&open).trim_end_matches("</div>").to_owned();
     let rest = stream::unfold((events, open), |(mut events, mut open)| async move {
         let (_, event) = events.next().await?;
-        let piece = match &*event {
+        let piece = match &event {
             RunEvent::Text { text } => {
                 open.push_str(text);
                 escaped(text)

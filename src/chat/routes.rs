@@ -1,6 +1,6 @@
 //! Plain HTTP for API clients, and the form that works without a script.
 
-use std::{convert::Infallible, future::ready, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::ready, time::Duration};
 
 use axum::{
     Form, Json, Router,
@@ -234,7 +234,7 @@ fn stream_response(events: Events, view: View) -> Response {
 }
 
 /// The events, and `None` whenever there was none for a while.
-fn kept_alive(events: Events) -> impl Stream<Item = Option<(u64, Arc<RunEvent>)>> + Send {
+fn kept_alive(events: Events) -> impl Stream<Item = Option<(u64, RunEvent)>> + Send {
     stream::unfold(events, |mut events| async {
         match timeout(SILENCE, events.next()).await {
             Ok(Some(event)) => Some((Some(event), events)),
@@ -290,11 +290,11 @@ async fn whole(mut events: Events) -> Result<Response> {
     }
     let mut reply = String::new();
     while let Some((_, event)) = events.next().await {
-        match &*event {
-            RunEvent::Text { text } => reply.push_str(text),
-            RunEvent::Whole { text, .. } => reply.clone_from(text),
+        match event {
+            RunEvent::Text { text } => reply.push_str(&text),
+            RunEvent::Whole { text, .. } => reply = text,
             RunEvent::End { problem: Some(problem), .. } => {
-                return Err(Error::bad_gateway(problem.clone()));
+                return Err(Error::bad_gateway(problem));
             }
             RunEvent::Block { .. } | RunEvent::End { .. } => {}
         }

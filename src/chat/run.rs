@@ -155,7 +155,7 @@ struct Reply {
     log: RunLog,
     blocks: BlockWriter,
     html: String,
-    pending: Vec<Arc<RunEvent>>,
+    pending: Vec<RunEvent>,
     logged: u64,
 }
 
@@ -183,7 +183,7 @@ impl Reply {
         if text.is_empty() {
             return;
         }
-        self.pending.push(Arc::new(RunEvent::Text { text: text.to_owned() }));
+        self.pending.push(RunEvent::Text { text: text.to_owned() });
         let closed = self.blocks.push(text);
         self.close(closed);
     }
@@ -191,8 +191,7 @@ impl Reply {
     fn close(&mut self, blocks: Vec<super::markdown::Block>) {
         for block in blocks {
             self.html.push_str(&block.html);
-            let event = RunEvent::Block { html: block.html, length: block.source_len };
-            self.pending.push(Arc::new(event));
+            self.pending.push(RunEvent::Block { html: block.html, length: block.source_len });
         }
     }
 
@@ -217,7 +216,7 @@ impl Reply {
             problem: ending.problem(),
         };
         let (state, problem) = (finished.state, finished.problem.clone());
-        self.pending.push(Arc::new(RunEvent::End { state, problem }));
+        self.pending.push(RunEvent::End { state, problem });
         self.queue(Some(finished)).await;
     }
 

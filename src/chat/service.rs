@@ -40,7 +40,7 @@ const CONTINUE: &str =
     "Continue your last message exactly where it stops. Do not repeat any of it.";
 
 /// Numbered events of a run, ending with [`RunEvent::End`].
-pub type Events = BoxStream<'static, (u64, Arc<RunEvent>)>;
+pub type Events = BoxStream<'static, (u64, RunEvent)>;
 
 /// Conversations and runs. Cheap to clone.
 #[derive(Clone)]
@@ -418,14 +418,14 @@ fn view_of(row: MessageRow) -> MessageView {
     }
 }
 
-fn finished_events(message: MessageRow, after: u64) -> Vec<(u64, Arc<RunEvent>)> {
+fn finished_events(message: MessageRow, after: u64) -> Vec<(u64, RunEvent)> {
     let state = match message.state() {
         MessageState::Running => MessageState::Interrupted,
         state => state,
     };
     let whole = RunEvent::Whole { html: message.html, text: message.text };
     let end = RunEvent::End { state, problem: message.problem };
-    vec![(after + 1, Arc::new(whole)), (after + 2, Arc::new(end))]
+    vec![(after + 1, whole), (after + 2, end)]
 }
 
 fn interrupted(events: &[RunEvent]) -> Finished {

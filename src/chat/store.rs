@@ -368,7 +368,7 @@ fn rows_of(entry: &Entry) -> impl Iterator<Item = Result<EventRow, serde_json::E
         Ok(EventRow {
             run: entry.run.number,
             seq: i64::try_from(seq).unwrap_or(i64::MAX),
-            json: serde_json::to_string(&**event)?,
+            json: serde_json::to_string(event)?,
         })
     })
 }

@@ -39,6 +39,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a client may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(30);
+/// How long a request's head may be, and how much of a body waits in memory, in bytes.
+const LARGEST_HEAD: usize = 16 << 10;
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// Serves until SIGTERM or SIGINT, then drains.
@@ -145,6 +147,7 @@ fn connect(router: &Router, stream: tokio::net::TcpStream, open: &GracefulShutdo
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     let connection = open.watch(connection);
     tokio::spawn(async move {
