@@ -1,6 +1,6 @@
 //! The commands of the program and what they print.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -68,7 +68,11 @@ fn failed(message: &str) -> ExitCode {
 fn serve_site(config: Config, options: &Options) -> Result<()> {
     let filter =
         EnvFilter::try_from_env("BREEZEWAY_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     serve::serve(config, &options.config)
 }
 

@@ -1,9 +1,11 @@
-//! HTTP behaviour, tried on the real router with real upstreams, all listening on loopback.
+//! HTTP behaviour, tried on the real router with real upstreams, all listening on loopback, and the
+//! program itself as a shell starts it.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
 mod auth;
 mod chat;
+mod command;
 mod data;
 mod gateway;
 mod pages;

@@ -1,0 +1,91 @@
+//! The program as a shell starts it: what it says and how it ends.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output},
+};
+
+/// Runs the program to its end, on the checked-in configuration and the data in `folder`.
+fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    fs::write(folder.join("Leptos.toml"), include_str!("../../Leptos.toml")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_breezeway"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("BREEZEWAY__SERVER__DATA_DIR", folder.join("data"))
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn complaint(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_good_configuration_is_shown_without_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = [
+        ("BREEZEWAY__AUTH__ISSUER", "https://id.example.com"),
+        ("BREEZEWAY__AUTH__CLIENT_ID", "breezeway"),
+        ("BREEZEWAY__AUTH__CLIENT_SECRET", "hush"),
+    ];
+    let output = run(folder.path(), &["check"], &provider);
+    let shown = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(shown.contains("[resources.django-crm.contacts]"), "{shown}");
+    assert!(shown.contains("client_secret") && !shown.contains("hush"), "{shown}");
+}
+
+#[test]
+fn every_problem_of_a_configuration_is_told_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("bad.toml"), "[server]\ndata_dri = \"x\"\n\n[sesion]\n").unwrap();
+    for command in ["check", "serve", "migrate"] {
+        let said = complaint(&run(folder.path(), &[command, "--config", "bad.toml"], &[]));
+        assert!(said.contains("bad.toml:2: server.data_dri"), "{said}");
+        assert!(said.contains("bad.toml:4: sesion"), "{said}");
+    }
+    let said = complaint(&run(folder.path(), &["serve", "--config", "none.toml"], &[]));
+    assert!(said.contains("none.toml: there is no such file"), "{said}");
+}
+
+#[test]
+fn an_address_in_use_and_a_folder_that_cannot_be_written_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = complaint(&run(folder.path(), &["serve"], &[("LEPTOS_SITE_ADDR", &address)]));
+    assert!(said.contains(&format!("{address} is in use")), "{said}");
+
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let not_a_folder = ("BREEZEWAY__SERVER__DATA_DIR", file.to_str().unwrap());
+    let said = complaint(&run(folder.path(), &["serve"], &[not_a_folder]));
+    assert!(said.contains("cannot be created or written"), "{said}");
+}
+
+#[test]
+fn a_sandbox_needs_to_be_asked_for_where_others_can_reach_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let public = ("BREEZEWAY__SERVER__PUBLIC_URL", "https://app.example.com");
+    let said = complaint(&run(folder.path(), &["serve"], &[public]));
+    assert!(said.contains("is the sandbox, which is not enabled"), "{said}");
+    let allowed = ("BREEZEWAY__SANDBOX__ENABLED", "true");
+    assert!(run(folder.path(), &["check"], &[public, allowed]).status.success());
+}
+
+#[test]
+fn migrating_makes_the_database_and_can_be_repeated() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let output = run(folder.path(), &["migrate"], &[]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert!(folder.path().join("data/breezeway.db").exists());
+    fs::write(folder.path().join("data/breezeway.db"), "not a database").unwrap();
+    let said = complaint(&run(folder.path(), &["migrate"], &[]));
+    assert!(said.contains("cannot be opened"), "{said}");
+}
