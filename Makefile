@@ -63,8 +63,8 @@ test: build $(STAMPS)/npm-test ## everything that must hold: format, lints, test
 	$(call step,10,Running the browser tests)
 	@cd end2end && BREEZEWAY_BIN=$(CURDIR)/$(SERVER) node_modules/.bin/playwright test $(ARGS)
 
-bench: target/toolchain.mk ## measure what docs and budgets claim (ARGS="FILTER")
-	@cargo bench $(SSR) --bench '*' -- $(ARGS)
+bench: target/toolchain.mk ## measure what docs and budgets claim (BENCH=gateway for one)
+	@cargo bench $(SSR) --bench '$(or $(BENCH),*)'
 
 check: target/toolchain.mk ## rustfmt and clippy, both halves
 ifdef NO_LINTERS

@@ -11,7 +11,7 @@ async fn a_list_is_rendered_with_search_order_and_pages_in_the_address() {
     let (site, _folder) = Site::start().await;
     let ada = site.signed_in("ada").await;
     let page = ada.open("/data/django-crm/contacts").await.text().await.unwrap();
-    assert!(page.contains("<h1>Contacts</h1>") && page.contains("240 records"), "{page}");
+    assert!(page.contains("<h1>Contacts<") && page.contains("240 records"), "{page}");
     assert_eq!(page.matches("<th scope=\"row\">").count(), 25);
 
     let sorted =
