@@ -26,11 +26,12 @@ use crate::{
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The id of the reply that the server wrote.
+const STANDING: &str = "standing";
 /// How far from the end, in pixels, still counts as being there.
 const AT_END: i32 = 40;
 
-/// The messages of a conversation and its composer. `children` are the messages that will not change
-/// any more; `open` is the last reply, when it is still being written or can be taken up again.
+/// The messages of a conversation, `children` as the server wrote them, and its composer.
 #[island]
 pub fn Conversation(
     /// Empty before the first message.
@@ -39,6 +40,7 @@ pub fn Conversation(
     assistant: String,
     /// HTML shown while there are no messages; its suggestions are buttons of the composer's form.
     greeting: String,
+    /// The last reply, when it is still being written or can be taken up again.
     open: Option<OpenReply>,
     /// Whether `children` holds any message.
     begun: bool,
@@ -46,8 +48,8 @@ pub fn Conversation(
     request_id: String,
     children: Children,
 ) -> impl IntoView {
-    let talk = Talk::new(id, assistant, request_id, begun || open.is_some());
-    let standing = open.map(Reply::unfinished).map(|reply| talk.stand(reply)).unwrap_or_default();
+    let talk = Talk::new(id, assistant, request_id, begun);
+    talk.reply.set(open.map(Reply::unfinished));
     Effect::new(move |_| talk.wake());
     let log = NodeRef::<html::Div>::new();
     let at_end = RwSignal::new(true);
@@ -73,7 +75,7 @@ pub fn Conversation(
         >
             <div class="messages" hidden=talk.is_new>
                 {children()}
-                <div class="contents" node_ref=talk.turns inner_html=standing></div>
+                <div class="contents" node_ref=talk.turns></div>
                 <span id="latest"></span>
             </div>
             <div class="greeting" hidden=talk.begun inner_html=greeting></div>
@@ -216,16 +218,17 @@ fn turn_view(talk: Talk, question: String, reply: Reply) -> impl IntoView {
     }
 }
 
-/// A reply that is not finished, in the page the server sends. It is all there is without a script;
-/// the island, once awake, puts a live one in its place.
-#[cfg(feature = "ssr")]
-fn standing_html(talk: Talk, reply: Reply) -> String {
-    turn_view(talk, String::new(), reply).to_html()
-}
-
-#[cfg(not(feature = "ssr"))]
-fn standing_html(_: Talk, _: Reply) -> String {
-    String::new()
+/// A reply that is not finished, as the server writes it into the page. It is all there is without a
+/// script; the island, once awake, puts a live one in its place.
+pub fn standing_reply(open: OpenReply, assistant: String) -> impl IntoView {
+    let talk = Talk::new(String::new(), assistant, String::new(), true);
+    let reply = Reply::unfinished(open);
+    talk.reply.set(Some(reply));
+    view! {
+        <div class="contents" id=STANDING>
+            {turn_view(talk, String::new(), reply)}
+        </div>
+    }
 }
 
 /// What a person said.
@@ -311,9 +314,7 @@ impl Talk {
     fn wake(self) {
         self.restore_draft();
         if let Some(reply) = self.reply.get_untracked() {
-            if let Some(turns) = self.turns.get_untracked() {
-                turns.set_inner_html("");
-            }
+            browser::remove(STANDING);
             self.put(String::new(), reply);
             if reply.is_running() {
                 spawn_local(self.read(reply, None));
@@ -325,12 +326,6 @@ impl Talk {
             }
         });
         on_cleanup(move || on_key.remove());
-    }
-
-    /// Begins with a reply; answers it as the server writes it into the page.
-    fn stand(self, reply: Reply) -> String {
-        self.reply.set(Some(reply));
-        standing_html(self, reply)
     }
 
     /// Puts a turn at the end, for as long as the page lives.

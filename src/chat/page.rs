@@ -15,10 +15,10 @@ use uuid::Uuid;
 
 use super::{
     api::StopRun,
-    island::{Conversation, Question, conversation_item, escaped, open_html},
+    island::{Conversation, Question, conversation_item, escaped, open_html, standing_reply},
     markdown,
     service::{Conversation as Talk, Events},
-    wire::{ConversationLine, MessageState, MessageView, Role, RunEvent},
+    wire::{ConversationLine, MessageState, MessageView, OpenReply, Role, RunEvent},
 };
 use crate::{
     config::AssistantConfig,
@@ -73,9 +73,11 @@ fn frame(app: &App, lines: Vec<ConversationLine>, talk: Option<Talk>) -> impl In
         Some(talk) => (talk.id, talk.title, talk.messages),
         None => (String::new(), "New chat".to_owned(), Vec::new()),
     };
+    let begun = !messages.is_empty();
     let (settled, open) = split(messages);
-    let begun = !settled.is_empty();
     let settled = settled.into_iter().map(|message| settled_message(message, &name)).collect_view();
+    let open = open.map(OpenReply::from);
+    let standing = open.clone().map(|open| standing_reply(open, name.clone()));
     view! {
         <Title text=title.clone() />
         <main id="main" class="chat" tabindex="-1">
@@ -86,11 +88,12 @@ fn frame(app: &App, lines: Vec<ConversationLine>, talk: Option<Talk>) -> impl In
                     id
                     assistant=name
                     greeting
-                    open=open.map(Into::into)
+                    open
                     begun
                     request_id=Uuid::new_v4().simple().to_string()
                 >
                     {settled}
+                    {standing}
                 </Conversation>
             </section>
         </main>

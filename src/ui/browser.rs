@@ -66,6 +66,13 @@ pub fn prepend(selector: &str, html: &str) {
     }
 }
 
+/// Takes the element with this id out of the document.
+pub fn remove(id: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        element.remove();
+    }
+}
+
 fn storage() -> Option<Storage> {
     window().local_storage().ok()?
 }
