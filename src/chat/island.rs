@@ -457,7 +457,7 @@ impl Talk {
                 }
             }
         }
-        self.announcement.set(reply.outcome());
+        self.announcement.set(untrack(|| reply.outcome()));
     }
 
     fn show_failure(self, failure: Failure) {

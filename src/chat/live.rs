@@ -210,9 +210,12 @@ impl LiveRuns {
         self.lock().get(id).cloned()
     }
 
-    /// The run that writes this message.
+    /// The run that writes this message, or the last that did: one that was continued may still be
+    /// here beside the run that continues it.
     pub fn of_message(&self, message: &str) -> Option<Arc<LiveRun>> {
-        self.lock().values().find(|run| run.message == message).cloned()
+        let runs = self.lock();
+        let of_message = runs.values().filter(|run| run.message == message);
+        of_message.max_by_key(|run| run.number).cloned()
     }
 
     /// Forgets a run.
@@ -222,5 +225,41 @@ impl LiveRuns {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<LiveRun>>> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(number: i64) -> Arc<LiveRun> {
+        let [id, conversation, message, owner] = ["run", "talk", "reply", "ada"].map(str::to_owned);
+        Arc::new(LiveRun::new(format!("{id}{number}"), number, conversation, message, owner))
+    }
+
+    #[test]
+    fn a_reply_is_taken_from_its_newest_run() {
+        let runs = LiveRuns::default();
+        for number in [3, 1, 9, 4, 2, 8, 7] {
+            runs.insert(run(number));
+        }
+        assert_eq!(runs.of_message("reply").map(|run| run.number), Some(9));
+        assert!(runs.of_message("another").is_none());
+    }
+
+    #[test]
+    fn events_are_read_as_they_were_written() {
+        let text = |text: &str| RunEvent::Text { text: text.to_owned() };
+        let block = RunEvent::Block { html: "<p>Hi</p>".to_owned(), length: 4 };
+        let end = RunEvent::End { state: MessageState::Done, problem: None };
+        let events = [text("Hi"), text("\n\n"), block, text("é"), text(""), end];
+        let run = run(1);
+        run.publish(events.clone());
+        let read: Vec<_> = (1..=6).filter_map(|number| run.written().event(number)).collect();
+        assert_eq!(read, events);
+        assert!(run.written().event(0).is_none() && run.written().event(7).is_none());
+        assert!(run.has_ended());
+        let view = run.view();
+        assert_eq!((view.html.as_str(), view.text.as_str()), ("<p>Hi</p>", "é"));
     }
 }
