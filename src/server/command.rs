@@ -9,7 +9,7 @@ use super::serve;
 use crate::{
     config::Config,
     error::{Error, Result},
-    store::Store,
+    store::{DataDirLock, Store},
 };
 
 const DEFAULT_LOG: &str = "warn,breezeway=info";
@@ -82,6 +82,7 @@ fn check(config: Config, _: &Options) -> Result<()> {
 }
 
 fn migrate(config: Config, _: &Options) -> Result<()> {
+    let _alone = DataDirLock::take(&config.server.data_dir).map_err(Error::startup)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Error::startup)?;
     runtime.block_on(async {
         Store::open(&config.server).await.map_err(Error::startup)?.close().await;

@@ -31,6 +31,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     sandbox::demo_people,
+    store::DataDirLock,
 };
 
 /// How long open streams may go on after the server was told to stop.
@@ -47,6 +48,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(60);
 pub fn serve(config: Config, config_path: &Path) -> Result<()> {
     let leptos = leptos_options(&config, config_path)?;
     let listeners = listen(config.server.address, config.server.threads).map_err(Error::startup)?;
+    let _alone = DataDirLock::take(&config.server.data_dir).map_err(Error::startup)?;
     let shared = Builder::new_multi_thread().enable_all().build().map_err(Error::startup)?;
     let (drain, end) = (CancellationToken::new(), CancellationToken::new());
     let app = shared.block_on(open(config, leptos, &shared, &end))?;

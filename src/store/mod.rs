@@ -3,7 +3,9 @@
 //! Rooms keep their SQL in a `store.rs` of their own and get the pool from here. Statements use
 //! `$1`-style parameters and no dialect, so one set of queries serves SQLite and PostgreSQL.
 
-use std::{path::Path, str::FromStr, time::Duration};
+mod lock;
+
+use std::{str::FromStr, time::Duration};
 
 use sqlx::{
     SqlitePool, Transaction,
@@ -11,6 +13,8 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use time::OffsetDateTime;
+
+pub use lock::DataDirLock;
 
 use crate::config::ServerConfig;
 
@@ -27,10 +31,16 @@ pub enum OpenError {
          [server] data_dir, or make it writable."
     )]
     DataDir { path: String, cause: std::io::Error },
+    #[error(
+        "The data directory {path} is in use by another Breezeway. Stop that one, or choose \
+         another directory with [server] data_dir."
+    )]
+    InUse { path: String },
     #[error("`database_url` is not a SQLite URL; write sqlite:path/to/file.db")]
     Url,
     #[error(
-        "The database {name} cannot be opened: {cause}. Check that it is writable and a database of Breezeway."
+        "The database {name} cannot be opened: {cause}. Check that it is writable and one of \
+         Breezeway's."
     )]
     Open { name: String, cause: sqlx::Error },
     #[error("The database {name} could not be brought up to date: {cause}. Nothing was lost.")]
@@ -44,9 +54,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the configured database, creating `data_dir` and the file when missing.
+    /// Opens the configured database, creating the file when missing. The data directory is there:
+    /// who opens the store of a real site holds its [`DataDirLock`].
     pub async fn open(config: &ServerConfig) -> Result<Self, OpenError> {
-        create_data_dir(&config.data_dir)?;
         let options = connect_options(config)?;
         let name = options.get_filename().display().to_string();
         let pool = SqlitePoolOptions::new()
@@ -80,13 +90,6 @@ impl Store {
 pub fn now() -> i64 {
     let nanos = OffsetDateTime::now_utc().unix_timestamp_nanos();
     i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX)
-}
-
-fn create_data_dir(path: &Path) -> Result<(), OpenError> {
-    let failed = |cause| OpenError::DataDir { path: path.display().to_string(), cause };
-    std::fs::create_dir_all(path).map_err(failed)?;
-    let probe = path.join(".writable");
-    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(failed)
 }
 
 fn connect_options(config: &ServerConfig) -> Result<SqliteConnectOptions, OpenError> {
