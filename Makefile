@@ -93,7 +93,7 @@ $(STAMPS)/npm: tools/versions.env tools/npm.sh
 	@touch $@
 
 $(BINDGEN):
-	$(call step,3,Installing wasm-bindgen $(WASM_BINDGEN) (two to three minutes$(,) once))
+	$(call step,3,Installing wasm-bindgen $(WASM_BINDGEN) (one to three minutes$(,) once))
 	@tools/cargo-tool.sh wasm-bindgen wasm-bindgen-cli $(WASM_BINDGEN) $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN)
 
 $(STAMPS)/front: $(RUST_FILES) target/toolchain.mk
@@ -121,5 +121,5 @@ $(STAMPS)/npm-test: tools/versions.env tools/npm.sh tools/chromium.sh
 # --- Installed on demand ------------------------------------------------------------------------
 
 $(LEPTOS):
-	@echo "Installing cargo-leptos $(CARGO_LEPTOS) (about six minutes, once)"
+	@echo "Installing cargo-leptos $(CARGO_LEPTOS) (three to six minutes, once)"
 	@tools/cargo-tool.sh cargo-leptos cargo-leptos $(CARGO_LEPTOS) $(TOOLS)/cargo-leptos-$(CARGO_LEPTOS) --locked --features no_downloads
