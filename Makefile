@@ -20,7 +20,9 @@ LEPTOS := $(TOOLS)/cargo-leptos-$(CARGO_LEPTOS)/bin/cargo-leptos
 STAMPS := target/stamps
 
 SERVER := target/release/breezeway
-WASM := target/front/wasm32-unknown-unknown/wasm-release/breezeway.wasm
+WASM_BUILT := target/front/wasm32-unknown-unknown/wasm-release/breezeway.wasm
+# A copy: what cargo-leptos builds goes where cargo put this, and has no link-time optimisation.
+WASM := target/wasm/breezeway.wasm
 # Inside the site, so that whoever empties the site (cargo leptos does) also undoes this step.
 SITE := target/site/.shipped
 
@@ -75,7 +77,7 @@ else
 	@cargo clippy $(HYDRATE) --target-dir target/front -- -D warnings
 endif
 
-build: $(STAMPS)/npm $(BINDGEN) $(STAMPS)/front $(STAMPS)/server $(SITE) ## build both halves and the site, as run does
+build: $(STAMPS)/npm $(BINDGEN) $(WASM) $(STAMPS)/server $(SITE) ## build both halves and the site, as run does
 
 clean: ## remove what was built; keeps installed tools and data/
 	@[ ! -d target ] || find target -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +
@@ -96,18 +98,19 @@ $(BINDGEN):
 	$(call step,3,Installing wasm-bindgen $(WASM_BINDGEN) (one to three minutes$(,) once))
 	@tools/cargo-tool.sh wasm-bindgen wasm-bindgen-cli $(WASM_BINDGEN) $(TOOLS)/wasm-bindgen-$(WASM_BINDGEN)
 
-$(STAMPS)/front: $(RUST_FILES) target/toolchain.mk
+$(WASM): $(RUST_FILES) target/toolchain.mk
 	$(call step,4,Building the browser half)
 	@# One crate type only: cargo ignores `lto` for a crate that is also an rlib.
 	@cargo rustc $(HYDRATE) --crate-type cdylib --profile wasm-release --target-dir target/front
-	@touch $@
+	@mkdir -p $(@D)
+	@cp $(WASM_BUILT) $@
 
 $(STAMPS)/server: $(RUST_FILES) target/toolchain.mk
 	$(call step,5,Building the server)
 	@cargo build --release $(SSR)
 	@touch $@
 
-$(SITE): $(STAMPS)/front $(BINDGEN) $(STAMPS)/npm $(SITE_FILES)
+$(SITE): $(WASM) $(BINDGEN) $(STAMPS)/npm $(SITE_FILES)
 	$(call step,6,Packing what browsers download)
 	@node tools/ship.mjs $(WASM) $(BINDGEN)
 	@touch $@
