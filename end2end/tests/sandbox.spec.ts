@@ -291,6 +291,30 @@ test.describe('writing', () => {
     await expect(chat.message).toHaveValue('about this conversation');
   });
 
+  test('a suggestion leaves what was typed, and a draft is nobody else\'s', async ({ page }) => {
+    const chat = new Chat(page);
+    await signIn(page);
+    await hydrated(page);
+    await chat.message.fill('my own words');
+    await page.getByRole('button', { name: 'What can you do?' }).click();
+    await expect(chat.questions).toHaveText('What can you do?');
+    await expect(chat.message).toHaveValue('my own words');
+    await chat.expectState('done');
+    await chat.reload();
+    await expect(chat.message).toHaveValue('my own words');
+
+    await chat.open();
+    await chat.message.fill('for my eyes only');
+    await signOut(page);
+    await signIn(page, 'Ben Ortiz');
+    await chat.open();
+    await expect(chat.message).toHaveValue('');
+    await signOut(page, 'Ben Ortiz');
+    await signIn(page);
+    await chat.open();
+    await expect(chat.message).toHaveValue('for my eyes only');
+  });
+
   test('a message written after the session ended is kept', async ({ page, context, expectProblem }) => {
     expectProblem(/40[13]/);
     const chat = new Chat(page);

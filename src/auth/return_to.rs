@@ -5,6 +5,8 @@ use url::Url;
 
 /// What an unusable or missing address becomes.
 pub const HOME: &str = "/chat";
+/// In bytes: the address travels in a cookie, sealed, and browsers drop one above four kilobytes.
+const LONGEST: usize = 2000;
 
 /// The path and query of `wanted` if it is one of ours, else [`HOME`].
 ///
@@ -27,7 +29,8 @@ fn own_path(wanted: &str) -> Option<String> {
         None => resolved.path().to_owned(),
     };
     // What was normalised away must not leave an address that a browser reads as another host.
-    (!path.starts_with("//") && !path.starts_with("/auth/")).then_some(path)
+    let is_ours = !path.starts_with("//") && !path.starts_with("/auth/");
+    (is_ours && path.len() <= LONGEST).then_some(path)
 }
 
 fn is_plain(path: &str) -> bool {

@@ -61,8 +61,12 @@ pub async fn ask(ask: &Ask) -> Result<(Started, EventReader), AskError> {
 /// Reads a run's events after number `after`.
 pub async fn tail(run: &str, after: u64) -> Result<EventReader, AskError> {
     let address = format!("/api/chat/runs/{run}/events?view=blocks&after={after}");
-    let response = accepted(Request::get(&address).send().await.map_err(offline)?).await?;
-    EventReader::new(&response)
+    let response = Request::get(&address).send().await.map_err(offline)?;
+    // Trouble on the way is not the end of the run.
+    if response.status() >= 500 {
+        return Err(AskError::Offline);
+    }
+    EventReader::new(&accepted(response).await?)
 }
 
 impl EventReader {

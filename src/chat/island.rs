@@ -9,8 +9,6 @@
 //! and change attributes, signals are shared as `Signal<bool>` and `Signal<String>`, and turns are
 //! only ever built: hydrating them too would double their code.
 
-use std::time::Duration;
-
 use leptos::{ev, html, mount::mount_to, prelude::*, server_fn::ServerFn, task::spawn_local};
 use wasm_bindgen::JsCast;
 
@@ -24,8 +22,9 @@ use crate::{
     ui::{browser, icon::Icon},
 };
 
-const SHORTEST_PAUSE: Duration = Duration::from_millis(300);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Between two attempts to read on, in milliseconds.
+const SHORTEST_PAUSE: u32 = 300;
+const LONGEST_PAUSE: u32 = 10_000;
 /// The id of the reply that the server wrote.
 const STANDING: &str = "standing";
 /// How far from the end, in pixels, still counts as being there.
@@ -46,9 +45,12 @@ pub fn Conversation(
     begun: bool,
     /// Names the next request.
     request_id: String,
+    /// Tells this person's drafts from those of others who use the browser.
+    drafts: String,
     children: Children,
 ) -> impl IntoView {
     let talk = Talk::new(id, assistant, request_id, begun);
+    talk.drafts.set_value(drafts);
     talk.reply.set(open.map(Reply::unfinished));
     Effect::new(move |_| talk.wake());
     let log = NodeRef::<html::Div>::new();
@@ -250,6 +252,9 @@ struct Talk {
     id: RwSignal<String>,
     assistant: StoredValue<String>,
     request_id: RwSignal<String>,
+    /// The text that `request_id` was last sent with.
+    asked: StoredValue<String>,
+    drafts: StoredValue<String>,
     begun: RwSignal<bool>,
     is_new: Signal<bool>,
     /// Where turns are put.
@@ -295,6 +300,8 @@ impl Talk {
             id: RwSignal::new(id),
             assistant: StoredValue::new(assistant),
             request_id: RwSignal::new(request_id),
+            asked: StoredValue::default(),
+            drafts: StoredValue::default(),
             begun,
             is_new: Signal::derive(move || !begun.get()),
             turns: NodeRef::new(),
@@ -349,7 +356,7 @@ impl Talk {
     }
 
     fn draft_key(self) -> String {
-        format!("draft:{}", self.id.get_untracked())
+        format!("draft:{}:{}", self.drafts.get_value(), self.id.get_untracked())
     }
 
     fn address(self) -> String {
@@ -366,6 +373,11 @@ impl Talk {
         }
         self.sending.set(true);
         self.clear_notice();
+        // The same text again is the same request, whose answer may have been lost; another is not.
+        if self.asked.get_value() != text {
+            self.request_id.set(browser::random_id());
+            self.asked.set_value(text.clone());
+        }
         spawn_local(async move {
             let ask = Ask {
                 message: text.clone(),
@@ -375,7 +387,9 @@ impl Talk {
             match client::ask(&ask).await {
                 Ok((started, events)) => self.accepted(text, started, events),
                 Err(error) => {
-                    self.write(text);
+                    if self.text.get_untracked().is_empty() {
+                        self.write(text);
+                    }
                     self.show_failure(failure(error));
                 }
             }
@@ -385,11 +399,14 @@ impl Talk {
     }
 
     fn accepted(self, text: String, started: Started, events: EventReader) {
+        let written = Some(self.text.get_untracked()).filter(|written| *written != text);
         self.write(String::new());
-        self.request_id.set(browser::random_id());
+        self.asked.set_value(String::new());
         if self.id.get_untracked().is_empty() {
             self.enter(&started.conversation, &text);
         }
+        // What was typed meanwhile, or stood there when a suggestion was taken, is the next message.
+        self.write(written.unwrap_or_default());
         let reply = Reply::new(started);
         self.put(text.trim().to_owned(), reply);
         self.begun.set(true);
@@ -408,15 +425,20 @@ impl Talk {
     }
 
     fn take_up(self, reply: Reply) {
+        if self.sending.get_untracked() {
+            return;
+        }
+        self.sending.set(true);
         self.clear_notice();
         spawn_local(async move {
             match start_run(reply.message.get_value()).await {
                 Ok(started) => {
                     reply.begin_again(started);
-                    self.read(reply, None).await;
+                    spawn_local(self.read(reply, None));
                 }
                 Err(failure) => self.show_failure(failure),
             }
+            self.sending.set(false);
         });
     }
 
@@ -435,27 +457,29 @@ impl Talk {
     /// Reads a reply to its end, reconnecting as often as it takes.
     async fn read(self, reply: Reply, mut events: Option<EventReader>) {
         self.announcement.set("The reply has begun.".to_owned());
-        let mut pause = SHORTEST_PAUSE;
-        while reply.is_running() {
+        let mut pause = 0;
+        loop {
             if let Some(mut reader) = events.take() {
                 reply.waiting.set(false);
                 while let Some((number, event)) = reader.next().await {
-                    pause = SHORTEST_PAUSE;
+                    pause = 0;
                     reply.apply(number, event);
                 }
-                continue;
+            }
+            if !reply.is_running() {
+                break;
             }
             match client::tail(&reply.run.get_untracked(), reply.after.get_value()).await {
                 Ok(reader) => events = Some(reader),
                 Err(AskError::Refused(failure)) => {
                     reply.end(MessageState::Interrupted, Some(failure.error));
+                    continue;
                 }
-                Err(AskError::Offline) => {
-                    reply.waiting.set(true);
-                    browser::sleep(pause).await;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                }
+                Err(AskError::Offline) => reply.waiting.set(true),
             }
+            // Also before a new stream is read: one that ends at once must not be asked for at once.
+            browser::sleep(pause).await;
+            pause = (pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         }
         self.announcement.set(untrack(|| reply.outcome()));
     }

@@ -74,7 +74,8 @@ impl LiveRun {
         let _ = bell.wait_for(|_| self.has_ended()).await;
     }
 
-    fn has_ended(&self) -> bool {
+    /// Whether its last event is committed.
+    pub(super) fn has_ended(&self) -> bool {
         let written = self.written();
         written.event(written.count()).is_some_and(|event| matches!(event, RunEvent::End { .. }))
     }
@@ -90,14 +91,14 @@ impl LiveRun {
     }
 
     /// All events numbered above `after`, each as soon as it is committed, up to and including the
-    /// last.
+    /// last. None when the last one lies before.
     pub fn follow(self: Arc<Self>, after: u64) -> impl Stream<Item = (u64, RunEvent)> + Send {
         let bell = self.committed.subscribe();
         futures::stream::unfold(Some((self, bell, after)), |state| async {
             let (run, mut bell, after) = state?;
-            let next = after + 1;
+            let next = after.saturating_add(1);
             // The sender lives in `run`, which this stream holds, so waiting cannot fail.
-            bell.wait_for(|committed| *committed >= next).await.ok()?;
+            bell.wait_for(|committed| *committed >= next || run.has_ended()).await.ok()?;
             let event = run.written().event(next)?;
             let more = !matches!(event, RunEvent::End { .. });
             Some(((next, event), more.then_some((run, bell, next))))
@@ -178,7 +179,7 @@ fn apply(view: &mut MessageView, event: RunEvent) {
         RunEvent::Text { text } => view.text.push_str(&text),
         RunEvent::Block { html, length } => {
             view.html.push_str(&html);
-            view.text.drain(..length);
+            view.text = view.text.get(length..).unwrap_or_default().to_owned();
         }
         RunEvent::Whole { html, .. } => {
             view.html = html;

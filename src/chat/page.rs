@@ -24,7 +24,7 @@ use crate::{
     config::AssistantConfig,
     error::{Error, Result},
     server::{context, html, state::App},
-    session::Caller,
+    session::{Caller, Identity},
     ui::{icon::Icon, page::awaited},
 };
 
@@ -56,16 +56,21 @@ pub fn conversation_links(lines: &[ConversationLine], current: &str) -> impl Int
 
 async fn new_chat(app: App, caller: Caller) -> Result<impl IntoView> {
     let lines = app.chat.conversations(&caller).await?;
-    Ok(frame(&app, lines, None))
+    Ok(frame(&app, &caller, lines, None))
 }
 
 async fn conversation(app: App, caller: Caller, id: String) -> Result<impl IntoView> {
     let lines = app.chat.conversations(&caller).await?;
     let talk = app.chat.conversation(&caller, &id).await?;
-    Ok(frame(&app, lines, Some(talk)))
+    Ok(frame(&app, &caller, lines, Some(talk)))
 }
 
-fn frame(app: &App, lines: Vec<ConversationLine>, talk: Option<Talk>) -> impl IntoView + use<> {
+fn frame(
+    app: &App,
+    caller: &Caller,
+    lines: Vec<ConversationLine>,
+    talk: Option<Talk>,
+) -> impl IntoView + use<> {
     let assistant = app.chat.default_assistant();
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
     let greeting = assistant.map(greeting).unwrap_or_default();
@@ -91,6 +96,7 @@ fn frame(app: &App, lines: Vec<ConversationLine>, talk: Option<Talk>) -> impl In
                     open
                     begun
                     request_id=Uuid::new_v4().simple().to_string()
+                    drafts=caller.identity().map(Identity::tag).unwrap_or_default()
                 >
                     {settled}
                     {standing}

@@ -131,6 +131,11 @@ impl Chat {
     /// the run it began the first time. 409 while another reply is being written in the
     /// conversation.
     pub async fn ask(&self, caller: &Caller, question: Question) -> Result<Started> {
+        let (this, caller) = (self.clone(), caller.clone());
+        self.unhurried(async move { this.ask_to_end(&caller, question).await }).await
+    }
+
+    async fn ask_to_end(&self, caller: &Caller, question: Question) -> Result<Started> {
         let identity = &caller.signed_in()?.identity;
         let assistant = self.assistant(question.assistant.as_deref())?.clone();
         let text = checked_text(&question.text)?;
@@ -160,6 +165,20 @@ impl Chat {
     /// Takes up the last reply of a conversation again, from what it has, when it did not come to
     /// its end.
     pub async fn resume(&self, caller: &Caller, message: &str) -> Result<Started> {
+        let (this, caller, message) = (self.clone(), caller.clone(), message.to_owned());
+        self.unhurried(async move { this.resume_to_end(&caller, &message).await }).await
+    }
+
+    /// Does `work` to its end even when nobody waits for it any more: a client that goes away at the
+    /// wrong moment must not leave a run that is stored and never written.
+    async fn unhurried<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.inner.tasks.spawn_on(work, &self.inner.runtime).await.map_err(Error::internal)?
+    }
+
+    async fn resume_to_end(&self, caller: &Caller, message: &str) -> Result<Started> {
         let owner = caller.signed_in()?.identity.owner();
         let conversation =
             self.inner.store.conversation_of(&owner, message).await?.ok_or_else(no_message)?;
@@ -172,8 +191,8 @@ impl Chat {
             return Err(Error::conflict("This reply is complete. Reload the page."));
         }
         let reply = match (state, self.inner.live.of_message(message)) {
-            (MessageState::Running, Some(_)) => return Err(busy()),
-            (MessageState::Running, None) => self.recovered(reply).await?,
+            (MessageState::Running, Some(live)) if !live.has_ended() => return Err(busy()),
+            (MessageState::Running, _) => self.recovered(reply).await?,
             _ => reply,
         };
         let assistant = self.assistant(None)?.clone();
@@ -222,7 +241,8 @@ impl Chat {
 
     async fn recover_run(&self, run: &RunRow) -> Result<()> {
         let events = self.inner.store.events(run).await.map_err(Error::internal)?;
-        Ok(self.inner.store.finish(run, &interrupted(&events)).await?)
+        let reply = self.inner.store.message(&run.message_id).await?.ok_or_else(no_message)?;
+        Ok(self.inner.store.finish(run, &interrupted(&reply, &events)).await?)
     }
 
     /// Marks the runs that a crash left behind as interrupted, with the text that had been logged.
@@ -234,8 +254,14 @@ impl Chat {
         Ok(runs.len())
     }
 
-    /// Removes log entries that finished messages have absorbed.
+    /// Finishes runs whose end could not be saved, then removes log entries that finished messages
+    /// have absorbed.
     pub async fn prune(&self) -> Result<u64> {
+        for run in self.inner.store.running_runs().await? {
+            if self.inner.live.get(&run.id).is_none_or(|live| live.has_ended()) {
+                self.recover_run(&run).await?;
+            }
+        }
         Ok(self.inner.store.prune().await?)
     }
 
@@ -304,7 +330,9 @@ impl Chat {
         message: &str,
     ) -> Result<Arc<LiveRun>> {
         let mut tx = self.inner.store.begin().await?;
-        self.inner.store.reopen(&mut tx, message, conversation).await?;
+        if !self.inner.store.reopen(&mut tx, message, conversation).await? {
+            return Err(busy());
+        }
         let (conversation, message) = (conversation.to_owned(), message.to_owned());
         self.begin_run(tx, owner.to_owned(), conversation, message, &new_id()).await
     }
@@ -336,8 +364,8 @@ impl Chat {
         conversation: &str,
     ) -> Result<()> {
         let running = self.inner.store.running_message(tx, conversation).await?;
-        let is_live = running.is_some_and(|id| self.inner.live.of_message(&id).is_some());
-        if is_live { Err(busy()) } else { Ok(()) }
+        let live = running.and_then(|id| self.inner.live.of_message(&id));
+        if live.is_some_and(|live| !live.has_ended()) { Err(busy()) } else { Ok(()) }
     }
 
     fn spawn(
@@ -395,11 +423,11 @@ impl Chat {
 
     /// A reply whose run ended without being able to save its end, as far as its log goes.
     async fn view_of_lost(&self, row: MessageRow) -> Result<MessageView> {
-        let mut finished = interrupted(&[]);
-        if let Some(run) = self.inner.store.running_run_of(&row.id).await? {
-            let events = self.inner.store.events(&run).await.map_err(Error::internal)?;
-            finished = interrupted(&events);
-        }
+        let events = match self.inner.store.running_run_of(&row.id).await? {
+            Some(run) => self.inner.store.events(&run).await.map_err(Error::internal)?,
+            None => Vec::new(),
+        };
+        let finished = interrupted(&row, &events);
         let Finished { text, html, state, .. } = finished;
         Ok(view_of(MessageRow { text, html, state: state.as_str().to_owned(), ..row }))
     }
@@ -425,18 +453,25 @@ fn finished_events(message: MessageRow, after: u64) -> Vec<(u64, RunEvent)> {
     };
     let whole = RunEvent::Whole { html: message.html, text: message.text };
     let end = RunEvent::End { state, problem: message.problem };
-    vec![(after + 1, whole), (after + 2, end)]
+    vec![(after.saturating_add(1), whole), (after.saturating_add(2), end)]
 }
 
-fn interrupted(events: &[RunEvent]) -> Finished {
-    let text: String = events
+/// What `reply` is left with by a run that wrote `events` and no end. A run that wrote nothing leaves
+/// what there was.
+fn interrupted(reply: &MessageRow, events: &[RunEvent]) -> Finished {
+    let written: String = events
         .iter()
         .filter_map(|event| match event {
             RunEvent::Text { text } => Some(text.as_str()),
             _ => None,
         })
         .collect();
-    let html = markdown::render(&text);
+    let (text, html) = if written.is_empty() {
+        (reply.text.clone(), reply.html.clone())
+    } else {
+        let html = markdown::render(&written);
+        (written, html)
+    };
     Finished { text, html, state: MessageState::Interrupted, problem: None }
 }
 

@@ -211,14 +211,27 @@ impl ChatStore {
         self.touch(tx, turn.conversation_id).await
     }
 
-    /// Marks a reply as being written again.
-    pub async fn reopen(&self, tx: &mut Tx, message: &str, conversation: &str) -> sqlx::Result<()> {
-        sqlx::query("UPDATE messages SET state = $2, problem = NULL WHERE id = $1")
-            .bind(message)
-            .bind(MessageState::Running.as_str())
-            .execute(&mut **tx)
-            .await?;
-        self.touch(tx, conversation).await
+    /// Marks the last reply of a conversation as being written again; answers whether it was that
+    /// and is not being written or done already.
+    pub async fn reopen(
+        &self,
+        tx: &mut Tx,
+        message: &str,
+        conversation: &str,
+    ) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "UPDATE messages SET state = $2, problem = NULL
+             WHERE id = $1 AND state <> $2 AND state <> $3 AND position =
+                 (SELECT MAX(position) FROM messages WHERE conversation_id = $4)",
+        )
+        .bind(message)
+        .bind(MessageState::Running.as_str())
+        .bind(MessageState::Done.as_str())
+        .bind(conversation)
+        .execute(&mut **tx)
+        .await?;
+        self.touch(tx, conversation).await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// The reply that is being written in a conversation, if any.
@@ -227,11 +240,14 @@ impl ChatStore {
         tx: &mut Tx,
         conversation: &str,
     ) -> sqlx::Result<Option<String>> {
-        sqlx::query_scalar("SELECT id FROM messages WHERE conversation_id = $1 AND state = $2")
-            .bind(conversation)
-            .bind(MessageState::Running.as_str())
-            .fetch_optional(&mut **tx)
-            .await
+        sqlx::query_scalar(
+            "SELECT id FROM messages WHERE conversation_id = $1 AND state = $2
+             ORDER BY position DESC LIMIT 1",
+        )
+        .bind(conversation)
+        .bind(MessageState::Running.as_str())
+        .fetch_optional(&mut **tx)
+        .await
     }
 
     async fn touch(&self, tx: &mut Tx, conversation: &str) -> sqlx::Result<()> {

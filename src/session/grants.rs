@@ -25,6 +25,13 @@ use crate::{
 const PURPOSE: &str = "grant";
 /// A token that ends within this time is refreshed before it is used.
 const REFRESH_AHEAD: Duration = Duration::from_secs(30);
+/// The waits before new tokens are tried to be saved again.
+const SAVE_PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+];
 /// How long another node's refresh may go unnoticed.
 const CACHED_FOR: Duration = Duration::from_secs(10);
 
@@ -60,7 +67,7 @@ impl Life {
 /// What the provider's token endpoint can answer to a refresh.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
-    /// The provider withdrew the grant (`invalid_grant`): it will never work again.
+    /// The provider withdrew the grant (`invalid_grant`), or knows us no more (`invalid_client`).
     #[error("the provider has ended the grant")]
     Ended,
     /// Anything else: the grant is kept and the next request tries again.
@@ -185,7 +192,7 @@ impl Grants {
     /// Compare-and-swap: a session that was signed out meanwhile stays signed out.
     async fn save(&self, key: &SessionKey, version: i64, grant: Grant) -> Result<SecretString> {
         let sealed = self.seal(&grant)?;
-        if !self.sessions.tables().swap_grant(key, version, &sealed).await? {
+        if !self.swap(key, version, &sealed).await? {
             self.forget(key);
             let current = self.load(key).await?.ok_or_else(Error::unauthenticated)?;
             return Ok(current.grant.access_token.clone());
@@ -193,6 +200,20 @@ impl Grants {
         let token = grant.access_token.clone();
         self.cache.insert(key.clone(), Arc::new(Stored { grant, version: version + 1 }));
         Ok(token)
+    }
+
+    /// Tries for a while: the old refresh token is spent, so a new grant that is not saved is a
+    /// person signed out.
+    async fn swap(&self, key: &SessionKey, version: i64, sealed: &[u8]) -> Result<bool> {
+        let tables = self.sessions.tables();
+        for pause in SAVE_PAUSES {
+            match tables.swap_grant(key, version, sealed).await {
+                Ok(swapped) => return Ok(swapped),
+                Err(cause) => tracing::warn!(%cause, "new tokens could not be saved; trying again"),
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Ok(tables.swap_grant(key, version, sealed).await?)
     }
 
     async fn load(&self, key: &SessionKey) -> Result<Option<Arc<Stored>>> {

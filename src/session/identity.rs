@@ -1,6 +1,7 @@
 //! Who signed in.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// A person or machine, as the identity provider described them at sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,12 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Eight digits that tell this identity from others on the same browser and say nothing of it.
+    pub fn tag(&self) -> String {
+        let [a, b, c, d, ..] = Sha256::digest(self.owner()).0;
+        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+    }
+
     /// One text that names this identity among all providers; what conversations are owned by.
     pub fn owner(&self) -> String {
         format!("{} {}", self.issuer, self.subject)

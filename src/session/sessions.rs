@@ -34,6 +34,9 @@ const TOUCH_EVERY: i64 = 60_000;
 pub struct Sessions {
     tables: SessionStoreTables,
     cache: Cache<SessionKey, Arc<ActiveSession>>,
+    /// Sessions that ended here a moment ago: a request that read the row before it was gone must
+    /// not bring one back into the cache.
+    ended: Cache<SessionKey, ()>,
     config: SessionConfig,
 }
 
@@ -43,6 +46,7 @@ impl Sessions {
         Self {
             tables: SessionStoreTables::new(store, config.idle),
             cache: Cache::builder().max_capacity(100_000).time_to_live(CACHED_FOR).build(),
+            ended: Cache::builder().time_to_live(2 * CACHED_FOR).build(),
             config,
         }
     }
@@ -61,6 +65,9 @@ impl Sessions {
     async fn find(&self, session: &Session) -> Result<Option<Arc<ActiveSession>>> {
         let Some(id) = session.id() else { return Ok(None) };
         let key = SessionKey::of(&id);
+        if self.ended.contains_key(&key) {
+            return Ok(None);
+        }
         let active = match self.cache.get(&key) {
             Some(active) => active,
             None => match self.load(&key).await? {
@@ -79,7 +86,7 @@ impl Sessions {
     /// Signs a browser in: whatever session it had ends, and a new id is given.
     pub async fn start(&self, session: &Session, identity: &Identity) -> Result<SessionKey> {
         if let Some(id) = session.id() {
-            self.cache.invalidate(&SessionKey::of(&id));
+            self.ended.insert(SessionKey::of(&id), ());
         }
         session.clear().await;
         session.cycle_id().await.map_err(Error::internal)?;
@@ -92,7 +99,7 @@ impl Sessions {
     /// Signs a browser out: the row is gone before this returns.
     pub async fn end(&self, session: &Session) -> Result<()> {
         if let Some(id) = session.id() {
-            self.cache.invalidate(&SessionKey::of(&id));
+            self.ended.insert(SessionKey::of(&id), ());
             session.flush().await.map_err(Error::internal)?;
         }
         Ok(())
@@ -100,7 +107,7 @@ impl Sessions {
 
     /// Ends a session whose grant the provider has withdrawn.
     pub async fn end_by_key(&self, key: &SessionKey) -> Result<()> {
-        self.cache.invalidate(key);
+        self.ended.insert(key.clone(), ());
         Ok(self.tables.delete(key).await?)
     }
 

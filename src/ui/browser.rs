@@ -20,13 +20,13 @@ pub fn store(key: &str, value: &str) {
 }
 
 /// Waits.
-pub async fn sleep(duration: Duration) {
+pub async fn sleep(milliseconds: u32) {
     let (done, waiting) = oneshot::channel();
     set_timeout(
         move || {
             let _ = done.send(());
         },
-        duration,
+        Duration::from_millis(milliseconds.into()),
     );
     let _ = waiting.await;
 }

@@ -149,6 +149,39 @@ async fn a_reader_who_leaves_and_returns_misses_nothing() {
 }
 
 #[tokio::test]
+async fn a_reader_who_has_it_all_is_not_kept_waiting() {
+    let (site, _upstream, _folder) =
+        site_with(vec![delta("Hi"), STOP.to_owned()], Duration::ZERO).await;
+    let ada = site.signed_in("ada").await;
+    let answer = ada.send(ask(&ada, &json!({ "message": "Hi" }))).await;
+    let run = header(&answer, "breezeway-run-id");
+    let all = events(&answer.text().await.unwrap());
+    for after in [all.last().unwrap().0, 999, u64::MAX] {
+        let path = format!("/api/chat/runs/{run}/events?view=blocks&after={after}");
+        let rest = tokio::time::timeout(Duration::from_secs(5), async {
+            ada.get(&path).await.text().await.unwrap()
+        });
+        assert_eq!(rest.await.expect("the stream ends"), "");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_it_asks_leaves_no_dead_run() {
+    let (site, _upstream, _folder) =
+        site_with(vec![delta("Hi"), STOP.to_owned()], Duration::ZERO).await;
+    let ada = site.signed_in("ada").await;
+    for wait in 0..40 {
+        let body = json!({ "message": "Hi", "request_id": format!("r{wait}") });
+        let gone = ada.send(ask(&ada, &body));
+        let _ = tokio::time::timeout(Duration::from_micros(wait * 150), gone).await;
+        let again = ada.send(ask(&ada, &body)).await.text();
+        let text = tokio::time::timeout(Duration::from_secs(5), again).await;
+        let all = events(&text.expect("the run ends").unwrap());
+        assert_eq!(all.last().unwrap().1["end"]["state"], "done");
+    }
+}
+
+#[tokio::test]
 async fn a_run_can_be_stopped_and_keeps_what_it_wrote() {
     let pieces: Vec<_> = (0..200).map(|n| delta(&format!("w{n} "))).collect();
     let (site, _upstream, _folder) = site_with(pieces, Duration::from_millis(20)).await;
@@ -246,6 +279,32 @@ async fn an_interrupted_reply_is_continued_in_place() {
     let text = ada.open(&page).await.text().await.unwrap();
     assert_eq!(text.matches("data-role=\"assistant\"").count(), 1);
     assert_eq!(text.matches("data-role=\"user\"").count(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_is_continued_once_however_often_it_is_asked() {
+    let upstream = Upstream::start(|seen| {
+        let text = if seen.body.contains("Continue your last") {
+            delta("the end.") + STOP
+        } else {
+            delta("Half, ")
+        };
+        Response::builder().header("content-type", "text/event-stream").body(text.into()).unwrap()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
+    let ada = site.signed_in("ada").await;
+    let answer = ada.send(ask(&ada, &json!({ "message": "Hi" }))).await;
+    let message = header(&answer, "breezeway-message-id");
+    drop(answer.text().await);
+
+    let fields = [("message", message.as_str())];
+    let resume = || ada.post_form("/api/fn/chat/start_run", &fields);
+    let answers = futures::future::join_all((0..6).map(|_| resume())).await;
+    let begun = answers.iter().filter_map(location).filter(|to| to.ends_with("/live")).count();
+    assert_eq!(begun, 1);
+    assert_eq!(upstream.seen().len(), 2);
 }
 
 #[tokio::test]
