@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::ready, time::Duration};
 use axum::{
     Form, Json, Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::BytesRejection},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
@@ -106,9 +106,11 @@ async fn ask(
     caller: Caller,
     Query(query): Query<StreamQuery>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Response> {
     caller.signed_in()?;
+    let body =
+        body.map_err(|cause| Error::too_large("The request is too large.").because(cause))?;
     let body: AskBody = serde_json::from_slice(&body).map_err(|cause| {
         Error::bad_request("The body must be a JSON object with `message` or `messages`.")
             .because(cause)
@@ -282,13 +284,16 @@ fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The whole reply in one answer, for clients that asked for no stream.
+/// The whole reply in one answer, for clients that asked for no stream. One that did not come to its
+/// end says so in `state`.
 async fn whole(mut events: Events) -> Result<Response> {
     #[derive(Serialize)]
     struct Reply {
         text: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        state: Option<MessageState>,
     }
-    let mut reply = String::new();
+    let (mut reply, mut state) = (String::new(), MessageState::Interrupted);
     while let Some((_, event)) = events.next().await {
         match event {
             RunEvent::Text { text } => reply.push_str(&text),
@@ -296,10 +301,12 @@ async fn whole(mut events: Events) -> Result<Response> {
             RunEvent::End { problem: Some(problem), .. } => {
                 return Err(Error::bad_gateway(problem));
             }
-            RunEvent::Block { .. } | RunEvent::End { .. } => {}
+            RunEvent::End { state: end, .. } => state = end,
+            RunEvent::Block { .. } => {}
         }
     }
-    Ok(Json(Reply { text: reply }).into_response())
+    let state = Some(state).filter(|state| *state != MessageState::Done);
+    Ok(Json(Reply { text: reply, state }).into_response())
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use axum::{
     Json,
+    body::{Body, to_bytes},
     extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use leptos::server_fn::error::SERVER_FN_ERROR_HEADER;
 use serde::Serialize;
 
 use super::{html, observe::RequestId, state::App};
@@ -16,6 +18,9 @@ use crate::{
     error::{Error, Failure, Kind},
     ui::error_page::ErrorPage,
 };
+
+/// More than any error of a server function, in bytes.
+const LARGEST_FAILURE: usize = 1 << 16;
 
 /// A plain answer of the right status that carries the error to [`render`].
 impl IntoResponse for Error {
@@ -97,6 +102,20 @@ pub async fn render(app: &App, asker: Asker, response: Response) -> Response {
         None => json(&error, request_id),
     };
     with_headers_of(fresh, response.headers())
+}
+
+/// Leptos answers 500 to arguments it cannot read, which are the client's mistake.
+pub async fn of_server_function(response: Response) -> Response {
+    let is_ours = response.headers().contains_key(SERVER_FN_ERROR_HEADER);
+    if !is_ours || response.status() != StatusCode::INTERNAL_SERVER_ERROR {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let body = to_bytes(body, LARGEST_FAILURE).await.unwrap_or_default();
+    if let Ok(failure) = serde_json::from_slice::<Failure>(&body) {
+        parts.status = status(failure.code);
+    }
+    Response::from_parts(parts, Body::from(body))
 }
 
 /// A 405 that axum answered by itself gets our body too.

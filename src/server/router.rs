@@ -3,9 +3,8 @@
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{Next, from_fn, from_fn_with_state},
+    middleware::{Next, from_fn, from_fn_with_state, map_response},
     response::{IntoResponse, Redirect, Response},
-    routing::get,
 };
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use tower_http::{CompressionLevel, compression::CompressionLayer};
@@ -95,20 +94,11 @@ fn pages(app: &App) -> Router<App> {
     let options = app.leptos.clone();
     let table = generate_route_list(Pages);
     let view = move || shell(options.clone(), Pages);
-    let server_functions = {
-        let app = app.clone();
-        move |request| call_server_function(app.clone(), request)
-    };
     Router::new()
         .leptos_routes_with_context(app, table, html::page_context(app), view)
         .layer(from_fn(require_sign_in))
-        .route("/api/fn/{*name}", get(server_functions.clone()).post(server_functions))
+        .layer(map_response(errors::of_server_function))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
-}
-
-async fn call_server_function(app: App, request: Request) -> Response {
-    let provide = move || leptos::prelude::provide_context(app.clone());
-    leptos_axum::handle_server_fns_with_context(provide, request).await.into_response()
 }
 
 /// Middleware: pages that belong to a person send everybody else to sign in, and back.

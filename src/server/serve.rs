@@ -98,6 +98,14 @@ pub fn leptos_options(config: &Config, path: &Path) -> Result<LeptosOptions> {
             .build(),
     };
     options.site_addr = config.server.address;
+    let site = Path::new(&*options.site_root).join(&*options.site_pkg_dir);
+    if !site.is_dir() {
+        tracing::warn!(
+            folder = %site.display(),
+            "the site's files are not there, so pages have neither style nor script; set \
+             LEPTOS_SITE_ROOT or build them with `make build`"
+        );
+    }
     Ok(options)
 }
 

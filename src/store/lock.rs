@@ -6,6 +6,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
+    os::unix::fs::DirBuilderExt,
     path::Path,
     thread::sleep,
     time::{Duration, Instant},
@@ -35,7 +36,8 @@ impl DataDirLock {
     fn take_within(data_dir: &Path, patience: Duration) -> Result<Self, OpenError> {
         let path = || data_dir.display().to_string();
         let unusable = |cause| OpenError::DataDir { path: path(), cause };
-        fs::create_dir_all(data_dir).map_err(unusable)?;
+        // Conversations and keys are nobody else's on this machine.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(unusable)?;
         let file = File::create(data_dir.join(FILE)).map_err(unusable)?;
         if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
             tracing::info!("waiting for another Breezeway to let go of the data directory");

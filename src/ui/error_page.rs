@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use crate::error::Kind;
+use crate::{error::Kind, server::context};
 
 /// An error as a page. `request_id` is what the log knows it by.
 #[expect(non_snake_case, reason = "a view, named as components are")]
@@ -15,7 +15,12 @@ pub fn ErrorPage(kind: Kind, status: u16, message: String, request_id: String) -
             <p class="code-number">{format!("Error {status}")}</p>
             <h1>{title}</h1>
             <p>{message}</p>
-            <div class="actions">{actions(kind)}</div>
+            <div class="actions">
+                {remedy(kind)}
+                <a class="button" href="/">
+                    "Go to the home page"
+                </a>
+            </div>
             <p class="trace">{format!("Request {request_id}")}</p>
         </main>
     }
@@ -35,22 +40,26 @@ fn title(kind: Kind) -> &'static str {
     }
 }
 
-fn actions(kind: Kind) -> impl IntoView {
-    let may_help = matches!(
-        kind,
-        Kind::BadRequest | Kind::Forbidden | Kind::Unauthenticated | Kind::Unavailable
-    );
-    view! {
-        {may_help
-            .then(|| {
-                view! {
-                    <a class="button" data-variant="primary" href="/auth/login" rel="nofollow">
-                        "Sign in again"
-                    </a>
-                }
-            })}
-        <a class="button" href="/">
-            "Go to the first page"
+/// The next step that is likely to help, if there is one.
+fn remedy(kind: Kind) -> Option<impl IntoView> {
+    let address = context::parts().uri;
+    let path = address.path().to_owned();
+    let (href, label) = match kind {
+        Kind::Unauthenticated => ("/auth/login".to_owned(), "Sign in again"),
+        _ if path.starts_with("/auth/") => ("/auth/login".to_owned(), "Sign in again"),
+        Kind::BadRequest | Kind::NotFound
+            if path.starts_with("/data/") && address.query().is_some() =>
+        {
+            (path, "Show the whole list")
+        }
+        Kind::BadGateway | Kind::Unavailable | Kind::Timeout | Kind::Internal => {
+            (address.path_and_query().map_or(path, ToString::to_string), "Try again")
+        }
+        _ => return None,
+    };
+    Some(view! {
+        <a class="button" data-variant="primary" href=href rel="nofollow">
+            {label}
         </a>
-    }
+    })
 }

@@ -369,12 +369,30 @@ async fn clients_of_other_kinds_get_what_they_understand() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_stream_says_when_it_is_not_complete() {
+    let pieces: Vec<_> = (0..200).map(|n| delta(&format!("w{n} "))).collect();
+    let (site, _upstream, _folder) = site_with(pieces, Duration::from_millis(20)).await;
+    let ada = site.signed_in("ada").await;
+    let body = json!({ "message": "Hi", "request_id": "one" });
+    let begun = ada.send(ask(&ada, &body)).await;
+    let run = header(&begun, "breezeway-run-id");
+    drop(begun);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    ada.send(ada.request(Method::POST, &format!("/api/chat/runs/{run}/stop"))).await;
+    let whole = ada.send(ada.request(Method::POST, "/api/chat").json(&body)).await;
+    let whole: Value = whole.json().await.unwrap();
+    assert_eq!(whole["state"], "stopped");
+    assert!(whole["text"].as_str().unwrap().starts_with("w0 w1"), "{whole}");
+}
+
+#[tokio::test]
 async fn bad_questions_are_refused_in_words() {
     let (site, upstream, _folder) = site_with(vec![STOP.to_owned()], Duration::ZERO).await;
     let ada = site.signed_in("ada").await;
     for (body, status, words) in [
         (json!({ "message": "  " }), 400, "Write a message first"),
         (json!({ "message": "x".repeat(200_001) }), 413, "too long"),
+        (json!({ "message": "x".repeat(3_000_000) }), 413, "\"code\":\"too_large\""),
         (json!({ "message": "Hi", "conversationId": "nope" }), 404, "no such conversation"),
         (json!({ "message": "Hi", "model": "nope" }), 400, "no assistant called nope"),
         (json!([1]), 400, "JSON object"),

@@ -22,6 +22,9 @@ async fn a_list_is_rendered_with_search_order_and_pages_in_the_address() {
     let found = ada.open("/data/django-crm/contacts?q=globex").await.text().await.unwrap();
     assert!(found.contains("matches") && found.to_lowercase().contains("globex"));
 
+    let beyond = ada.open("/data/django-crm/contacts?page=999").await.text().await.unwrap();
+    assert!(beyond.contains("href=\"/data/django-crm/contacts\"") && beyond.contains("whole list"));
+
     let nothing = ada.open("/data/django-crm/contacts?q=zzyzx").await.text().await.unwrap();
     assert!(nothing.contains("Nothing matches “zzyzx”") && nothing.contains("Clear search"));
 }
@@ -94,6 +97,12 @@ async fn server_functions_list_and_read_with_the_right_status() {
 
     let missing = [("group", "django-crm"), ("name", "contacts"), ("id", "999999")];
     assert_eq!(ada.send(call(&ada, "read", &missing)).await.status(), StatusCode::NOT_FOUND);
+    let incomplete = ada.send(call(&ada, "read", &missing[..1])).await;
+    assert_eq!(incomplete.status(), StatusCode::BAD_REQUEST);
+    assert!(incomplete.text().await.unwrap().contains("\"code\":\"bad_request\""));
+    let unknown = ada.send(call(&ada, "nope", &missing)).await;
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    assert!(unknown.text().await.unwrap().contains("\"code\":\"not_found\""));
     let nobody = site.browser();
     let refused = nobody.send(call(&nobody, "list", &list)).await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
