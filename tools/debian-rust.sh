@@ -33,5 +33,6 @@ fi
 cat >"$fragment" <<'MAKE'
 export RUSTUP_TOOLCHAIN := web
 export CARGO_PROFILE_WASM_RELEASE_LTO := off
+export SITE_LIMIT := 150000
 NO_LINTERS := yes
 MAKE

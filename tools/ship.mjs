@@ -15,7 +15,7 @@ import zlib from 'node:zlib';
 const NAME = 'breezeway';
 const PKG = 'pkg';
 /** Chat page, compressed: more than this many bytes of wasm, script and style is refused. */
-const LIMIT = 120_000;
+const LIMIT = Number(process.env.SITE_LIMIT ?? 120_000);
 /** The same browsers as `browserquery` in Cargo.toml. */
 const BROWSERS = { chrome: 123 << 16, firefox: 121 << 16, safari: (17 << 16) | (5 << 8) };
 /** What rustc switches on for wasm32-unknown-unknown. */
