@@ -245,23 +245,20 @@ impl Chat {
         Ok(self.inner.store.finish(run, &interrupted(&reply, &events)).await?)
     }
 
-    /// Marks the runs that a crash left behind as interrupted, with the text that had been logged.
+    /// Marks the runs that nobody writes any more as interrupted, with the text that had been logged:
+    /// at the start those that a crash left behind, later those whose end could not be saved.
     pub async fn recover(&self) -> Result<usize> {
-        let runs = self.inner.store.running_runs().await?;
+        let mut runs = self.inner.store.running_runs().await?;
+        runs.retain(|run| self.inner.live.get(&run.id).is_none_or(|live| live.has_ended()));
         for run in &runs {
             self.recover_run(run).await?;
         }
         Ok(runs.len())
     }
 
-    /// Finishes runs whose end could not be saved, then removes log entries that finished messages
-    /// have absorbed.
+    /// Recovers runs, then removes log entries that finished messages have absorbed.
     pub async fn prune(&self) -> Result<u64> {
-        for run in self.inner.store.running_runs().await? {
-            if self.inner.live.get(&run.id).is_none_or(|live| live.has_ended()) {
-                self.recover_run(&run).await?;
-            }
-        }
+        self.recover().await?;
         Ok(self.inner.store.prune().await?)
     }
 

@@ -65,9 +65,6 @@ impl Sessions {
     async fn find(&self, session: &Session) -> Result<Option<Arc<ActiveSession>>> {
         let Some(id) = session.id() else { return Ok(None) };
         let key = SessionKey::of(&id);
-        if self.ended.contains_key(&key) {
-            return Ok(None);
-        }
         let active = match self.cache.get(&key) {
             Some(active) => active,
             None => match self.load(&key).await? {
@@ -86,7 +83,7 @@ impl Sessions {
     /// Signs a browser in: whatever session it had ends, and a new id is given.
     pub async fn start(&self, session: &Session, identity: &Identity) -> Result<SessionKey> {
         if let Some(id) = session.id() {
-            self.ended.insert(SessionKey::of(&id), ());
+            self.forget(&SessionKey::of(&id));
         }
         session.clear().await;
         session.cycle_id().await.map_err(Error::internal)?;
@@ -99,7 +96,7 @@ impl Sessions {
     /// Signs a browser out: the row is gone before this returns.
     pub async fn end(&self, session: &Session) -> Result<()> {
         if let Some(id) = session.id() {
-            self.ended.insert(SessionKey::of(&id), ());
+            self.forget(&SessionKey::of(&id));
             session.flush().await.map_err(Error::internal)?;
         }
         Ok(())
@@ -107,7 +104,7 @@ impl Sessions {
 
     /// Ends a session whose grant the provider has withdrawn.
     pub async fn end_by_key(&self, key: &SessionKey) -> Result<()> {
-        self.ended.insert(key.clone(), ());
+        self.forget(key);
         Ok(self.tables.delete(key).await?)
     }
 
@@ -127,7 +124,17 @@ impl Sessions {
             last_seen_at: AtomicI64::new(row.last_seen_at),
         });
         self.cache.insert(key.clone(), active.clone());
+        if self.ended.contains_key(key) {
+            self.cache.invalidate(key);
+            return Ok(None);
+        }
         Ok(Some(active))
+    }
+
+    /// Takes a session that is ending out of the cache, and keeps it out.
+    fn forget(&self, key: &SessionKey) {
+        self.ended.insert(key.clone(), ());
+        self.cache.invalidate(key);
     }
 
     /// Moves the idle end, at most once a minute, without making the request wait.

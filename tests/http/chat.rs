@@ -39,6 +39,21 @@ async fn site_with(pieces: Vec<String>, pause: Duration) -> (Site, Upstream, tem
     (site, upstream, folder)
 }
 
+/// Its provider breaks off in the middle, and comes to an end when asked to continue.
+async fn site_that_breaks_off_once() -> (Site, Upstream, tempfile::TempDir) {
+    let upstream = Upstream::start(|seen| {
+        let asked: Value = serde_json::from_str(&seen.body).unwrap();
+        let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+        let text =
+            if last.contains("Continue") { delta("the end.") + STOP } else { delta("Half, ") };
+        Response::builder().header("content-type", "text/event-stream").body(text.into()).unwrap()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
+    (site, upstream, folder)
+}
+
 fn ask(browser: &Browser, body: &Value) -> reqwest::RequestBuilder {
     browser
         .request(Method::POST, "/api/chat?view=blocks")
@@ -253,16 +268,7 @@ async fn trouble_before_and_in_the_middle_keeps_what_there_is() {
 
 #[tokio::test]
 async fn an_interrupted_reply_is_continued_in_place() {
-    let upstream = Upstream::start(|seen| {
-        let asked: Value = serde_json::from_str(&seen.body).unwrap();
-        let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
-        let text =
-            if last.contains("Continue") { delta("the end.") + STOP } else { delta("Half, ") };
-        Response::builder().header("content-type", "text/event-stream").body(text.into()).unwrap()
-    })
-    .await;
-    let folder = tempfile::tempdir().unwrap();
-    let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
+    let (site, _upstream, _folder) = site_that_breaks_off_once().await;
     let ada = site.signed_in("ada").await;
     let answer = ada.send(ask(&ada, &json!({ "message": "Hi" }))).await;
     let conversation = header(&answer, "breezeway-conversation-id");
@@ -283,17 +289,7 @@ async fn an_interrupted_reply_is_continued_in_place() {
 
 #[tokio::test]
 async fn a_reply_is_continued_once_however_often_it_is_asked() {
-    let upstream = Upstream::start(|seen| {
-        let text = if seen.body.contains("Continue your last") {
-            delta("the end.") + STOP
-        } else {
-            delta("Half, ")
-        };
-        Response::builder().header("content-type", "text/event-stream").body(text.into()).unwrap()
-    })
-    .await;
-    let folder = tempfile::tempdir().unwrap();
-    let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
+    let (site, upstream, _folder) = site_that_breaks_off_once().await;
     let ada = site.signed_in("ada").await;
     let answer = ada.send(ask(&ada, &json!({ "message": "Hi" }))).await;
     let message = header(&answer, "breezeway-message-id");
