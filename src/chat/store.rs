@@ -353,10 +353,18 @@ impl ChatStore {
         Ok(tx.commit().await?)
     }
 
-    /// Finishes a message outside the log, for runs that a crash left behind.
+    /// Finishes a message outside the log, for runs that nobody writes any more. One that came to its
+    /// end since `run` was read keeps it.
     pub async fn finish(&self, run: &RunRow, finished: &Finished) -> sqlx::Result<()> {
         let mut tx = self.store.begin().await?;
-        finish(&mut tx, run.number, &run.message_id, finished).await?;
+        let running: Option<i64> =
+            sqlx::query_scalar("SELECT number FROM runs WHERE number = $1 AND state = 'running'")
+                .bind(run.number)
+                .fetch_optional(&mut *tx)
+                .await?;
+        if running.is_some() {
+            finish(&mut tx, run.number, &run.message_id, finished).await?;
+        }
         tx.commit().await
     }
 
