@@ -1,38 +1,32 @@
 //! The identity provider: its endpoints, its keys, and the two exchanges with its token endpoint.
 
-use std::{
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::sync::{Arc, RwLock};
 
-use async_trait::async_trait;
 use jsonwebtoken::jwk::Jwk;
 use oauth2::{
     AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    ExtraTokenFields, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
-    RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse,
-    TokenResponse, TokenUrl,
+    ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse,
+    TokenUrl,
     basic::{
-        BasicErrorResponse, BasicErrorResponseType, BasicRevocationErrorResponse,
-        BasicTokenIntrospectionResponse, BasicTokenType,
+        BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse,
+        BasicTokenType,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use url::Url;
+use url::{Url, form_urlencoded};
 
-use super::id_token::{self, Claims, Expected, IdTokenError};
+use super::{
+    http::{self, TokenError},
+    id_token::{self, Claims, Expected, IdTokenError},
+};
 use crate::{
     config::{AuthConfig, ProviderEndpoints},
     error::{Error, Result},
-    session::grants::{Grant, Life, RefreshError, TokenEndpoint},
+    session::grants::{Grant, Life, RefreshError, Renewal},
 };
-
-const CONNECT: Duration = Duration::from_secs(5);
-const ANSWER: Duration = Duration::from_secs(15);
-/// The largest document taken from a provider, in bytes.
-const LARGEST: usize = 1 << 20;
 
 /// Where a provider's endpoints come from.
 #[derive(Debug, Clone)]
@@ -74,7 +68,6 @@ type Client = oauth2::Client<
     EndpointNotSet,
     EndpointSet,
 >;
-type TokenError = RequestTokenError<HttpError, BasicErrorResponse>;
 
 /// Where to send the browser, and what to remember until it returns.
 pub struct Departure {
@@ -93,13 +86,6 @@ pub struct Arrival {
 impl Provider {
     /// A provider at `source`, with the registration of `config`; `origin` is ours.
     pub fn new(source: Source, config: AuthConfig, origin: &str) -> Result<Self> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(ANSWER)
-            .build()
-            .map_err(Error::internal)?;
         Ok(Self {
             source,
             client_id: ClientId::new(config.client_id.clone()),
@@ -110,7 +96,7 @@ impl Provider {
             redirect_uri: RedirectUrl::new(format!("{origin}/auth/callback"))
                 .map_err(Error::internal)?,
             config,
-            http,
+            http: http::client()?,
             endpoints: RwLock::default(),
             keys: RwLock::new(Arc::new([])),
         })
@@ -155,7 +141,7 @@ impl Provider {
     /// Redeems the code that the browser brought back.
     pub async fn arrive(&self, code: String, verifier: String, nonce: &str) -> Result<Arrival> {
         let client = self.client().await?;
-        let http = |request| send(self.http.clone(), request);
+        let http = |request| http::send(self.http.clone(), request);
         let reply = client
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier))
@@ -194,6 +180,52 @@ impl Provider {
         right.then_some(()).ok_or_else(|| {
             Error::bad_request("The answer came from another sign-in service. Sign in again.")
         })
+    }
+
+    /// Buys new tokens with a refresh token, which stays good when the provider gives no new one.
+    pub async fn renew(&self, token: &SecretString) -> Result<Grant, RefreshError> {
+        let client =
+            self.client().await.map_err(|cause| RefreshError::NotNow(cause.to_string()))?;
+        let token = RefreshToken::new(token.expose_secret().to_owned());
+        let http = |request| http::send(self.http.clone(), request);
+        let reply = client
+            .exchange_refresh_token(&token)
+            .request_async(&http)
+            .await
+            .map_err(http::not_now)?;
+        let fresh = grant_of(&reply);
+        let renewal = match fresh.renewal {
+            Renewal::None => Renewal::RefreshToken(token.into_secret().into()),
+            renewal => renewal,
+        };
+        Ok(Grant { renewal, ..fresh })
+    }
+
+    /// Takes back a refresh token (RFC 7009), and with it what it bought. Nobody waits for it, so
+    /// failure is only logged.
+    pub async fn revoke(&self, token: &SecretString) {
+        let Ok(endpoints) = self.endpoints().await else { return };
+        let Some(url) = endpoints.revocation_url.clone() else { return };
+        let form = [("token", token.expose_secret()), ("token_type_hint", "refresh_token")];
+        let request = self.http.post(url);
+        let request = match &self.client_secret {
+            Some(secret) => {
+                let encoded = |text: &str| {
+                    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>()
+                };
+                request
+                    .basic_auth(encoded(&self.client_id), Some(encoded(secret.secret())))
+                    .form(&form)
+            }
+            None => {
+                let id: (&str, &str) = ("client_id", &self.client_id);
+                request.form(&[form[0], form[1], id])
+            }
+        };
+        match request.send().await.and_then(reqwest::Response::error_for_status) {
+            Ok(_) => tracing::debug!("a refresh token was revoked"),
+            Err(cause) => tracing::warn!(%cause, "a refresh token could not be revoked"),
+        }
     }
 
     async fn verify(&self, token: &str, nonce: &str) -> Result<Claims> {
@@ -258,10 +290,10 @@ impl Provider {
     }
 
     async fn get_json<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
-        let answer = self.http.get(url).send().await.map_err(unreachable)?;
-        let answer = answer.error_for_status().map_err(unreachable)?;
-        let body = read_limited(answer).await.map_err(unreachable)?;
-        serde_json::from_slice(&body).map_err(unreachable)
+        let answer = self.http.get(url).send().await.map_err(http::unreachable)?;
+        let answer = answer.error_for_status().map_err(http::unreachable)?;
+        let body = http::read_limited(answer).await.map_err(http::unreachable)?;
+        serde_json::from_slice(&body).map_err(http::unreachable)
     }
 
     async fn client(&self) -> Result<Client> {
@@ -277,74 +309,14 @@ impl Provider {
     }
 }
 
-#[async_trait]
-impl TokenEndpoint for Provider {
-    async fn refresh(&self, grant: &Grant) -> Result<Grant, RefreshError> {
-        let token = grant.refresh_token.as_ref().ok_or(RefreshError::Ended)?;
-        let token = RefreshToken::new(token.expose_secret().to_owned());
-        let client =
-            self.client().await.map_err(|cause| RefreshError::NotNow(cause.to_string()))?;
-        let http = |request| send(self.http.clone(), request);
-        let reply =
-            client.exchange_refresh_token(&token).request_async(&http).await.map_err(not_now)?;
-        let fresh = grant_of(&reply);
-        let refresh_token = fresh.refresh_token.or_else(|| grant.refresh_token.clone());
-        Ok(Grant { refresh_token, ..fresh })
-    }
-}
-
 fn grant_of(reply: &TokenReply) -> Grant {
     Grant {
         access_token: SecretString::from(reply.access_token().secret().to_owned()),
         life: reply.expires_in().map(Life::starting_now),
-        refresh_token: reply.refresh_token().map(|token| token.secret().to_owned().into()),
-    }
-}
-
-/// Why a request to the provider brought no answer.
-#[derive(Debug, thiserror::Error)]
-enum HttpError {
-    #[error(transparent)]
-    Transport(#[from] reqwest::Error),
-    #[error("the answer is larger than {LARGEST} bytes")]
-    TooLarge,
-    #[error(transparent)]
-    Response(#[from] axum::http::Error),
-}
-
-/// Sends a request of the oauth2 crate with our own HTTP client.
-async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-    let answer = http.execute(request.try_into()?).await?;
-    let mut response = axum::http::Response::builder().status(answer.status());
-    for (name, value) in answer.headers() {
-        response = response.header(name, value);
-    }
-    let body = read_limited(answer).await?;
-    Ok(response.body(body)?)
-}
-
-async fn read_limited(mut answer: reqwest::Response) -> Result<Vec<u8>, HttpError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LARGEST {
-            return Err(HttpError::TooLarge);
-        }
-    }
-    Ok(body)
-}
-
-fn not_now(cause: TokenError) -> RefreshError {
-    match &cause {
-        RequestTokenError::ServerResponse(answer)
-            if matches!(
-                answer.error(),
-                BasicErrorResponseType::InvalidGrant | BasicErrorResponseType::InvalidClient
-            ) =>
-        {
-            RefreshError::Ended
-        }
-        _ => RefreshError::NotNow(describe(&cause)),
+        renewal: match reply.refresh_token() {
+            Some(token) => Renewal::RefreshToken(token.secret().to_owned().into()),
+            None => Renewal::None,
+        },
     }
 }
 
@@ -355,43 +327,11 @@ fn refused(cause: TokenError) -> Error {
                 "The sign-in service did not accept this sign-in. It may have taken too long; \
                  sign in again.",
             )
-            .because(describe(&cause));
+            .because(http::describe(&cause));
         }
-        _ => describe(&cause),
+        _ => http::describe(&cause),
     };
-    unreachable(message)
-}
-
-/// The oauth2 crate's parse error holds the whole answer, tokens included: name its kind only.
-fn describe(cause: &TokenError) -> String {
-    match cause {
-        RequestTokenError::ServerResponse(answer) => {
-            format!("the token endpoint answered {}", answer.error().as_ref())
-        }
-        RequestTokenError::Request(cause) => format!("the token endpoint is unreachable: {cause}"),
-        RequestTokenError::Parse(cause, _) => {
-            format!("the token endpoint's answer is not understood: {}", category(cause.inner()))
-        }
-        RequestTokenError::Other(what) => format!("the token endpoint's answer is wrong: {what}"),
-    }
-}
-
-/// Names the kind of a JSON error without quoting the document.
-fn category(cause: &serde_json::Error) -> &'static str {
-    match cause.classify() {
-        serde_json::error::Category::Io => "unreadable",
-        serde_json::error::Category::Syntax => "not JSON",
-        serde_json::error::Category::Data => "not a token response",
-        serde_json::error::Category::Eof => "cut short",
-    }
-}
-
-fn unreachable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::unavailable(
-        "The sign-in service cannot be reached right now. Nothing is wrong with your account; try \
-         again in a moment.",
-    )
-    .because(cause)
+    http::unreachable(message)
 }
 
 fn untrusted(cause: IdTokenError) -> Error {

@@ -1,24 +1,26 @@
 //! The addresses of signing in and out.
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{RawQuery, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use serde::Serialize;
 use tower_sessions::Session;
 use url::form_urlencoded;
 
 use super::service::Hop;
 use crate::{error::Result, server::state::App, session::Caller};
 
-/// `/auth/login`, `/auth/callback`, `/auth/logout`.
+/// `/auth/login`, `/auth/callback`, `/auth/logout`, `/api/auth`.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/auth/login", get(login))
         .route("/auth/callback", get(callback))
         .route("/auth/logout", post(logout))
+        .route("/api/auth", post(machine))
 }
 
 async fn login(State(app): State<App>, query: RawQuery, headers: HeaderMap) -> Result<Response> {
@@ -46,6 +48,24 @@ async fn callback(
 
 async fn logout(State(app): State<App>, session: Session, caller: Caller) -> Result<Response> {
     Ok(app.auth.sign_out(&session, &caller).await?.into_response())
+}
+
+/// What a client may know of the token that its session holds.
+#[derive(Serialize)]
+struct MachineAnswer {
+    token_type: &'static str,
+    expires_in: Option<u64>,
+    scope: Option<String>,
+}
+
+async fn machine(State(app): State<App>, session: Session) -> Result<impl IntoResponse> {
+    let token = app.auth.sign_in_machine(&session).await?;
+    let answer = MachineAnswer {
+        token_type: "Bearer",
+        expires_in: token.expires_in.map(|life| life.as_secs()),
+        scope: token.scope,
+    };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)))
 }
 
 impl IntoResponse for Hop {

@@ -9,6 +9,7 @@ use url::form_urlencoded;
 use super::{
     attempt::{self, Attempt},
     id_token::Claims,
+    machine::{MachineToken, MachineTokens},
     provider::Provider,
     return_to,
 };
@@ -26,6 +27,7 @@ pub struct Auth {
 
 struct Inner {
     provider: Option<Arc<Provider>>,
+    machine: MachineTokens,
     sealer: Sealer,
     sessions: Sessions,
     grants: Grants,
@@ -45,13 +47,16 @@ impl Auth {
     /// Sign-in with `provider`; without one nobody can sign in.
     pub fn new(
         provider: Option<Arc<Provider>>,
+        machine: MachineTokens,
         sealer: Sealer,
         sessions: Sessions,
         grants: Grants,
         server: &ServerConfig,
     ) -> Self {
         let (origin, https) = (server.origin(), server.is_https());
-        Self { inner: Arc::new(Inner { provider, sealer, sessions, grants, origin, https }) }
+        Self {
+            inner: Arc::new(Inner { provider, machine, sealer, sessions, grants, origin, https }),
+        }
     }
 
     /// Origins that our forms may be redirected to, for the content security policy.
@@ -94,6 +99,21 @@ impl Auth {
         })
     }
 
+    /// Gives a browser or a program a session that acts with Breezeway's own registration.
+    ///
+    /// 500 without a `[machine]`, the provider's status when it refuses, 502 when it cannot be
+    /// reached.
+    pub async fn sign_in_machine(&self, session: &Session) -> Result<MachineToken> {
+        let (identity, grant, token) = self.inner.machine.sign_in().await?;
+        let key = self.inner.sessions.start(session, &identity).await?;
+        if let Err(error) = self.inner.grants.keep(&key, &grant).await {
+            self.inner.sessions.end(session).await?;
+            return Err(error);
+        }
+        tracing::info!(client = identity.subject, "a machine signed in");
+        Ok(token)
+    }
+
     /// Forgets the attempt whose answer was an error, so that the cookie does not linger.
     pub fn forget_attempt(&self, query: &str) -> Option<String> {
         let answer = Answer::parse(query).ok()?;
@@ -103,7 +123,7 @@ impl Auth {
     /// Ends the session here, then sends the browser to end it at the provider too.
     pub async fn sign_out(&self, session: &Session, caller: &Caller) -> Result<Hop> {
         if let Some(active) = caller.session() {
-            self.inner.grants.forget(active.key());
+            self.inner.grants.end(active.key()).await;
         }
         self.inner.sessions.end(session).await?;
         let home = format!("{}/?signed_out", self.inner.origin);

@@ -1,153 +1,210 @@
 //! Sending a call to a backend.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
     http::{
-        HeaderMap, HeaderValue, Method, Request, Response,
-        header::{AUTHORIZATION, HOST},
+        HeaderMap, Method, Request, Response, StatusCode,
+        header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HOST, SET_COOKIE},
     },
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use secrecy::{ExposeSecret, SecretString};
+use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
+use tokio::{
+    pin,
+    time::{Instant, sleep_until},
+};
 use url::Url;
 
-use super::{headers, idle::IdleBody, target, tenant};
+use super::{
+    body::{IdleBody, Pulse, Upload, fault_of_upload},
+    call::Call,
+    credentials::{Credential, Purse},
+    csrf::{CsrfTokens, Proof, is_about_token},
+    headers::{Forwarded, HeaderPolicy},
+    http::{self, Http},
+    target::{self, Base},
+    tenant::{Tenant, TenantPlaces},
+};
 use crate::{
-    config::{BackendAuth, BackendConfig, BackendUrl},
+    auth::MachineTokens,
+    config::{BackendAuth, BackendConfig, BackendUrl, Config},
     error::{Error, Kind, Result},
     session::{Caller, Grants},
 };
 
-type Http = Client<HttpsConnector<HttpConnector>, Body>;
-
 /// The largest answer that is read whole, in bytes.
 const LARGEST_ANSWER: usize = 16 << 20;
-/// How long the head of an answer may be, and how much of a body waits in memory, in bytes.
-const LARGEST_HEAD: usize = 16 << 10;
-const POOL_IDLE: Duration = Duration::from_secs(60);
-
-/// One call to a backend, as a client or a room of ours asked for it.
-#[derive(Debug)]
-pub struct Call {
-    /// The method.
-    pub method: Method,
-    /// The raw path on the backend, beginning with `/`.
-    pub path: String,
-    /// The raw query.
-    pub query: Option<String>,
-    /// The client's headers; only those on the allow-list are sent.
-    pub headers: HeaderMap,
-    /// The body, streamed.
-    pub body: Body,
-}
-
-impl Call {
-    /// A GET without headers of its own.
-    pub fn get(path: impl Into<String>, query: Option<String>) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into(),
-            query,
-            headers: HeaderMap::new(),
-            body: Body::empty(),
-        }
-    }
-}
+/// The largest refusal that is looked into, in bytes.
+const LARGEST_REFUSAL: u64 = 64 << 10;
 
 /// All configured backends, with pooled connections. Cheap to clone; each runtime has its own, so
 /// that no request waits for another thread.
 #[derive(Clone)]
-pub struct Backends {
-    backends: Arc<BTreeMap<String, Arc<Backend>>>,
-    grants: Grants,
-    http: Arc<BTreeMap<String, Http>>,
+pub struct Backends(Arc<BTreeMap<String, Backend>>);
+
+/// One backend.
+#[derive(Clone)]
+pub struct Backend {
+    settings: Arc<Settings>,
+    purse: Arc<Purse>,
+    csrf: Option<CsrfTokens>,
+    http: Http,
 }
 
-struct Backend {
+struct Settings {
     config: BackendConfig,
-    url: Url,
+    base: Base,
+    headers: HeaderPolicy,
+    forwarded: Forwarded,
+    tenant: TenantPlaces,
+}
+
+/// What stays the same when a call is sent a second time.
+struct Draft<'a> {
+    method: Method,
+    path: String,
+    query: Option<String>,
+    /// The client's; what of them is sent is picked for every attempt.
+    headers: HeaderMap,
+    client: Option<IpAddr>,
+    caller: &'a Caller,
+    tenant: Tenant<'a>,
+    /// Open to everyone, so nobody's credentials and cookies go with it.
+    public: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// A call of ours, without query, headers and body.
+    fn new(method: Method, path: String, caller: &'a Caller, tenant: Tenant<'a>) -> Self {
+        let headers = HeaderMap::new();
+        Self { method, path, query: None, headers, client: None, caller, tenant, public: false }
+    }
 }
 
 impl Backends {
     /// The backends of the configuration; `sandbox` is where the sandbox listens.
     pub fn new(
-        configs: &BTreeMap<String, BackendConfig>,
+        config: &Config,
         sandbox: Option<&Url>,
-        grants: Grants,
+        grants: &Grants,
+        tokens: &MachineTokens,
     ) -> Result<Self> {
-        let backends = configs
-            .iter()
-            .map(|(name, config)| {
-                let url = match (&config.url, sandbox) {
-                    (BackendUrl::Url(url), _) | (BackendUrl::Sandbox, Some(url)) => url.clone(),
-                    (BackendUrl::Sandbox, None) => {
-                        return Err(Error::internal("a backend needs the sandbox, which is off"));
-                    }
-                };
-                Ok((name.clone(), Arc::new(Backend { config: config.clone(), url })))
-            })
-            .collect::<Result<BTreeMap<_, _>>>()?;
-        let http = clients(&backends)?;
-        Ok(Self { backends: Arc::new(backends), grants, http: Arc::new(http) })
+        let origin = config.server.origin();
+        let own = config.machine.as_ref();
+        let backends = config.backends.iter().map(|(name, config)| {
+            let url = match (&config.url, sandbox) {
+                (BackendUrl::Url(url), _) | (BackendUrl::Sandbox, Some(url)) => url,
+                (BackendUrl::Sandbox, None) => {
+                    return Err(Error::internal("a backend needs the sandbox, which is off"));
+                }
+            };
+            let settings = Settings {
+                base: Base::new(url)?,
+                headers: HeaderPolicy::new(config)?,
+                forwarded: Forwarded::new(&origin)?,
+                tenant: TenantPlaces::new(&config.tenant)?,
+                config: config.clone(),
+            };
+            let backend = Backend {
+                csrf: config.csrf.clone().map(CsrfTokens::new),
+                http: http::client(config.timeouts.connect)?,
+                purse: Arc::new(Purse {
+                    list: config.auth.clone(),
+                    grants: grants.clone(),
+                    machine: config
+                        .machine
+                        .as_ref()
+                        .or(own)
+                        .cloned()
+                        .map(|own| (own, tokens.clone())),
+                    cookies: config.forward_cookies.clone(),
+                }),
+                settings: Arc::new(settings),
+            };
+            Ok((name.clone(), backend))
+        });
+        Ok(Self(Arc::new(backends.collect::<Result<_>>()?)))
     }
 
     /// The same backends with connections of their own, for another runtime.
     pub fn for_another_runtime(&self) -> Result<Self> {
-        let http = clients(&self.backends)?;
-        Ok(Self { http: Arc::new(http), ..self.clone() })
+        let backends = self.0.iter().map(|(name, backend)| {
+            let http = http::client(backend.settings.config.timeouts.connect)?;
+            Ok((name.clone(), Backend { http, ..backend.clone() }))
+        });
+        Ok(Self(Arc::new(backends.collect::<Result<_>>()?)))
     }
 
-    /// Whether `path` on this backend needs no session.
-    pub fn is_public(&self, backend: &str, path: &str) -> bool {
-        self.backends.get(backend).is_some_and(|backend| backend.is_public(path))
+    /// The backend that the configuration calls `name`.
+    pub fn find(&self, name: &str) -> Result<&Backend> {
+        self.0.get(name).ok_or_else(|| Error::internal(format!("no backend is called {name}")))
+    }
+}
+
+impl Backend {
+    /// Its settings.
+    pub fn config(&self) -> &BackendConfig {
+        &self.settings.config
+    }
+
+    /// What of its answers' headers may leave for a client.
+    pub fn exposed(&self, headers: &HeaderMap) -> HeaderMap {
+        self.settings.headers.of_response(headers)
+    }
+
+    /// What a `Location` of its answers is below its base; nothing for a place elsewhere.
+    pub fn below_base<'a>(&self, location: &'a str) -> Option<&'a str> {
+        self.settings.base.strip(location)
+    }
+
+    /// Whether `path` needs no session.
+    pub fn is_public(&self, path: &str) -> bool {
+        is_below(path, &self.config().public_paths)
+    }
+
+    /// Whether this caller has credentials for it.
+    pub fn serves(&self, caller: &Caller) -> bool {
+        self.purse.list.iter().any(|auth| {
+            !matches!((auth, caller), (BackendAuth::Session | BackendAuth::Caller, Caller::Nobody))
+        })
+    }
+
+    /// Whether answers from `path` are streams, whatever type they call themselves.
+    pub fn streams(&self, path: &str) -> bool {
+        is_below(path, &self.config().stream_paths)
     }
 
     /// Sends `call` for `caller` and answers with the backend's response, its body still arriving.
     ///
-    /// 401 without a session where one is needed, 403 without a tenant where one is needed, 400 for
-    /// a path that cannot be forwarded, 503 when the backend cannot be reached, 504 when it stays
-    /// silent. A status the backend answers is not an error here.
-    pub async fn send(&self, name: &str, caller: &Caller, call: Call) -> Result<Response<Body>> {
-        let backend = self
-            .backends
-            .get(name)
-            .ok_or_else(|| Error::internal(format!("no backend is called {name}")))?;
-        let http = self
-            .http
-            .get(name)
-            .ok_or_else(|| Error::internal(format!("no client for backend {name}")))?;
-        let public = backend.is_public(&call.path);
-        let token = if public { None } else { self.token(&backend.config, caller).await? };
-        let request = backend.request(call, caller, token, public)?;
-        let limit = backend.config.timeouts.first_byte;
-        let answer = tokio::time::timeout(limit, http.request(request))
-            .await
-            .map_err(|_| backend.silent())?
-            .map_err(|cause| backend.unreachable(cause))?;
-        let idle = backend.config.timeouts.idle;
-        Ok(answer.map(|body| Body::new(IdleBody::new(body, idle))))
+    /// 400 for a path that cannot be forwarded or a body that cannot be read, 401 without the
+    /// credentials that are needed, 403 without a tenant where one is needed, 413 and 415 for a body
+    /// that the backend does not take, 503 when it cannot be reached, 504 when it stays silent. A
+    /// status the backend answers is not an error here.
+    pub async fn send(&self, caller: &Caller, call: Call) -> Result<Response<Body>> {
+        let Call { method, path, query, mut headers, body, client } = call;
+        target::check(&path)?;
+        let public = self.is_public(&path);
+        let credential = self.credential(public, caller, &headers).await?;
+        let tenant = self.tenant(public, &credential, caller)?;
+        let body = self.settings.tenant.set_in_body(tenant, &mut headers, body).await?;
+        let upload = Upload::take(body, self.config().max_body).await?;
+        let draft = Draft { method, path, query, headers, client, caller, tenant, public };
+        match upload {
+            Upload::Stream(body, pulse) => self.send_once(&draft, &credential, body, &pulse).await,
+            Upload::Whole(bytes) => self.send_whole(&draft, credential, bytes).await,
+        }
     }
 
     /// Sends `call` and reads the answer as JSON.
     ///
     /// Besides what [`Self::send`] refuses: 401, 403 and 404 of the backend as such, any other
     /// status and anything that is not JSON as 502.
-    pub async fn json<T: DeserializeOwned>(
-        &self,
-        name: &str,
-        caller: &Caller,
-        call: Call,
-    ) -> Result<T> {
-        let answer = self.send(name, caller, call).await?;
+    pub async fn json<T: DeserializeOwned>(&self, caller: &Caller, call: Call) -> Result<T> {
+        let answer = self.send(caller, call).await?;
         let status = answer.status();
         let body = read(answer.into_body()).await?;
         if !status.is_success() {
@@ -158,64 +215,218 @@ impl Backends {
         })
     }
 
-    /// The first credential of the backend's list that this caller has.
-    async fn token(&self, config: &BackendConfig, caller: &Caller) -> Result<Option<SecretString>> {
-        for auth in &config.auth {
-            match (auth, caller) {
-                (BackendAuth::Session, Caller::Session(session)) => {
-                    return self.grants.access_token(session.key()).await.map(Some);
-                }
-                (BackendAuth::Session, Caller::Nobody) => {}
-                (BackendAuth::Bearer(secret), _) => return Ok(Some(secret.clone())),
-                (BackendAuth::None, _) => return Ok(None),
+    /// The caller's own CSRF token, where this backend has Drupal's.
+    pub async fn csrf_token(&self, caller: &Caller) -> Result<String> {
+        let path = self.csrf.as_ref().and_then(CsrfTokens::drupal_path).ok_or_else(|| {
+            Error::not_found("This backend needs no token. Send the message without one.")
+        })?;
+        let credential = self.credential(false, caller, &HeaderMap::new()).await?;
+        let tenant = self.tenant(false, &credential, caller)?;
+        let draft = Draft::new(Method::POST, path.to_owned(), caller, tenant);
+        match self.proof(&draft, &credential, None).await? {
+            Proven::With(Some(proof)) => Ok(proof.into_token()),
+            Proven::With(None) => Err(Error::internal("a guarded path needs no proof")),
+            Proven::Refused(answer) => Err(refusal(answer.status().as_u16())),
+        }
+    }
+
+    async fn credential(
+        &self,
+        public: bool,
+        caller: &Caller,
+        headers: &HeaderMap,
+    ) -> Result<Credential> {
+        if public {
+            return Ok(Credential::Nothing);
+        }
+        self.purse.choose(caller, headers).await
+    }
+
+    /// The session's tenant; none is made up where the backend judges the credentials by itself.
+    fn tenant<'a>(
+        &self,
+        public: bool,
+        credential: &Credential,
+        caller: &'a Caller,
+    ) -> Result<Tenant<'a>> {
+        if public || matches!(credential, Credential::Caller(_)) {
+            return Ok(Tenant::Unsaid);
+        }
+        self.settings.tenant.of(caller.identity())
+    }
+
+    /// Sends a call whose body streams past.
+    async fn send_once(
+        &self,
+        draft: &Draft<'_>,
+        credential: &Credential,
+        body: Body,
+        pulse: &Pulse,
+    ) -> Result<Response<Body>> {
+        match self.proof(draft, credential, None).await? {
+            Proven::Refused(answer) => Ok(answer),
+            Proven::With(proof) => {
+                self.attempt(draft, credential, proof.as_ref(), body, Some(pulse)).await
             }
         }
-        Err(Error::unauthenticated())
     }
-}
 
-impl Backend {
-    fn is_public(&self, path: &str) -> bool {
-        self.config.public_paths.iter().any(|public| {
-            path.strip_prefix(public.trim_end_matches('/'))
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
+    /// Sends a call whose body is all here. A backend that no longer takes the access token or the
+    /// CSRF token gets a fresh one, and the call once more.
+    async fn send_whole(
+        &self,
+        draft: &Draft<'_>,
+        credential: Credential,
+        body: Bytes,
+    ) -> Result<Response<Body>> {
+        let (answer, proof) = self.try_whole(draft, &credential, &body, None).await?;
+        let (credential, stale) = match (answer.status(), proof) {
+            (StatusCode::UNAUTHORIZED, _) => match self.purse.renew(&credential).await? {
+                Some(fresh) => (fresh, None),
+                None => return Ok(answer),
+            },
+            (StatusCode::FORBIDDEN, Some(proof)) => match look_into(answer).await? {
+                Refusal::AboutToken => (credential, Some(proof)),
+                Refusal::Other(answer) => return Ok(answer),
+            },
+            _ => return Ok(answer),
+        };
+        self.try_whole(draft, &credential, &body, stale).await.map(|(answer, _)| answer)
+    }
+
+    async fn try_whole(
+        &self,
+        draft: &Draft<'_>,
+        credential: &Credential,
+        body: &Bytes,
+        stale: Option<Proof>,
+    ) -> Result<(Response<Body>, Option<Proof>)> {
+        match self.proof(draft, credential, stale).await? {
+            Proven::Refused(answer) => Ok((answer, None)),
+            Proven::With(proof) => {
+                let body = Body::from(body.clone());
+                let answer = self.attempt(draft, credential, proof.as_ref(), body, None).await?;
+                Ok((answer, proof))
+            }
+        }
+    }
+
+    /// What a guarded call must be sent with. `stale` was refused a moment ago.
+    async fn proof(
+        &self,
+        draft: &Draft<'_>,
+        credential: &Credential,
+        stale: Option<Proof>,
+    ) -> Result<Proven> {
+        let Some(csrf) = self.csrf_of(draft) else { return Ok(Proven::With(None)) };
+        let mut turn = csrf.turn(credential.holder(draft.caller), credential).await;
+        if let Some(stale) = stale {
+            turn.forget(&stale);
+        }
+        if let Some(proof) = turn.known() {
+            return Ok(Proven::With(Some(proof)));
+        }
+        let (method, path) = csrf.source(&draft.path);
+        let source =
+            Draft { client: draft.client, ..Draft::new(method, path, draft.caller, draft.tenant) };
+        let mut request = self.request(&source, credential, None, Body::empty())?;
+        if let Some(cookies) = turn.cookies() {
+            request.headers_mut().insert(COOKIE, cookies);
+        }
+        let answer = self.exchange(request, None).await?;
+        if !answer.status().is_success() {
+            return Ok(Proven::Refused(answer.map(Body::new)));
+        }
+        let (head, body) = answer.into_parts();
+        let body = read(Body::new(body)).await?;
+        let proof = turn.keep(csrf, &head.headers, &String::from_utf8_lossy(&body))?;
+        Ok(Proven::With(Some(proof)))
+    }
+
+    /// The tokens that this call needs one of.
+    fn csrf_of(&self, draft: &Draft<'_>) -> Option<&CsrfTokens> {
+        self.csrf.as_ref().filter(|csrf| !draft.public && csrf.guards(&draft.method, &draft.path))
+    }
+
+    async fn attempt(
+        &self,
+        draft: &Draft<'_>,
+        credential: &Credential,
+        proof: Option<&Proof>,
+        body: Body,
+        pulse: Option<&Pulse>,
+    ) -> Result<Response<Body>> {
+        let request = self.request(draft, credential, proof, body)?;
+        let answer = self.exchange(request, pulse).await?;
+        if let Some(csrf) = self.csrf_of(draft)
+            && answer.headers().contains_key(SET_COOKIE)
+        {
+            let mut turn = csrf.turn(credential.holder(draft.caller), credential).await;
+            turn.learn(csrf, answer.headers());
+        }
+        Ok(answer.map(|body| Body::new(IdleBody::new(body, self.config().timeouts.idle))))
     }
 
     /// Strip, then set: nothing of the client's survives that is not on the list, and ours are put
     /// in last.
     fn request(
         &self,
-        call: Call,
-        caller: &Caller,
-        token: Option<SecretString>,
-        public: bool,
+        draft: &Draft<'_>,
+        credential: &Credential,
+        proof: Option<&Proof>,
+        body: Body,
     ) -> Result<Request<Body>> {
-        let rule = &self.config.tenant;
-        let tenant = caller.identity().and_then(|identity| identity.tenant.as_deref());
-        let mut headers = headers::request_headers(&call.headers);
-        let query = if public {
-            call.query
-        } else {
-            tenant::set_in_headers(rule, tenant, &mut headers)?;
-            tenant::set_in_query(rule, tenant, call.query.as_deref())?
-        };
-        let uri = target::resolve(&self.url, &call.path, query.as_deref())?;
-        if let Some(token) = token {
-            headers.insert(AUTHORIZATION, bearer(&token)?);
+        let Settings { base, headers: policy, forwarded, tenant, .. } = &*self.settings;
+        let mut headers = policy.of_request(&draft.headers);
+        tenant.set_in_headers(draft.tenant, &mut headers)?;
+        let mut query = tenant.set_in_query(draft.tenant, draft.query.as_deref());
+        if let Some(cookies) = credential.cookies() {
+            headers.insert(COOKIE, cookies.clone());
         }
-        if let Some(authority) = uri.authority() {
-            let host = HeaderValue::from_str(authority.as_str()).map_err(Error::internal)?;
-            headers.insert(HOST, host);
+        if let (Some(csrf), Some(proof)) = (&self.csrf, proof) {
+            query = csrf.prove(proof, query, &mut headers)?;
+            // A refusal must be readable here.
+            headers.remove(ACCEPT_ENCODING);
         }
-        let mut request = Request::new(call.body);
-        *request.method_mut() = call.method;
-        *request.uri_mut() = uri;
+        if let Some(authorization) = credential.authorization() {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if let Some(client) = draft.client {
+            forwarded.set(&mut headers, client)?;
+        }
+        headers.insert(HOST, base.host());
+        let mut request = Request::new(body);
+        *request.method_mut() = draft.method.clone();
+        *request.uri_mut() = base.resolve(&draft.path, query.as_deref())?;
         *request.headers_mut() = headers;
         Ok(request)
     }
 
-    fn unreachable(&self, cause: hyper_util::client::legacy::Error) -> Error {
+    /// Waits for the head of the answer: for the configured time after the last of the upload moved.
+    async fn exchange(
+        &self,
+        request: Request<Body>,
+        pulse: Option<&Pulse>,
+    ) -> Result<Response<Incoming>> {
+        let limit = self.config().timeouts.first_byte;
+        let answer = self.http.request(request);
+        pin!(answer);
+        let mut deadline = Instant::now() + limit;
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer.map_err(|cause| self.failed(cause)),
+                () = sleep_until(deadline) => match pulse.map(|pulse| pulse.last() + limit) {
+                    Some(later) if later > deadline => deadline = later,
+                    _ => return Err(self.silent(limit)),
+                },
+            }
+        }
+    }
+
+    fn failed(&self, cause: hyper_util::client::legacy::Error) -> Error {
+        if let Some(fault) = fault_of_upload(&cause) {
+            return fault;
+        }
         if cause.is_connect() {
             return Error::unavailable(
                 "The backend cannot be reached right now. Nothing was sent; try again in a moment.",
@@ -226,10 +437,47 @@ impl Backend {
             .because(cause)
     }
 
-    fn silent(&self) -> Error {
+    fn silent(&self, limit: Duration) -> Error {
         Error::timeout("The backend did not answer in time. Try again in a moment.")
-            .because(format!("backend {}", self.config.name))
+            .because(format!("backend {} said nothing for {limit:?}", self.config().name))
     }
+}
+
+/// What came of asking for a proof.
+enum Proven {
+    /// Send the call with it; most calls need none.
+    With(Option<Proof>),
+    /// The backend gave none; this is its answer.
+    Refused(Response<Body>),
+}
+
+/// Whether `path` is one of `prefixes` or below one.
+fn is_below(path: &str, prefixes: &[String]) -> bool {
+    prefixes.iter().any(|prefix| {
+        path.strip_prefix(prefix.trim_end_matches('/'))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// A refusal that may be put right.
+enum Refusal {
+    /// The CSRF token was the trouble.
+    AboutToken,
+    /// Something else; this is the answer to pass on.
+    Other(Response<Body>),
+}
+
+async fn look_into(answer: Response<Body>) -> Result<Refusal> {
+    let length = hyper::body::Body::size_hint(answer.body()).lower();
+    if length > LARGEST_REFUSAL {
+        return Ok(Refusal::Other(answer));
+    }
+    let (head, body) = answer.into_parts();
+    let body = read(body).await?;
+    if is_about_token(&body) {
+        return Ok(Refusal::AboutToken);
+    }
+    Ok(Refusal::Other(Response::from_parts(head, body.into())))
 }
 
 /// Reads a whole answer, up to 16 MiB.
@@ -255,36 +503,4 @@ fn refusal(status: u16) -> Error {
         _ => Error::bad_gateway("The backend did not accept the request."),
     }
     .because(because)
-}
-
-fn bearer(token: &SecretString) -> Result<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
-        .map_err(Error::internal)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-fn clients(backends: &BTreeMap<String, Arc<Backend>>) -> Result<BTreeMap<String, Http>> {
-    backends
-        .iter()
-        .map(|(name, backend)| Ok((name.clone(), client(backend.config.timeouts.connect)?)))
-        .collect()
-}
-
-fn client(connect: Duration) -> Result<Http> {
-    let mut tcp = HttpConnector::new();
-    tcp.set_connect_timeout(Some(connect));
-    tcp.set_nodelay(true);
-    tcp.enforce_http(false);
-    let https = HttpsConnectorBuilder::new()
-        .with_native_roots()
-        .map_err(Error::internal)?
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(tcp);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(POOL_IDLE)
-        .http1_max_buf_size(LARGEST_HEAD)
-        .build(https))
 }

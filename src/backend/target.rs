@@ -4,59 +4,142 @@
 //! would decode into a separator or a step upwards is refused instead, so it cannot leave the
 //! backend's own prefix. Scheme, host and port come from the configuration alone.
 
-use axum::http::{Uri, uri::PathAndQuery};
-use url::Url;
+use axum::http::{
+    HeaderValue, Uri,
+    uri::{Authority, Parts, PathAndQuery, Scheme},
+};
+use percent_encoding::percent_decode_str;
+use url::{Position, Url};
 
 use crate::error::{Error, Result};
 
-/// The address of `path` (raw, beginning with `/`) and `query` on the backend at `base`.
-pub fn resolve(base: &Url, path: &str, query: Option<&str>) -> Result<Uri> {
-    check(path)?;
-    let prefix = base.path().trim_end_matches('/');
-    let mut target = format!("{prefix}{path}");
-    if let Some(query) = query.filter(|query| !query.is_empty()) {
-        target.push('?');
-        target.push_str(query);
-    }
-    let target = PathAndQuery::try_from(target).map_err(|_| refused())?;
-    let authority = base[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
-    Uri::builder()
-        .scheme(base.scheme())
-        .authority(authority)
-        .path_and_query(target)
-        .build()
-        .map_err(Error::internal)
+/// The configured address of a backend, which every target begins with.
+#[derive(Debug, Clone)]
+pub struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    host: HeaderValue,
+    prefix: String,
+    url: String,
 }
 
-fn check(path: &str) -> Result<()> {
+impl Base {
+    /// The backend at `url`, whose path is a prefix of every target.
+    pub fn new(url: &Url) -> Result<Self> {
+        let host = &url[Position::BeforeHost..Position::AfterPort];
+        let prefix = url.path().trim_end_matches('/').to_owned();
+        Ok(Self {
+            scheme: Scheme::try_from(url.scheme()).map_err(Error::internal)?,
+            authority: Authority::try_from(host).map_err(Error::internal)?,
+            host: HeaderValue::try_from(host).map_err(Error::internal)?,
+            url: format!("{}://{host}{prefix}", url.scheme()),
+            prefix,
+        })
+    }
+
+    /// The `Host` of every request to it.
+    pub fn host(&self) -> HeaderValue {
+        self.host.clone()
+    }
+
+    /// The address of `path` (raw, beginning with `/`) and `query`; 400 for a path that could mean
+    /// another place to the backend than it does here.
+    pub fn resolve(&self, path: &str, query: Option<&str>) -> Result<Uri> {
+        check(path)?;
+        let query = query.filter(|query| !query.is_empty());
+        let length = self.prefix.len() + path.len() + query.map_or(0, |query| query.len() + 1);
+        let mut target = String::with_capacity(length);
+        target.push_str(&self.prefix);
+        target.push_str(path);
+        if let Some(query) = query {
+            target.push('?');
+            target.push_str(query);
+        }
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(|_| refused())?);
+        Uri::from_parts(parts).map_err(Error::internal)
+    }
+
+    /// What a `location` of this backend's is below its base, beginning with `/`; nothing for a
+    /// place elsewhere.
+    pub fn strip<'a>(&self, location: &'a str) -> Option<&'a str> {
+        let path = location.strip_prefix(&self.url).or_else(|| {
+            let is_path = location.starts_with('/') && !location.starts_with("//");
+            location.strip_prefix(&self.prefix).filter(|_| is_path)
+        })?;
+        match path.as_bytes().first() {
+            None => Some("/"),
+            Some(b'/') => Some(path),
+            Some(_) => None,
+        }
+    }
+}
+
+/// 400 for a path that could mean another place to a backend than it does here.
+pub fn check(path: &str) -> Result<()> {
     let rest = path.strip_prefix('/').ok_or_else(refused)?;
-    let clean = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\' && byte != b'#');
-    if !clean || has_refused_escape(path) {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b'#' | b'?');
+    if !path.bytes().all(is_plain) {
         return Err(refused());
     }
     let mut segments = rest.split('/').peekable();
     while let Some(segment) = segments.next() {
         let is_last = segments.peek().is_none();
-        if (segment.is_empty() && !is_last) || is_dots(segment) {
+        if (segment.is_empty() && !is_last) || means_more(segment) {
             return Err(refused());
         }
     }
     Ok(())
 }
 
-/// An encoded slash, backslash or control character, or a `%` that begins no escape.
-fn has_refused_escape(path: &str) -> bool {
-    path.split('%').skip(1).any(|rest| {
-        let code = rest.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        code.is_none_or(|code| matches!(code, b'/' | b'\\') || code.is_ascii_control())
+/// Whether a backend might read more into a segment than a name: a step, a separator, an end.
+fn means_more(segment: &str) -> bool {
+    if !segment.contains('%') {
+        return is_step(segment.as_bytes());
+    }
+    if has_broken_escape(segment) {
+        return true;
+    }
+    let decoded = shorten(&percent_decode_str(segment).collect::<Vec<_>>());
+    let separates = |byte: &u8| matches!(byte, b'/' | b'\\') || byte.is_ascii_control();
+    decoded.iter().any(separates) || is_step(&decoded)
+}
+
+/// A `%` that begins no escape.
+fn has_broken_escape(segment: &str) -> bool {
+    segment.split('%').skip(1).any(|rest| {
+        !matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
     })
 }
 
-/// `.` or `..`, however its dots are written, with or without `;parameters`.
-fn is_dots(segment: &str) -> bool {
-    let name = segment.split(';').next().unwrap_or_default();
-    let plain = name.replace("%2e", ".").replace("%2E", ".");
-    matches!(plain.as_str(), "." | "..")
+/// `.` or `..`, with or without `;parameters` and the spaces that some file systems ignore.
+fn is_step(segment: &[u8]) -> bool {
+    let name = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+    matches!(name.trim_ascii(), b"." | b"..")
+}
+
+/// Undoes overlong UTF-8 (`%c0%af` for `/`), which lenient decoders still accept: two to four bytes
+/// that stand for one of ASCII (RFC 3629 §10).
+fn shorten(bytes: &[u8]) -> Vec<u8> {
+    let mut short = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, tail @ ..] = rest {
+        let (byte, after) = match rest {
+            [0xc0 | 0xc1, low, after @ ..] => (((first & 1) << 6) | (low & 0x3f), after),
+            [0xe0, 0x80 | 0x81, low, after @ ..] => (low_byte(rest[1], *low), after),
+            [0xf0, 0x80, 0x80 | 0x81, low, after @ ..] => (low_byte(rest[2], *low), after),
+            _ => (*first, tail),
+        };
+        short.push(byte);
+        rest = after;
+    }
+    short
+}
+
+fn low_byte(high: u8, low: u8) -> u8 {
+    ((high & 1) << 6) | (low & 0x3f)
 }
 
 fn refused() -> Error {
@@ -65,26 +148,41 @@ fn refused() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
+    fn base() -> Base {
+        Base::new(&Url::parse("http://backend.test:8080/api/").unwrap()).unwrap()
+    }
+
     fn to(path: &str) -> Result<String> {
-        let base = Url::parse("http://backend.test:8080/api/").unwrap();
-        resolve(&base, path, Some("a=b%20c")).map(|uri| uri.to_string())
+        base().resolve(path, Some("a=b%20c")).map(|uri| uri.to_string())
     }
 
     #[test]
     fn what_is_legitimate_arrives_unchanged() {
-        for path in [
+        let paths = [
             "/",
             "/contacts",
             "/contacts/",
             "/a%20b",
             "/%252e%252e/x",
+            "/%252f",
             "/a..b",
             "/...",
+            "/.hidden",
             "/@evil",
             "/:80",
-        ] {
+            "/a;v=1/b",
+            "/a:b@c,d'(e)!*$&+=~",
+            "/%e4%b8%ad%e6%96%87",
+            "/%e9t%E9",
+            "/x%3Ftenant_id=o",
+            "/x%23y",
+            "/http:evil.test",
+        ];
+        for path in paths {
             assert_eq!(to(path).unwrap(), format!("http://backend.test:8080/api{path}?a=b%20c"));
         }
     }
@@ -94,30 +192,109 @@ mod tests {
         let tricks = [
             "",
             "x",
+            "@evil.test/",
+            ":80@evil.test/",
+            ".evil.test/",
+            "http://evil.test/", // no path
             "/..",
+            "/.",
             "/../admin",
             "/a/../admin",
+            "/a/..",
+            "/./a",
+            "/a/./b", // steps
             "/%2e%2e/admin",
             "/.%2E/admin",
-            "/./a",
+            "/%2e./a",
+            "/%2e",
+            "/a/%2E%2e", // encoded steps
             "/..;x/admin",
+            "/..;/admin",
+            "/%2e%2e;x/a",
+            "/..%3bx/a",
+            "/.;/a", // with parameters
+            "/..%20/a",
+            "/%20../a",
+            "/..%09/a", // with what file systems ignore
+            "/%c0%ae%c0%ae/a",
+            "/.%c0%ae/a",
+            "/%e0%80%ae%e0%80%ae/a",
+            "/%f0%80%80%ae./a", // overlong
             "/..%2fadmin",
             "/..%5cadmin",
+            "/a%2fb",
+            "/a%5Cb",
+            "/%2f%2fevil", // encoded separators
+            "/a%c0%afb",
+            "/a%c1%9cb",
+            "/a%e0%80%afb",
+            "/a%e0%81%9cb",
+            "/a%f0%80%80%afb",
             "/a\\b",
+            "/..\\admin",
             "//evil.test",
+            "///evil.test",
             "/a//b",
+            "/a//",
+            "/http://evil.test",
             "/x%00",
             "/x%0d%0aA:b",
+            "/x%0a",
+            "/x%7f",
+            "/x%1f", // control characters
             "/x%",
+            "/x%z",
             "/x%zz",
+            "/x%+1",
+            "/x%u002e",
+            "/x%2", // escapes that are none
             "/x#y",
+            "/x?y",
             "/ü",
             "/a b",
             "/a\tb",
-            "/%2f%2fevil",
+            "/a\0b",
+            "/a\rb",
+            "/a\nb",
+            "/a\x7fb",
         ];
         for trick in tricks {
             assert!(to(trick).is_err(), "{trick:?}");
+        }
+    }
+
+    #[test]
+    fn a_location_of_the_backend_is_known_by_its_base() {
+        let base = base();
+        assert_eq!(base.strip("http://backend.test:8080/api/x?y"), Some("/x?y"));
+        assert_eq!(base.strip("http://backend.test:8080/api"), Some("/"));
+        assert_eq!(base.strip("/api/x"), Some("/x"));
+        let elsewhere = [
+            "http://backend.test:8080/apiary",
+            "http://backend.test:8080.evil.test/api/x",
+            "http://backend.test/api/x",
+            "//backend.test:8080/api/x",
+            "/other",
+            "x",
+        ];
+        for place in elsewhere {
+            assert_eq!(base.strip(place), None, "{place}");
+        }
+    }
+
+    proptest! {
+        /// Whatever is let through is the same place to a URL parser that collapses steps.
+        #[test]
+        fn what_passes_stays_below_the_prefix(
+            path in "/(([.]|%2[eEfF]|%5[cC]|%c0%a[ef]|[/\\\\;@:?#%a-z0-9]){0,12})"
+        ) {
+            if let Ok(uri) = base().resolve(&path, None) {
+                let url = Url::parse(&uri.to_string()).unwrap();
+                prop_assert_eq!(url.host_str(), Some("backend.test"));
+                prop_assert_eq!(url.port(), Some(8080));
+                prop_assert_eq!(url.path(), format!("/api{path}"));
+                prop_assert_eq!(url.query(), None);
+            }
         }
     }
 }

@@ -60,8 +60,8 @@ impl Run {
 
     async fn generate(&self, reply: &mut Reply) -> Result<()> {
         reply.flush().await;
-        let name = &self.assistant.backend;
-        let answer = self.backends.send(name, &self.caller, self.call()?).await?;
+        let backend = self.backends.find(&self.assistant.backend)?;
+        let answer = backend.send(&self.caller, self.call()?).await?;
         let status = answer.status();
         let is_json = answer
             .headers()
@@ -85,13 +85,8 @@ impl Run {
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         // A compressed stream holds tokens back until a block is full.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        Ok(Call {
-            method: Method::POST,
-            path: self.assistant.path.clone(),
-            query: None,
-            headers,
-            body: Body::from(serde_json::to_vec(&body).map_err(Error::internal)?),
-        })
+        let body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+        Ok(Call { headers, body, ..Call::new(Method::POST, &self.assistant.path) })
     }
 }
 

@@ -7,7 +7,7 @@ use std::{fmt::Display, time::Duration};
 
 use toml::Value;
 
-use super::{duration, model::*, values};
+use super::{duration, model::*, size, values};
 
 const REDACTED: &str = "[redacted]";
 
@@ -18,6 +18,10 @@ pub(super) fn describe(config: &Config) -> String {
     session(&mut page, &config.session);
     if let Some(auth) = &config.auth {
         self::auth(&mut page, auth);
+    }
+    if let Some(machine) = &config.machine {
+        page.table("machine");
+        self::machine(&mut page, machine);
     }
     page.table("sandbox");
     page.set("enabled", config.sandbox.enabled);
@@ -85,6 +89,35 @@ fn auth(page: &mut Page, auth: &AuthConfig) {
     page.optional("prompt", auth.prompt.as_deref());
     page.text("tenant_claim", &auth.tenant_claim);
     page.text("roles_claim", &auth.roles_claim);
+    if let Some(refresh) = &auth.refresh {
+        page.table("auth.refresh");
+        page.text("url", refresh.url.as_str());
+        page.set("allow_http", values::in_the_clear(&refresh.url));
+        page.text("send", &refresh.send);
+        page.text("access_token", &refresh.access_token);
+        page.text("refresh_token", &refresh.refresh_token);
+        page.text("expires_in", &refresh.expires_in);
+    }
+}
+
+fn machine(page: &mut Page, machine: &MachineConfig) {
+    match &machine.endpoint {
+        MachineEndpoint::Sandbox => page.text("token_url", "sandbox"),
+        MachineEndpoint::Provider => {}
+        MachineEndpoint::Url(url) => {
+            page.text("token_url", url.as_str());
+            page.set("allow_http", values::in_the_clear(url));
+        }
+    }
+    if machine.endpoint != MachineEndpoint::Sandbox {
+        page.text("client_id", &machine.client_id);
+        page.text("client_secret", REDACTED);
+    }
+    page.texts("scopes", machine.scopes.iter().cloned());
+    page.optional("audience", machine.audience.as_deref());
+    page.optional("resource", machine.resource.as_deref());
+    page.optional("tenant", machine.tenant.as_deref());
+    page.texts("roles", machine.roles.iter().cloned());
 }
 
 fn provider_endpoints(page: &mut Page, endpoints: &ProviderEndpoints) {
@@ -119,8 +152,17 @@ fn backend(page: &mut Page, backend: &BackendConfig) {
     if backend.tenant != TenantRule::default() {
         page.set("tenant", tenant(&backend.tenant));
     }
-    page.text("csrf", "none");
+    match &backend.csrf {
+        Some(rule) => page.set("csrf", csrf(rule)),
+        None => page.text("csrf", "none"),
+    }
     page.texts("public_paths", backend.public_paths.iter().cloned());
+    page.texts("stream_paths", backend.stream_paths.iter().cloned());
+    page.texts("forward_cookies", backend.forward_cookies.iter().cloned());
+    page.texts("forward_headers", backend.forward_headers.iter().cloned());
+    page.texts("expose_headers", backend.expose_headers.iter().cloned());
+    page.set("show_errors", backend.show_errors);
+    page.text("max_body", &size::write(backend.max_body));
     page.set(
         "timeouts",
         format_args!(
@@ -130,22 +172,41 @@ fn backend(page: &mut Page, backend: &BackendConfig) {
             quoted(&duration::write(backend.timeouts.idle)),
         ),
     );
+    if let Some(machine) = &backend.machine {
+        page.table(format_args!("backends.{}.client_credentials", backend.name));
+        self::machine(page, machine);
+    }
 }
 
 fn credentials(auth: &BackendAuth) -> String {
     match auth {
         BackendAuth::Session => quoted("session"),
+        BackendAuth::ClientCredentials => quoted("client_credentials"),
         BackendAuth::Bearer(_) => format!("{{ bearer = {} }}", quoted(REDACTED)),
+        BackendAuth::Caller => quoted("caller"),
         BackendAuth::None => quoted("none"),
     }
 }
 
 fn tenant(rule: &TenantRule) -> String {
-    let places: Vec<String> = [("query", &rule.query), ("header", &rule.header)]
+    let places = [("query", &rule.query), ("header", &rule.header), ("body", &rule.body)];
+    let places: Vec<String> = places
         .into_iter()
         .filter_map(|(key, place)| Some(format!("{key} = {}", quoted(place.as_deref()?))))
         .collect();
     format!("{{ {} }}", places.join(", "))
+}
+
+fn csrf(rule: &CsrfRule) -> String {
+    match rule {
+        CsrfRule::Drupal { paths } => {
+            let paths: Vec<String> = paths.iter().map(|path| quoted(path)).collect();
+            format!("{{ drupal = [{}] }}", paths.join(", "))
+        }
+        CsrfRule::Header { name, path } => {
+            format!("{{ header = {}, url = {} }}", quoted(name), quoted(path))
+        }
+    }
 }
 
 fn assistant(page: &mut Page, assistant: &AssistantConfig) {
@@ -165,6 +226,8 @@ fn resource(page: &mut Page, resource: &ResourceConfig) {
     page.text("backend", &resource.backend);
     page.text("path", &resource.path);
     page.text("title", &resource.title);
+    let actions = resource.actions.iter();
+    page.texts("actions", actions.map(|a| values::word_for(values::ACTIONS, a).to_owned()));
     page.text("style", values::word_for(values::LIST_STYLES, &resource.style));
     page.text("id", &resource.id);
     let fields: String = resource.fields.iter().map(field).collect();

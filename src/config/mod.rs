@@ -14,6 +14,7 @@
 //! | `expand` | `${NAME}` and `file:` |
 //! | `section` | one table being read; knows unknown keys |
 //! | `values` | one value: a URL, a duration, a secret |
+//! | `duration`, `size` | the spelling of two of them |
 //! | `read` | the tables and the rules between them |
 //! | `describe` | the way back to text, without secrets |
 
@@ -36,6 +37,7 @@ mod overrides;
 mod problem;
 mod read;
 mod section;
+mod size;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -3,13 +3,9 @@
 //! A value of [`Config`] exists only after every rule held, so no other room checks a setting again:
 //! names point at things that exist, URLs parse, secrets are present.
 
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -22,6 +18,8 @@ pub struct Config {
     pub session: SessionConfig,
     /// `[auth]`; absent means nobody can sign in.
     pub auth: Option<AuthConfig>,
+    /// `[machine]`: our own registration; absent means that `POST /api/auth` signs nobody in.
+    pub machine: Option<MachineConfig>,
     /// `[sandbox]`
     pub sandbox: SandboxConfig,
     /// `[backends.<name>]`
@@ -49,8 +47,8 @@ pub struct ServerConfig {
     pub data_dir: PathBuf,
     /// `database_url`: `sqlite:…`. Default `<data_dir>/breezeway.db`.
     pub database_url: Option<SecretString>,
-    /// `trusted_proxies`: addresses whose `X-Forwarded-For` is believed. Default none.
-    pub trusted_proxies: Vec<IpAddr>,
+    /// `trusted_proxies`: addresses and networks whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<IpNet>,
     /// `threads`: serving threads, each a runtime of its own. Default: one per core.
     pub threads: usize,
 }
@@ -96,6 +94,57 @@ pub struct AuthConfig {
     pub tenant_claim: String,
     /// `roles_claim`: the claim that holds a list of roles. Default `roles`.
     pub roles_claim: String,
+    /// `[auth.refresh]`: where access tokens are renewed, if not at the token endpoint.
+    pub refresh: Option<RefreshConfig>,
+}
+
+/// `[auth.refresh]`: an endpoint that takes a refresh token in JSON and answers tokens in JSON.
+/// Dots in the names of the answer's fields reach into objects.
+#[derive(Debug, Clone)]
+pub struct RefreshConfig {
+    /// `url`
+    pub url: Url,
+    /// `send`: the field that holds the refresh token. Default `refresh_token`.
+    pub send: String,
+    /// `access_token`: the field of the answer. Default `access_token`.
+    pub access_token: String,
+    /// `refresh_token`: the field of the answer; without it the old one stays good. Default
+    /// `refresh_token`.
+    pub refresh_token: String,
+    /// `expires_in`: the field of the answer, in seconds. Default `expires_in`.
+    pub expires_in: String,
+}
+
+/// `[machine]`, or `client_credentials` of a backend: a registration of Breezeway itself.
+#[derive(Debug, Clone)]
+pub struct MachineConfig {
+    /// Where its tokens are had.
+    pub endpoint: MachineEndpoint,
+    /// `client_id`
+    pub client_id: String,
+    /// `client_secret`
+    pub client_secret: SecretString,
+    /// `scopes`. Default none.
+    pub scopes: Vec<String>,
+    /// `audience`: asked for, where the provider wants to know.
+    pub audience: Option<String>,
+    /// `resource`: asked for (RFC 8707).
+    pub resource: Option<String>,
+    /// `tenant`: whose data a session of it sees.
+    pub tenant: Option<String>,
+    /// `roles` of a session of it.
+    pub roles: Vec<String>,
+}
+
+/// Where a machine client's tokens are had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MachineEndpoint {
+    /// `token_url = "sandbox"`: with the sandbox's own registration.
+    Sandbox,
+    /// At the token endpoint of `[auth]`.
+    Provider,
+    /// `token_url`
+    Url(Url),
 }
 
 /// The ways to say where an identity provider is.
@@ -147,8 +196,27 @@ pub struct BackendConfig {
     pub auth: Vec<BackendAuth>,
     /// `tenant`: where the session's tenant is written. Default nowhere.
     pub tenant: TenantRule,
+    /// `csrf`: the token that calls which change something must carry. Default none.
+    pub csrf: Option<CsrfRule>,
     /// `public_paths`: path prefixes that need no session and carry no token.
     pub public_paths: Vec<String>,
+    /// `stream_paths`: path prefixes whose answers are passed on piece by piece, whatever type they
+    /// call themselves.
+    pub stream_paths: Vec<String>,
+    /// `client_credentials`: the registration to use for this backend; `[machine]` where absent.
+    pub machine: Option<MachineConfig>,
+    /// `forward_cookies`: cookies of the authorization server that are sent to this backend beside
+    /// Breezeway's own token.
+    pub forward_cookies: Vec<String>,
+    /// `forward_headers`: request headers sent on besides the usual ones, in lower case.
+    pub forward_headers: Vec<String>,
+    /// `expose_headers`: response headers passed on besides the usual ones, in lower case.
+    pub expose_headers: Vec<String>,
+    /// `show_errors`: whether people may read what the backend says when it fails (5xx). Default
+    /// false.
+    pub show_errors: bool,
+    /// `max_body`: the largest body a client may send, in bytes. Default `100MiB`.
+    pub max_body: u64,
     /// `timeouts`
     pub timeouts: Timeouts,
 }
@@ -167,19 +235,45 @@ pub enum BackendUrl {
 pub enum BackendAuth {
     /// `"session"`: the signed-in person's grant.
     Session,
+    /// `"client_credentials"`: a token of Breezeway's own.
+    ClientCredentials,
     /// `{ bearer = "…" }`: a configured secret.
     Bearer(SecretString),
+    /// `"caller"`: the `Authorization` of a request that has no session.
+    Caller,
     /// `"none"`: no credentials.
     None,
 }
 
-/// `tenant`: `{ query = "tenant_id" }`, `{ header = "X-Tenant-Id" }` or both.
+/// `tenant`: `{ query = "tenant_id" }`, `{ header = "X-Tenant-Id" }`, `{ body = "tenant_id" }` or
+/// any combination.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TenantRule {
     /// Query parameter that carries the tenant.
     pub query: Option<String>,
     /// Header that carries the tenant, in lower case.
     pub header: Option<String>,
+    /// Key of a JSON object, a form or a multipart body that carries the tenant.
+    pub body: Option<String>,
+}
+
+/// `csrf` of a backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CsrfRule {
+    /// `"drupal"` or `{ drupal = ["/api/deepchat"] }`: POSTs to these paths carry `?token=`, had by a
+    /// POST to `<path>/session`.
+    Drupal {
+        /// The paths, without a trailing slash.
+        paths: Vec<String>,
+    },
+    /// `{ header = "X-CSRF-Token", url = "/session/token" }`: whatever changes something carries the
+    /// header, whose value a GET of the path answers.
+    Header {
+        /// The header, in lower case.
+        name: String,
+        /// Where the token is had on the backend.
+        path: String,
+    },
 }
 
 /// `timeouts`: durations such as `"10s"`.
@@ -257,12 +351,30 @@ pub struct ResourceConfig {
     pub path: String,
     /// `title`. Default the name with a capital.
     pub title: String,
+    /// `actions`: what may be done with it. Default all.
+    pub actions: Vec<Action>,
     /// `style`: how the backend pages, sorts and searches. Default `drf`.
     pub style: ListStyle,
     /// `id`: the field that names a record. Default `id`.
     pub id: String,
     /// `fields`, in the order shown.
     pub fields: Vec<FieldConfig>,
+}
+
+/// One of a resource's `actions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// GET of the list.
+    List,
+    /// GET of one record.
+    Read,
+    /// POST to the list.
+    Create,
+    /// PUT and PATCH of one record.
+    Update,
+    /// DELETE of one record.
+    Delete,
 }
 
 /// `style` of a resource's list.

@@ -216,13 +216,6 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A key that a later version will read.
-    pub(super) fn not_yet(&self, key: &'static str, remedy: &str) {
-        if let Some(value) = self.get(key) {
-            value.refuse(&format!("is not available in this version; {remedy}"));
-        }
-    }
-
     /// Reports a problem with `key`, be it there or not.
     pub(super) fn refuse(&self, key: &str, what: &str) -> Reported {
         let origin = self.table.get(key).map_or(&self.origin, |node| &node.origin);

@@ -18,7 +18,7 @@ site-addr = "127.0.0.1:3000"
 address = "0.0.0.0:8080"
 public_url = "https://app.example"
 data_dir = "/var/lib/breezeway"
-trusted_proxies = ["10.0.0.7", "::1"]
+trusted_proxies = ["10.0.0.7", "10.1.0.0/16", "::1"]
 threads = 2
 
 [session]
@@ -38,20 +38,46 @@ scopes = ["openid"]
 tenant_claim = "org"
 roles_claim = "groups"
 
+[auth.refresh]
+url = "http://api.internal/auth/refresh"
+allow_http = true
+send = "refreshToken"
+access_token = "data.accessToken"
+expires_in = "data.expiresIn"
+
+[machine]
+client_id = "service"
+client_secret = "[redacted]"
+scopes = ["api"]
+audience = "crm"
+resource = "https://crm.example"
+tenant = "harbor"
+roles = ["service"]
+
 [sandbox]
 enabled = true
 
 [backends.crm]
 url = "http://crm.internal/base"
 allow_http = true
-auth = ["session", "none"]
-tenant = { query = "tenant", header = "X-Tenant-Id" }
-csrf = "none"
+auth = ["session", "client_credentials", "caller", "none"]
+tenant = { query = "tenant", header = "X-Tenant-Id", body = "tenant" }
+csrf = { header = "X-CSRF-Token", url = "/session/token" }
 public_paths = ["/auth/password-reset"]
+stream_paths = ["/v1/completions"]
+forward_headers = ["X-Api-Version"]
+expose_headers = ["X-Rate-Left"]
+forward_cookies = ["affinity"]
+show_errors = true
+max_body = "1536KiB"
+client_credentials = { token_url = "http://id.internal/token", allow_http = true, client_id = "c", client_secret = "[redacted]" }
 timeouts = { connect = "250ms", first_byte = "2m", idle = "1h" }
 
 [backends.demo]
 url = "sandbox"
+csrf = "drupal"
+auth = ["session", "client_credentials"]
+client_credentials = { token_url = "sandbox" }
 
 [proxy]
 backend = "crm"
@@ -81,6 +107,7 @@ backend = "crm"
 path = "/api/contacts"
 title = "People"
 style = "plain"
+actions = ["list", "read"]
 id = "uuid"
 fields = [
   "name",
@@ -200,7 +227,7 @@ fn every_key_is_read() {
     let config = config(EVERYTHING);
 
     assert!(config.server.is_https());
-    assert_eq!(config.server.trusted_proxies.len(), 2);
+    assert_eq!(config.server.trusted_proxies.len(), 3);
     assert_eq!(config.session.idle, Duration::from_secs(90 * 60));
     let auth = config.auth.unwrap();
     let ProviderConfig::Explicit(endpoints) = auth.provider else {
@@ -212,13 +239,37 @@ fn every_key_is_read() {
 
     let crm = &config.backends["crm"];
     assert_eq!(crm.name, "crm");
-    assert!(matches!(crm.auth.as_slice(), [BackendAuth::Session, BackendAuth::None]));
+    assert!(matches!(
+        crm.auth.as_slice(),
+        [
+            BackendAuth::Session,
+            BackendAuth::ClientCredentials,
+            BackendAuth::Caller,
+            BackendAuth::None
+        ]
+    ));
+    assert_eq!(crm.tenant.body.as_deref(), Some("tenant"));
+    let header = CsrfRule::Header { name: "x-csrf-token".into(), path: "/session/token".into() };
+    assert_eq!(crm.csrf, Some(header));
+    assert_eq!(crm.stream_paths, ["/v1/completions"]);
+    assert_eq!(crm.forward_headers, ["x-api-version"]);
+    assert_eq!(crm.expose_headers, ["x-rate-left"]);
+    assert_eq!(crm.forward_cookies, ["affinity"]);
+    assert!(crm.show_errors);
+    assert_eq!(crm.max_body, 1536 << 10);
+    assert!(matches!(crm.machine.as_ref().unwrap().endpoint, MachineEndpoint::Url(_)));
     assert_eq!(crm.tenant.query.as_deref(), Some("tenant"));
     assert_eq!(crm.tenant.header.as_deref(), Some("x-tenant-id"));
     assert_eq!(crm.public_paths, ["/auth/password-reset"]);
     assert_eq!(crm.timeouts.connect, Duration::from_millis(250));
     let demo = &config.backends["demo"];
-    assert!(matches!(demo.auth.as_slice(), [BackendAuth::Session]));
+    assert_eq!(demo.csrf, Some(CsrfRule::Drupal { paths: vec!["/api/deepchat".into()] }));
+    assert_eq!(demo.machine.as_ref().unwrap().endpoint, MachineEndpoint::Sandbox);
+    assert_eq!(demo.max_body, 100 << 20);
+    let machine = config.machine.unwrap();
+    assert_eq!(machine.endpoint, MachineEndpoint::Provider);
+    assert_eq!(machine.tenant.as_deref(), Some("harbor"));
+    assert_eq!(auth.refresh.unwrap().access_token, "data.accessToken");
     assert_eq!(demo.timeouts.idle, Duration::from_secs(120));
 
     let guide = &config.assistants["guide"];
@@ -427,7 +478,7 @@ idle = "8"
 
 [backends.crm]
 url = "https://crm.example#x"
-csrf = "drupal"
+csrf = "drupl"
 
 [proxy]
 backend = "crn"
@@ -512,7 +563,17 @@ fn the_server_is_checked() {
         "the address is every interface",
     );
     assert_refused("server", "threads = 0", "threads", "is out of range");
-    assert_refused("server", "trusted_proxies = [\"10.0.0.0/8\"]", "trusted_proxies", "not an IP");
+    let proxies = |what: &str, why| {
+        assert_refused(
+            "server",
+            &format!("trusted_proxies = [\"{what}\"]"),
+            "trusted_proxies",
+            why,
+        );
+    };
+    proxies("proxy.internal", "is not an IP address or network");
+    proxies("0.0.0.0/0", "is every address there is");
+    proxies("::/0", "is every address there is");
     assert_refused("server", "data_dir = \" \"", "data_dir", "is empty");
     assert_refused(
         "server",
@@ -572,26 +633,27 @@ fn backends_are_checked() {
     assert_backend_refused("auth = \"session\"", "auth", "write a list");
     assert_backend_refused("auth = []", "auth", "is empty; write `[\"none\"]`");
     assert_backend_refused("auth = [\"none\", \"session\"]", "auth", "are never tried");
-    assert_backend_refused(
-        "auth = [\"caller\"]",
-        "auth",
-        "`caller` is not available in this version; use",
-    );
-    assert_backend_refused(
-        "auth = [\"client_credentials\"]",
-        "auth",
-        "not available in this version",
-    );
+    assert_backend_refused("auth = [\"client_credentials\"]", "auth", "there is no registration");
+    let own = "client_credentials = { token_url = \"sandbox\" }";
+    assert_backend_refused(own, "client_credentials", "has no effect");
+    assert_backend_refused("forward_cookies = [\"a\"]", "forward_cookies", "has no effect");
     assert_backend_refused("auth = [{ bearer = \"a b\" }]", "auth.bearer", "no header can carry");
     assert_backend_refused("tenant = {}", "tenant", "says nowhere to write the tenant");
-    assert_backend_refused("tenant = { body = \"t\" }", "tenant.body", "use `query` or `header`");
     assert_backend_refused(
         "tenant = { header = \"Cookie\" }",
         "tenant.header",
         "meaning of its own",
     );
     assert_backend_refused("tenant = { header = \"X T\" }", "tenant.header", "not a header's name");
-    assert_backend_refused("csrf = \"drupal\"", "csrf", "not available in this version; use");
+    assert_backend_refused("csrf = \"django\"", "csrf", "is not a mode");
+    assert_backend_refused("csrf = { header = \"X-T\" }", "csrf.url", "is missing");
+    assert_backend_refused("csrf = { drupal = [] }", "csrf.drupal", "names no path");
+    assert_backend_refused("max_body = \"12\"", "max_body", "is not a size");
+    assert_backend_refused("max_body = \"0B\"", "max_body", "is no size at all");
+    for header in ["Cookie", "X-Forwarded-For", "x_forwarded_for", "Forwarded", "Authorization"] {
+        let line = format!("forward_headers = [\"{header}\"]");
+        assert_backend_refused(&line, "forward_headers", "meaning of its own");
+    }
     assert_backend_refused("timeouts = { idle = \"x\" }", "timeouts.idle", "is not a duration");
     for (path, what) in [
         ("auth", "does not begin with `/`"),
@@ -674,7 +736,10 @@ fn resources_are_checked() {
     };
     let fields = "path = \"/r\"\nfields = ";
     refused("fields = [\"a\"]", 3, ".path", "is missing");
-    refused("path = \"/r/\"\nfields = [\"a\"]", 5, ".path", "ends with `/`; remove it");
+    refused("path = \"r\"\nfields = [\"a\"]", 5, ".path", "does not begin with `/`");
+    let actions = "path = \"/r\"\nfields = [\"a\"]\nactions = ";
+    refused(&format!("{actions}[]"), 7, ".actions", "is empty");
+    refused(&format!("{actions}[\"raed\"]"), 7, ".actions", "`raed` is not known here");
     refused("path = \"/r\"", 3, ".fields", "is missing");
     refused(&format!("{fields}[]"), 6, ".fields", "is empty");
     refused(&format!("{fields}[\"a\", {{ name = \"a\" }}]"), 6, ".fields", "the field `a` twice");
@@ -707,6 +772,7 @@ fn secrets_are_shown_nowhere() {
     let text = format!(
         "[server]\ndatabase_url = \"sqlite:hunter1.db\"\n[session]\nkeys = [\"{KEY}\"]\n\
          [auth]\nissuer = \"https://id.example\"\nclient_id = \"b\"\nclient_secret = \"hunter2\"\n\
+         [machine]\nclient_id = \"m\"\nclient_secret = \"hunter4\"\n\
          [backends.crm]\nurl = \"https://crm.example\"\nauth = [{{ bearer = \"hunter3\" }}]"
     );
     let config = config(&text);
@@ -715,7 +781,7 @@ fn secrets_are_shown_nowhere() {
     assert_eq!(auth.client_secret.as_ref().unwrap().expose_secret(), "hunter2");
     assert_eq!(config.session.keys[0].expose_secret(), KEY);
     let described = config.describe();
-    assert_eq!(described.matches("[redacted]").count(), 4, "{described}");
+    assert_eq!(described.matches("[redacted]").count(), 5, "{described}");
     for shown in [described, format!("{config:?}")] {
         assert!(!shown.contains("hunter") && !shown.contains(KEY), "{shown}");
     }

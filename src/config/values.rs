@@ -10,14 +10,16 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::{Host, Url};
 
 use super::{
     duration,
-    model::{BackendAuth, ChatProvider, FieldKind, ListStyle},
+    model::{Action, BackendAuth, ChatProvider, FieldKind, ListStyle},
     problem::{alternatives, suggestion},
     section::{Read, Value},
+    size,
 };
 
 /// `provider` of an assistant.
@@ -26,6 +28,15 @@ pub(super) const PROVIDERS: &[(&str, ChatProvider)] = &[("openai", ChatProvider:
 /// `style` of a resource.
 pub(super) const LIST_STYLES: &[(&str, ListStyle)] =
     &[("drf", ListStyle::Drf), ("plain", ListStyle::Plain)];
+
+/// `actions` of a resource.
+pub(super) const ACTIONS: &[(&str, Action)] = &[
+    ("list", Action::List),
+    ("read", Action::Read),
+    ("create", Action::Create),
+    ("update", Action::Update),
+    ("delete", Action::Delete),
+];
 
 /// `type` of a field.
 pub(super) const FIELD_KINDS: &[(&str, FieldKind)] = &[
@@ -144,14 +155,34 @@ pub(super) fn socket_address(value: &Value<'_>) -> Read<SocketAddr> {
     })
 }
 
-/// An address of another machine.
-pub(super) fn ip_address(value: &Value<'_>) -> Read<IpAddr> {
-    text(value)?.parse().map_err(|_| {
+/// An address of another machine, or a network of them.
+pub(super) fn network(value: &Value<'_>) -> Read<IpNet> {
+    let text = text(value)?;
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    let network = address.or_else(|_| text.parse::<IpNet>()).map_err(|_| {
         value.refuse(
-            "is not an IP address; write single addresses such as \"10.0.0.7\", \
-             not names or ranges",
+            "is not an IP address or network; write addresses such as \"10.0.0.7\" and networks \
+             such as \"10.0.0.0/8\", not names",
         )
-    })
+    })?;
+    if network.prefix_len() == 0 {
+        return Err(value.refuse(
+            "is every address there is, so anybody could claim to be anybody; write the proxies' \
+             own addresses",
+        ));
+    }
+    Ok(network)
+}
+
+/// A number of bytes.
+pub(super) fn size(value: &Value<'_>) -> Read<u64> {
+    const REMEDY: &str = "write a number and a unit, such as \"512KiB\", \"32MiB\" or \"2GiB\"";
+    let text = value.text(REMEDY)?;
+    match size::parse(&text) {
+        Some(0) => Err(value.refuse(&format!("is no size at all; {REMEDY}"))),
+        Some(size) => Ok(size),
+        None => Err(value.refuse(&format!("is not a size; {REMEDY}"))),
+    }
 }
 
 /// An absolute http or https URL with nothing after its path.
@@ -252,7 +283,7 @@ pub(super) fn path_without_slash(value: &Value<'_>) -> Read<String> {
     Ok(path)
 }
 
-/// The name of a header that is ours to set, in lower case.
+/// The name of a header with no meaning to the connection, in lower case.
 pub(super) fn header_name(value: &Value<'_>) -> Read<String> {
     const TAKEN: &[&str] = &[
         "authorization",
@@ -260,17 +291,26 @@ pub(super) fn header_name(value: &Value<'_>) -> Read<String> {
         "content-length",
         "content-type",
         "cookie",
+        "expect",
+        "forwarded",
         "host",
+        "keep-alive",
+        "proxy-authorization",
+        "set-cookie",
         "te",
+        "trailer",
         "transfer-encoding",
         "upgrade",
+        "x-real-ip",
+        "x-request-id",
     ];
     let name = text(value)?.to_ascii_lowercase();
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(letter);
     if !name.chars().all(fits) {
         return Err(value.refuse("is not a header's name; write one such as \"X-Tenant-Id\""));
     }
-    if TAKEN.contains(&name.as_str()) {
+    let plain = name.replace('_', "-");
+    if TAKEN.contains(&plain.as_str()) || plain.starts_with("x-forwarded-") {
         return Err(value
             .refuse("is a header with a meaning of its own; write one such as \"X-Tenant-Id\""));
     }

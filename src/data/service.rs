@@ -57,7 +57,7 @@ impl Data {
     pub async fn read(&self, caller: &Caller, group: &str, name: &str, id: &str) -> Result<Record> {
         let resource = self.resources.find(group, name)?;
         let call = Call::get(self.resources.item_path(resource, id), None);
-        let value: Value = self.backends.json(&resource.backend, caller, call).await?;
+        let value: Value = self.backends.find(&resource.backend)?.json(caller, call).await?;
         Ok(present::record(resource, &value))
     }
 
@@ -73,7 +73,7 @@ impl Data {
             results: Vec<Value>,
         }
         let call = Call::get(self.resources.list_path(resource), Some(drf_query(query)));
-        let page: Result<Page> = self.backends.json(&resource.backend, caller, call).await;
+        let page: Result<Page> = self.backends.find(&resource.backend)?.json(caller, call).await;
         match page {
             Ok(page) => Ok(Found { rows: page.results, total: page.count }),
             // Django REST framework answers 404 for a page past the end.
@@ -89,7 +89,8 @@ impl Data {
         query: &ListQuery,
     ) -> Result<Found> {
         let call = Call::get(self.resources.list_path(resource), None);
-        let mut rows: Vec<Value> = self.backends.json(&resource.backend, caller, call).await?;
+        let mut rows: Vec<Value> =
+            self.backends.find(&resource.backend)?.json(caller, call).await?;
         let words = query.q.to_lowercase();
         rows.retain(|row| words.is_empty() || row.to_string().to_lowercase().contains(&words));
         sort(&mut rows, &query.sort);

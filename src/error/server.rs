@@ -1,6 +1,6 @@
 //! The error type of the server's half.
 
-use std::{borrow::Cow, error::Error as StdError, fmt};
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
 
 use super::{Failure, Kind};
 
@@ -15,6 +15,9 @@ pub struct Error {
     kind: Kind,
     message: Cow<'static, str>,
     cause: Option<Cause>,
+    /// The status to answer, where it is not the kind's own.
+    status: Option<u16>,
+    retry_after: Option<Duration>,
 }
 
 /// Constructors, one per kind that callers raise.
@@ -49,6 +52,36 @@ impl Error {
         Self::new(Kind::TooLarge, message)
     }
 
+    /// 429: the client is to come back after `wait`.
+    pub fn too_many_requests(wait: Duration) -> Self {
+        let seconds = wait.as_secs().max(1);
+        let error = Self::new(
+            Kind::TooManyRequests,
+            format!("Too many requests. Nothing was done; try again in {seconds} s."),
+        );
+        Self { retry_after: Some(wait), ..error }
+    }
+
+    /// What another server answered with `status`, an error of HTTP, in words of ours.
+    pub fn from_status(status: u16, message: impl Into<Cow<'static, str>>) -> Self {
+        let kind = match status {
+            401 => Kind::Unauthenticated,
+            403 => Kind::Forbidden,
+            404 => Kind::NotFound,
+            405 => Kind::MethodNotAllowed,
+            409 => Kind::Conflict,
+            413 => Kind::TooLarge,
+            415 => Kind::UnsupportedMedia,
+            429 => Kind::TooManyRequests,
+            501 => Kind::NotImplemented,
+            503 => Kind::Unavailable,
+            504 => Kind::Timeout,
+            500.. => Kind::BadGateway,
+            _ => Kind::BadRequest,
+        };
+        Self { status: Some(status), ..Self::new(kind, message) }
+    }
+
     /// 500: a fault of ours; people see a plain sentence, the log sees the cause.
     pub fn internal(cause: impl Into<Cause>) -> Self {
         Self::new(Kind::Internal, "Something went wrong on our side. Nothing was changed.")
@@ -77,7 +110,7 @@ impl Error {
 
     /// An error of any kind.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), cause: None }
+        Self { kind, message: message.into(), cause: None, status: None, retry_after: None }
     }
 
     /// Adds what lies behind it, for the log only.
@@ -91,6 +124,16 @@ impl Error {
     /// What kind of trouble it is.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The HTTP status to answer.
+    pub fn status(&self) -> u16 {
+        self.status.unwrap_or_else(|| self.kind.status())
+    }
+
+    /// How long to wait before another try, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The sentence for the person.

@@ -24,6 +24,10 @@ pub enum Kind {
     Conflict,
     /// The body is larger than allowed: 413.
     TooLarge,
+    /// The body is of a kind that is not taken: 415.
+    UnsupportedMedia,
+    /// Too many requests in too short a time: 429.
+    TooManyRequests,
     /// A defect or fault of ours: 500.
     Internal,
     /// Not something this server does: 501.
@@ -34,6 +38,29 @@ pub enum Kind {
     Unavailable,
     /// A backend did not answer in time: 504.
     Timeout,
+}
+
+#[cfg(feature = "ssr")]
+impl Kind {
+    /// The status that goes with it.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::Conflict => 409,
+            Self::TooLarge => 413,
+            Self::UnsupportedMedia => 415,
+            Self::TooManyRequests => 429,
+            Self::Internal => 500,
+            Self::NotImplemented => 501,
+            Self::BadGateway => 502,
+            Self::Unavailable => 503,
+            Self::Timeout => 504,
+        }
+    }
 }
 
 /// An error as a browser or an API client sees it.

@@ -2,4 +2,11 @@
 //! resources.
 
 #[cfg(feature = "ssr")]
+mod answer;
+#[cfg(feature = "ssr")]
+mod last_good;
+#[cfg(feature = "ssr")]
 pub mod routes;
+
+#[cfg(feature = "ssr")]
+pub use last_good::LastGood;

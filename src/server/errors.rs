@@ -25,7 +25,13 @@ const LARGEST_FAILURE: usize = 1 << 16;
 /// A plain answer of the right status that carries the error to [`render`].
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let mut response = status(self.kind()).into_response();
+        let mut response = StatusCode::from_u16(self.status())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            .into_response();
+        if let Some(wait) = self.retry_after() {
+            let seconds = HeaderValue::from(wait.as_secs().max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         response.extensions_mut().insert(Arc::new(self));
         response
     }
@@ -33,25 +39,12 @@ impl IntoResponse for Error {
 
 /// The HTTP status of a kind of trouble.
 pub fn status(kind: Kind) -> StatusCode {
-    match kind {
-        Kind::BadRequest => StatusCode::BAD_REQUEST,
-        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Kind::Conflict => StatusCode::CONFLICT,
-        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Kind::NotImplemented => StatusCode::NOT_IMPLEMENTED,
-        Kind::BadGateway => StatusCode::BAD_GATEWAY,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Timeout => StatusCode::GATEWAY_TIMEOUT,
-    }
+    StatusCode::from_u16(kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Writes an error to the log: our own faults loudly, what clients did wrong quietly.
 pub fn log(error: &Error) {
-    match status(error.kind()).as_u16() {
+    match error.status() {
         500 => tracing::error!(%error, "internal error"),
         501.. => tracing::warn!(%error, "trouble behind us"),
         _ => tracing::debug!(%error, "request refused"),
@@ -97,9 +90,9 @@ pub async fn render(app: &App, asker: Asker, response: Response) -> Response {
     let fresh = match asker.head {
         Some(mut head) => {
             head.extensions.extend(response.extensions().clone());
-            page(app, head, &error, request_id).await
+            page(app, head, &error, response.status(), request_id).await
         }
-        None => json(&error, request_id),
+        None => json(&error, response.status(), request_id),
     };
     with_headers_of(fresh, response.headers())
 }
@@ -139,16 +132,21 @@ fn wants_html(head: &Parts) -> bool {
     accepts_html && !head.uri.path().starts_with("/api/")
 }
 
-async fn page(app: &App, head: Parts, error: &Error, request_id: String) -> Response {
+async fn page(
+    app: &App,
+    head: Parts,
+    error: &Error,
+    code: StatusCode,
+    request_id: String,
+) -> Response {
     let (kind, message) = (error.kind(), error.message().to_owned());
-    let code = status(kind);
     let page = move || ErrorPage(kind, code.as_u16(), message.clone(), request_id.clone());
     html::page(app, head, code, page).await
 }
 
-fn json(error: &Error, request_id: String) -> Response {
+fn json(error: &Error, code: StatusCode, request_id: String) -> Response {
     let body = ErrorBody { failure: error.to_failure(), request_id };
-    (status(error.kind()), Json(body)).into_response()
+    (code, Json(body)).into_response()
 }
 
 /// Keeps what the handler said beside its error: cookies, `Allow`, `Retry-After`.

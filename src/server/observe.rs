@@ -38,7 +38,9 @@ impl Watched {
     /// Gives the request its id.
     pub fn begin(request: &mut Request) -> Self {
         let id = RequestId(Uuid::now_v7());
-        request.extensions_mut().insert(id);
+        if let Ok(name) = HeaderValue::try_from(id.to_string()) {
+            request.headers_mut().insert(HEADER, name);
+        }
         Self {
             id,
             span: tracing::info_span!("request", %id),

@@ -58,7 +58,10 @@ async fn envelop(State(app): State<App>, mut request: Request, next: Next) -> Re
     let watched = Watched::begin(&mut request);
     let (asker, request) = Asker::of(request, watched.id);
     let answer = async {
-        let response = next.run(request).await;
+        let response = match security::check_target(&request) {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
         errors::render(&app, asker, response).await
     };
     let mut response = answer.instrument(watched.span.clone()).await;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, uri::Authority},
 };
 
 use super::state::App;
@@ -15,14 +15,35 @@ use crate::{
 
 const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
 
+/// A request must say once and clearly which site it wants (RFC 9112 §3.2), and not a tunnel: what says two things can
+/// mean one to us and another to whoever passed it on.
+pub fn check_target(request: &Request) -> Result<()> {
+    if request.method() == Method::CONNECT {
+        return Err(Error::new(Kind::MethodNotAllowed, "This server opens no tunnels."));
+    }
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host,
+        (None, _) if request.version() < Version::HTTP_11 => return Ok(()),
+        _ => return Err(unclear_host()),
+    };
+    let host = host.to_str().ok().filter(|host| !host.contains('@')).ok_or_else(unclear_host)?;
+    let host: Authority = host.parse().map_err(|_| unclear_host())?;
+    match request.uri().authority() {
+        Some(target) if *target != host => Err(unclear_host()),
+        _ => Ok(()),
+    }
+}
+
+fn unclear_host() -> Error {
+    Error::bad_request("The request does not say clearly which site it wants.")
+}
+
 /// An unsafe request must show that it comes from our own pages.
 ///
 /// A browser says so in `Sec-Fetch-Site` or `Origin`, which a page cannot forge. A request with
 /// neither is no browser's; it may not borrow a browser's session.
 pub fn prove_same_origin(app: &App, caller: &Caller, request: &Request) -> Result<()> {
-    if request.method() == Method::TRACE || request.method() == Method::CONNECT {
-        return Err(Error::new(Kind::MethodNotAllowed, "This address does not take that method."));
-    }
     if request.method().is_safe() || is_ours(request.headers(), &app.config.server.origin(), caller)
     {
         return Ok(());

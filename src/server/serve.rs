@@ -11,12 +11,11 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
-use hyper::server::conn::http1;
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use leptos::config::{LeptosOptions, get_configuration};
 use tokio::{
@@ -25,8 +24,9 @@ use tokio::{
     time::{interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 
-use super::{listen::listen, router::router, state::App};
+use super::{client::Peer, listen::listen, router::router, state::App};
 use crate::{
     config::Config,
     error::{Error, Result},
@@ -125,7 +125,7 @@ fn serving_thread(
 }
 
 /// Accepts connections until told to drain, then waits for those that are open.
-async fn accept(router: Router, listener: TcpListener, drain: CancellationToken) {
+pub async fn accept(router: Router, listener: TcpListener, drain: CancellationToken) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(cause) => return tracing::error!(%cause, "a listening socket cannot be used"),
@@ -137,7 +137,7 @@ async fn accept(router: Router, listener: TcpListener, drain: CancellationToken)
             () = drain.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => connect(&router, stream, &open),
+            Ok((stream, peer)) => connect(&router, stream, Peer(peer.ip()), &open),
             Err(cause) => {
                 tracing::warn!(%cause, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -150,10 +150,14 @@ async fn accept(router: Router, listener: TcpListener, drain: CancellationToken)
     }
 }
 
-fn connect(router: &Router, stream: tokio::net::TcpStream, open: &GracefulShutdown) {
+fn connect(router: &Router, stream: tokio::net::TcpStream, peer: Peer, open: &GracefulShutdown) {
     // A streamed event is a small packet that must not wait for the next one.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router.clone());
+    let router = router.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.clone().oneshot(request.map(Body::new))
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)

@@ -9,12 +9,13 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    auth::{Auth, Provider, Source},
+    auth::{Auth, MachineTokens, Provider, Renewer, Source},
     backend::Backends,
     chat::Chat,
-    config::{AuthConfig, Config, ProviderConfig},
+    config::{AuthConfig, Config, MachineConfig, MachineEndpoint, ProviderConfig},
     data::{Data, Resources},
     error::{Error, Result},
+    proxy::LastGood,
     sandbox::{Sandbox, SandboxOptions},
     session::{Grants, Sessions, grants::TokenEndpoint, seal::Sealer},
     store::Store,
@@ -46,6 +47,8 @@ pub struct Services {
     pub chat: Chat,
     /// Declared resources.
     pub resources: Resources,
+    /// Answers of resources, for when their backend is down.
+    pub last_good: LastGood,
     /// The sandbox, when it runs.
     pub sandbox: Option<Arc<Sandbox>>,
 }
@@ -54,7 +57,7 @@ impl App {
     /// Opens everything the configuration asks for. Tasks of the server's own run on `runtime`;
     /// the sandbox ends when `stop` is cancelled.
     pub async fn open(
-        config: Config,
+        mut config: Config,
         leptos: LeptosOptions,
         runtime: &Handle,
         stop: &CancellationToken,
@@ -65,13 +68,26 @@ impl App {
         let sealer =
             Sealer::open(&config.session.keys, &config.server.data_dir).map_err(Error::startup)?;
         let sandbox = start_sandbox(&config, stop).await?.map(Arc::new);
+        if let Some(sandbox) = sandbox.as_deref() {
+            register_machines(&mut config, sandbox);
+        }
         let provider = provider(&config, sandbox.as_deref())?.map(Arc::new);
+        let machine = MachineTokens::new(config.machine.clone(), provider.clone())?;
         let sessions = Sessions::new(store.clone(), config.session.clone());
-        let endpoint = provider.clone().map(|provider| provider as Arc<dyn TokenEndpoint>);
+        let json = config.auth.as_ref().and_then(|auth| auth.refresh.clone());
+        let renewer = Renewer::new(provider.clone(), json, machine.clone())?;
+        let endpoint: Arc<dyn TokenEndpoint> = Arc::new(renewer);
         let grants = Grants::new(sessions.clone(), sealer.clone(), endpoint, runtime.clone());
-        let auth = Auth::new(provider, sealer, sessions.clone(), grants.clone(), &config.server);
+        let auth = Auth::new(
+            provider,
+            machine.clone(),
+            sealer,
+            sessions.clone(),
+            grants.clone(),
+            &config.server,
+        );
         let sandbox_url = sandbox.as_ref().map(|sandbox| sandbox.api_url());
-        let backends = Backends::new(&config.backends, sandbox_url, grants)?;
+        let backends = Backends::new(&config, sandbox_url, &grants, &machine)?;
         let chat = Chat::new(store.clone(), backends.clone(), &config, runtime.clone());
         let resources = Resources::new(&config);
         let services = Services {
@@ -83,6 +99,7 @@ impl App {
             backends,
             chat,
             resources,
+            last_good: LastGood::default(),
             sandbox,
         };
         Ok(Self(Arc::new(services)))
@@ -139,6 +156,22 @@ fn provider(config: &Config, sandbox: Option<&Sandbox>) -> Result<Option<Provide
         (ProviderConfig::Sandbox, None) => return Ok(None),
     };
     Provider::new(source, auth, &config.server.origin()).map(Some)
+}
+
+/// Fills in the sandbox's own registration where the configuration asks for it.
+fn register_machines(config: &mut Config, sandbox: &Sandbox) {
+    let (id, secret) = sandbox.machine_client();
+    let of_backends = config.backends.values_mut().map(|backend| &mut backend.machine);
+    for machine in of_backends.chain([&mut config.machine]).flatten() {
+        if machine.endpoint == MachineEndpoint::Sandbox {
+            *machine = MachineConfig {
+                endpoint: MachineEndpoint::Url(sandbox.endpoints().token_url),
+                client_id: id.to_owned(),
+                client_secret: secret.clone(),
+                ..machine.clone()
+            };
+        }
+    }
 }
 
 fn with_client(auth: AuthConfig, id: &str, secret: &SecretString) -> AuthConfig {

@@ -29,4 +29,5 @@ pub use {
     grants::{Grant, Grants},
     identity::Identity,
     sessions::Sessions,
+    store::SessionKey,
 };

@@ -23,6 +23,11 @@ use crate::store::{Store, now};
 pub struct SessionKey(String);
 
 impl SessionKey {
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The key of the session whose cookie holds `id`.
     pub fn of(id: &Id) -> Self {
         use std::fmt::Write;
@@ -63,6 +68,11 @@ impl SessionStoreTables {
     /// Rows are kept for `idle` after the last request.
     pub fn new(store: Store, idle: Duration) -> Self {
         Self { store, idle }
+    }
+
+    /// The database they are in.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// The session, unless it has ended.

@@ -3,6 +3,7 @@
 //! Rooms keep their SQL in a `store.rs` of their own and get the pool from here. Statements use
 //! `$1`-style parameters and no dialect, so one set of queries serves SQLite and PostgreSQL.
 
+mod lease;
 mod lock;
 
 use std::{str::FromStr, time::Duration};
@@ -14,7 +15,7 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-pub use lock::DataDirLock;
+pub use self::{lease::Lease, lock::DataDirLock};
 
 use crate::config::ServerConfig;
 
@@ -78,6 +79,15 @@ impl Store {
     /// waits for another writer instead of failing at its first write.
     pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Db>> {
         self.pool.begin_with("BEGIN IMMEDIATE").await
+    }
+
+    /// A database in `folder`.
+    #[cfg(test)]
+    pub async fn for_tests(folder: &std::path::Path) -> Self {
+        let text = format!("[server]\ndata_dir = \"{}\"\n", folder.display());
+        let config =
+            crate::config::Config::from_text(folder, &text, &std::collections::BTreeMap::new());
+        Self::open(&config.unwrap().server).await.unwrap()
     }
 
     /// Writes everything out and closes.

@@ -36,6 +36,8 @@ fn title(kind: Kind) -> &'static str {
         Kind::NotFound => "There is no such page",
         Kind::Conflict => "Something else came first",
         Kind::Internal => "Something went wrong",
+        Kind::UnsupportedMedia => "Not taken here",
+        Kind::TooManyRequests => "Too many requests",
         Kind::BadGateway | Kind::Unavailable | Kind::Timeout => "Not available right now",
     }
 }

@@ -10,3 +10,4 @@ mod data;
 mod gateway;
 mod pages;
 mod support;
+mod wire;

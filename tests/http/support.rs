@@ -15,7 +15,11 @@ use axum::{
 };
 use breezeway::{
     config::Config,
-    server::{router::router, serve::leptos_options, state::App},
+    server::{
+        router::router,
+        serve::{accept, leptos_options},
+        state::App,
+    },
 };
 use reqwest::{Method, StatusCode, header};
 use tempfile::TempDir;
@@ -63,9 +67,7 @@ impl Site {
         let stop = CancellationToken::new();
         let app = App::open(config, leptos, &Handle::current(), &stop).await.unwrap();
         app.chat.recover().await.unwrap();
-        let served = axum::serve(listener, router(app.clone()))
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
-        tokio::spawn(async move { served.await.unwrap() });
+        tokio::spawn(accept(router(app.clone()), listener.into_std().unwrap(), stop.clone()));
         Self { origin, app, stop }
     }
 

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::House;
 use crate::config::{
-    model::{AuthConfig, ProviderConfig, ProviderEndpoints},
+    model::{AuthConfig, ProviderConfig, ProviderEndpoints, RefreshConfig},
     section::{Read, Section},
     values,
 };
@@ -48,6 +48,8 @@ fn table(s: &Section<'_>, house: &House<'_>) -> Read<AuthConfig> {
     let tenant_claim = s.defaulted_with("tenant_claim", values::word, || Ok("tenant_id".into()));
     let roles_claim = s.defaulted_with("roles_claim", values::word, || Ok("roles".into()));
 
+    let refresh = s.optional_section("refresh", refresh);
+
     let (provider, scopes) = (provider?, scopes?);
     Ok(AuthConfig {
         prompt: prompt?.or_else(|| usual_prompt(&provider, &scopes)),
@@ -57,6 +59,7 @@ fn table(s: &Section<'_>, house: &House<'_>) -> Read<AuthConfig> {
         scopes,
         tenant_claim: tenant_claim?,
         roles_claim: roles_claim?,
+        refresh: refresh?,
     })
 }
 
@@ -147,6 +150,28 @@ fn written_out(
         end_session_url: endpoints.end_session_url,
         revocation_url: endpoints.revocation_url,
         iss_in_response: endpoints.iss_in_response,
+    })
+}
+
+fn refresh(s: &Section<'_>) -> Read<RefreshConfig> {
+    let remedy =
+        "write where a refresh token is exchanged, such as \"https://api.example/auth/refresh\"";
+    let allow_http = s.defaulted("allow_http", |v| v.boolean(), false);
+    let url = s.required("url", remedy, values::endpoint);
+    let field = |key, usual: &str| s.defaulted_with(key, values::word, || Ok(usual.to_owned()));
+    let send = field("send", "refresh_token");
+    let access_token = field("access_token", "access_token");
+    let refresh_token = field("refresh_token", "refresh_token");
+    let expires_in = field("expires_in", "expires_in");
+
+    let url = url?;
+    check_transport(s, "url", &url, allow_http?);
+    Ok(RefreshConfig {
+        url,
+        send: send?,
+        access_token: access_token?,
+        refresh_token: refresh_token?,
+        expires_in: expires_in?,
     })
 }
 

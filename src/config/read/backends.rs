@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::House;
+use super::{House, machine};
 use crate::config::{
-    model::{BackendAuth, BackendConfig, BackendUrl, TenantRule, Timeouts},
+    model::{BackendAuth, BackendConfig, BackendUrl, CsrfRule, TenantRule, Timeouts},
     section::{Read, Section, Value, all},
     values,
 };
+
+/// Where Drupal's AI chatbot module has its route.
+const DEEPCHAT: &str = "/api/deepchat";
+const MAX_BODY: u64 = 100 << 20;
 
 pub(super) fn backends(
     root: &Section<'_>,
@@ -29,18 +33,37 @@ fn backend(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<BackendConfig
     let tenant = s.optional_section("tenant", tenant);
     let csrf = s.optional("csrf", csrf);
     let public_paths = s.defaulted("public_paths", |v| v.list(public_path), Vec::new());
+    let stream_paths = s.defaulted("stream_paths", |v| v.list(values::path), Vec::new());
+    let machine = s.optional_section("client_credentials", |s| machine::machine(s, house));
+    let forward_cookies = s.defaulted("forward_cookies", |v| v.list(values::word), Vec::new());
+    let forward_headers = s.defaulted("forward_headers", headers, Vec::new());
+    let expose_headers = s.defaulted("expose_headers", headers, Vec::new());
+    let show_errors = s.defaulted("show_errors", |v| v.boolean(), false);
+    let max_body = s.defaulted("max_body", values::size, MAX_BODY);
     let timeouts = s.section("timeouts", timeouts);
 
-    let (url, auth) = (url?, auth?);
+    let (url, auth, machine) = (url?, auth?, machine?);
     check_auth(s, &auth);
+    let forward_cookies: Vec<String> = forward_cookies?;
+    check_machine(s, &auth, machine.is_some() || house.machine);
+    if !forward_cookies.is_empty() && !uses_machine(&auth) {
+        s.refuse("forward_cookies", "has no effect without `\"client_credentials\"` in `auth`");
+    }
     check_transport(s, &url, &auth, allow_http?);
-    csrf?;
     Ok(BackendConfig {
         name: name.to_owned(),
         url,
         auth,
         tenant: tenant?.unwrap_or_default(),
+        csrf: csrf?.flatten(),
         public_paths: public_paths?,
+        stream_paths: stream_paths?,
+        machine,
+        forward_cookies,
+        forward_headers: forward_headers?,
+        expose_headers: expose_headers?,
+        show_errors: show_errors?,
+        max_body: max_body?,
         timeouts: timeouts?,
     })
 }
@@ -59,7 +82,8 @@ fn backend_url(value: &Value<'_>, house: &House<'_>) -> Read<BackendUrl> {
 
 /// One entry of `auth`. Not repeated in messages: it may be a token in the wrong place.
 fn credentials(value: &Value<'_>) -> Read<BackendAuth> {
-    const OPTIONS: &str = "`\"session\"`, `{ bearer = \"…\" }` or `\"none\"`";
+    const OPTIONS: &str = "`\"session\"`, `\"client_credentials\"`, `{ bearer = \"…\" }`, \
+                           `\"caller\"` or `\"none\"`";
     if value.is_table() {
         return value.table(|s| {
             let bearer = s.required("bearer", "write `{ bearer = \"${NAME}\" }`", values::token);
@@ -68,10 +92,9 @@ fn credentials(value: &Value<'_>) -> Read<BackendAuth> {
     }
     match values::text(value)?.as_str() {
         "session" => Ok(BackendAuth::Session),
+        "caller" => Ok(BackendAuth::Caller),
         "none" => Ok(BackendAuth::None),
-        later @ ("client_credentials" | "caller") => {
-            Err(value.refuse(&format!("`{later}` is not available in this version; use {OPTIONS}")))
-        }
+        "client_credentials" => Ok(BackendAuth::ClientCredentials),
         _ => Err(value.refuse(&format!("is not a way to authenticate; write {OPTIONS}"))),
     }
 }
@@ -85,6 +108,27 @@ fn check_auth(s: &Section<'_>, auth: &[BackendAuth]) {
     if before_last.iter().any(|entry| matches!(entry, BackendAuth::None)) {
         s.refuse("auth", "has entries after `\"none\"`, which are never tried; write it last");
     }
+}
+
+/// Our own token needs a registration to be had with.
+fn check_machine(s: &Section<'_>, auth: &[BackendAuth], is_registered: bool) {
+    if uses_machine(auth) && !is_registered {
+        s.refuse(
+            "auth",
+            "uses `\"client_credentials\"`, but there is no registration; write `[machine]`, or \
+             `client_credentials = { client_id = \"…\", client_secret = \"${NAME}\" }` here",
+        );
+    }
+    if s.has("client_credentials") && !uses_machine(auth) {
+        s.refuse(
+            "client_credentials",
+            "has no effect; write `\"client_credentials\"` into `auth`, or remove it",
+        );
+    }
+}
+
+fn uses_machine(auth: &[BackendAuth]) -> bool {
+    auth.iter().any(|entry| matches!(entry, BackendAuth::ClientCredentials))
 }
 
 fn check_transport(s: &Section<'_>, url: &BackendUrl, auth: &[BackendAuth], allow_http: bool) {
@@ -101,26 +145,50 @@ fn check_transport(s: &Section<'_>, url: &BackendUrl, auth: &[BackendAuth], allo
 fn tenant(s: &Section<'_>) -> Read<TenantRule> {
     let query = s.optional("query", values::word);
     let header = s.optional("header", values::header_name);
-    s.not_yet("body", "use `query` or `header`");
+    let body = s.optional("body", values::word);
 
-    let rule = TenantRule { query: query?, header: header? };
-    if rule == TenantRule::default() && !s.has("body") {
+    let rule = TenantRule { query: query?, header: header?, body: body? };
+    if rule == TenantRule::default() {
         return Err(s.refuse_table(
-            "says nowhere to write the tenant; write `{ query = \"tenant_id\" }` or \
-             `{ header = \"X-Tenant-Id\" }`, or remove it",
+            "says nowhere to write the tenant; write `{ query = \"tenant_id\" }`, \
+             `{ header = \"X-Tenant-Id\" }` or `{ body = \"tenant_id\" }`, or remove it",
         ));
     }
     Ok(rule)
 }
 
-/// Only one mode so far, so there is nothing to keep.
-fn csrf(value: &Value<'_>) -> Read<()> {
+/// A word, or a table that tells the paths or the header.
+fn csrf(value: &Value<'_>) -> Read<Option<CsrfRule>> {
+    if value.is_table() {
+        return value.table(csrf_table).map(Some);
+    }
     match values::text(value)?.as_str() {
-        "none" => Ok(()),
+        "none" => Ok(None),
+        "drupal" => Ok(Some(CsrfRule::Drupal { paths: vec![DEEPCHAT.to_owned()] })),
         _ => Err(value.refuse(
-            "other modes than `none` are not available in this version; use `csrf = \"none\"`",
+            "is not a mode; write `\"drupal\"`, \
+             `{ header = \"X-CSRF-Token\", url = \"/session/token\" }` or `\"none\"`",
         )),
     }
+}
+
+fn csrf_table(s: &Section<'_>) -> Read<CsrfRule> {
+    const REMEDY: &str = "write `{ header = \"X-CSRF-Token\", url = \"/session/token\" }`";
+    if s.has("drupal") {
+        let paths = s.required("drupal", REMEDY, |v| v.list(values::path_without_slash))?;
+        if paths.is_empty() {
+            return Err(s.refuse("drupal", "names no path; write `csrf = \"drupal\"`"));
+        }
+        return Ok(CsrfRule::Drupal { paths });
+    }
+    s.know("drupal");
+    let name = s.required("header", REMEDY, values::header_name);
+    let path = s.required("url", REMEDY, values::path);
+    Ok(CsrfRule::Header { name: name?, path: path? })
+}
+
+fn headers(value: &Value<'_>) -> Read<Vec<String>> {
+    value.list(values::header_name)
 }
 
 fn public_path(value: &Value<'_>) -> Read<String> {

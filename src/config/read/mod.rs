@@ -13,6 +13,7 @@ use super::{
 mod assistants;
 mod auth;
 mod backends;
+mod machine;
 mod resources;
 
 const HOUR: u64 = 60 * 60;
@@ -39,6 +40,10 @@ const LEPTOS_KEYS: &[&str] = &[
 struct House<'a> {
     /// Whether the sandbox may be used; unknown counts as yes, so that one mistake is told once.
     sandbox: bool,
+    /// Whether there is an identity provider.
+    auth: bool,
+    /// Whether there is a `[machine]`.
+    machine: bool,
     backends: Vec<&'a str>,
     assistants: Vec<&'a str>,
 }
@@ -50,12 +55,16 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
     let server = root.section("server", |s| server(s, address));
     let session = root.section("session", session);
     let sandbox = root.section("sandbox", |s| sandbox(s, &server));
+    let sandbox_enabled = !matches!(sandbox, Ok(SandboxConfig { enabled: false }));
     let house = House {
-        sandbox: !matches!(sandbox, Ok(SandboxConfig { enabled: false })),
+        sandbox: sandbox_enabled,
+        auth: root.has("auth") || sandbox_enabled,
+        machine: root.has("machine"),
         backends: root.names("backends"),
         assistants: root.names("assistants"),
     };
     let auth = auth::auth(root, &house);
+    let machine = root.optional_section("machine", |s| machine::machine(s, &house));
     let backends = backends::backends(root, &house);
     let proxy = root.optional_section("proxy", |s| proxy(s, &house));
     let assistants = assistants::assistants(root, &house);
@@ -67,6 +76,7 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
         server: server?,
         session: session?,
         auth: auth?,
+        machine: machine?,
         sandbox: sandbox?,
         backends: backends?,
         proxy: proxy?,
@@ -92,8 +102,7 @@ fn server(s: &Section<'_>, address: Read<SocketAddr>) -> Read<ServerConfig> {
         s.defaulted_with("public_url", values::origin, || default_public_url(s, address?));
     let data_dir = s.defaulted("data_dir", values::file_path, PathBuf::from("data"));
     let database_url = s.optional("database_url", values::database_url);
-    let trusted_proxies =
-        s.defaulted("trusted_proxies", |v| v.list(values::ip_address), Vec::new());
+    let trusted_proxies = s.defaulted("trusted_proxies", |v| v.list(values::network), Vec::new());
     let threads = s.defaulted_with("threads", values::threads, || Ok(cores()));
 
     Ok(ServerConfig {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::House;
 use crate::config::{
-    model::{FieldConfig, FieldKind, GroupConfig, ListStyle, ResourceConfig},
+    model::{Action, FieldConfig, FieldKind, GroupConfig, ListStyle, ResourceConfig},
     section::{Read, Section, Value, all},
     values,
 };
@@ -56,9 +56,10 @@ fn resource(s: &Section<'_>, group: &str, name: &str, house: &House<'_>) -> Read
     let path = s.required(
         "path",
         "write where the list is on the backend, such as \"/api/contacts\"",
-        values::path_without_slash,
+        values::path,
     );
     let title = s.defaulted_with("title", values::text, || Ok(values::in_words(name)));
+    let actions = s.defaulted_with("actions", actions, || Ok(all_actions()));
     let style = s.defaulted("style", style, ListStyle::Drf);
     let id = s.defaulted_with("id", values::word, || Ok("id".to_owned()));
     let fields = s.required("fields", "write the fields to show: `[\"name\", \"email\"]`", fields);
@@ -69,10 +70,23 @@ fn resource(s: &Section<'_>, group: &str, name: &str, house: &House<'_>) -> Read
         backend: backend?,
         path: path?,
         title: title?,
+        actions: actions?,
         style: style?,
         id: id?,
         fields: fields?,
     })
+}
+
+fn actions(value: &Value<'_>) -> Read<Vec<Action>> {
+    let actions = value.list(|v| values::choice(v, values::ACTIONS, &[]))?;
+    if actions.is_empty() {
+        return Err(value.refuse("is empty; name at least one, or remove the resource"));
+    }
+    Ok(actions)
+}
+
+fn all_actions() -> Vec<Action> {
+    values::ACTIONS.iter().map(|(_, action)| *action).collect()
 }
 
 fn style(value: &Value<'_>) -> Read<ListStyle> {

@@ -1,0 +1,114 @@
+//! Talking HTTP to an identity provider: one client, bounded answers, errors that quote nothing.
+
+use std::time::Duration;
+
+use oauth2::{
+    HttpRequest, HttpResponse, RequestTokenError,
+    basic::{BasicErrorResponse, BasicErrorResponseType},
+};
+
+use crate::{
+    error::{Error, Result},
+    session::grants::RefreshError,
+};
+
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(15);
+/// The largest document taken from a provider, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// How an exchange with a token endpoint fails.
+pub type TokenError = RequestTokenError<HttpError, BasicErrorResponse>;
+
+/// Why a request to a provider brought no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    #[error(transparent)]
+    Transport(#[from] reqwest::Error),
+    #[error("the answer is larger than {LARGEST} bytes")]
+    TooLarge,
+    #[error(transparent)]
+    Response(#[from] axum::http::Error),
+}
+
+/// A client that follows no redirection and waits fifteen seconds.
+pub fn client() -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT)
+        .timeout(ANSWER)
+        .build()
+        .map_err(Error::internal)
+}
+
+/// Sends a request of the oauth2 crate.
+pub async fn send(http: reqwest::Client, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+    let answer = http.execute(request.try_into()?).await?;
+    let mut response = axum::http::Response::builder().status(answer.status());
+    for (name, value) in answer.headers() {
+        response = response.header(name, value);
+    }
+    let body = read_limited(answer).await?;
+    Ok(response.body(body)?)
+}
+
+/// Reads an answer of at most a megabyte.
+pub async fn read_limited(mut answer: reqwest::Response) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LARGEST {
+            return Err(HttpError::TooLarge);
+        }
+    }
+    Ok(body)
+}
+
+/// What a failed refresh means for the grant: only the provider's own word ends it.
+pub fn not_now(cause: TokenError) -> RefreshError {
+    match &cause {
+        RequestTokenError::ServerResponse(answer)
+            if matches!(
+                answer.error(),
+                BasicErrorResponseType::InvalidGrant | BasicErrorResponseType::InvalidClient
+            ) =>
+        {
+            RefreshError::Ended
+        }
+        _ => RefreshError::NotNow(describe(&cause)),
+    }
+}
+
+/// The oauth2 crate's parse error holds the whole answer, tokens included: name its kind only.
+pub fn describe(cause: &TokenError) -> String {
+    match cause {
+        RequestTokenError::ServerResponse(answer) => {
+            format!("the token endpoint answered {}", answer.error().as_ref())
+        }
+        RequestTokenError::Request(cause) => format!("the token endpoint is unreachable: {cause}"),
+        RequestTokenError::Parse(cause, _) => {
+            format!("the token endpoint's answer is not understood: {}", category(cause.inner()))
+        }
+        RequestTokenError::Other(what) => format!("the token endpoint's answer is wrong: {what}"),
+    }
+}
+
+/// Names the kind of a JSON error without quoting the document.
+pub fn category(cause: &serde_json::Error) -> &'static str {
+    match cause.classify() {
+        serde_json::error::Category::Io => "unreadable",
+        serde_json::error::Category::Syntax => "not JSON",
+        serde_json::error::Category::Data => "not a token response",
+        serde_json::error::Category::Eof => "cut short",
+    }
+}
+
+/// 503: the provider is not there.
+pub fn unreachable(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::unavailable(
+        "The sign-in service cannot be reached right now. Nothing is wrong with your account; try \
+         again in a moment.",
+    )
+    .because(cause)
+}

@@ -1,0 +1,158 @@
+//! Whose credentials a call carries: the first of the backend's list that this caller has.
+
+use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    auth::{MachineToken, MachineTokens},
+    config::{BackendAuth, MachineConfig},
+    error::{Error, Result},
+    session::{Caller, Grants, SessionKey, grants::bearer},
+};
+
+/// What a call proves itself with.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// The access token of the session's grant.
+    Session(SessionKey, HeaderValue),
+    /// A token of Breezeway's own, with the authorization server's cookies that go with it.
+    Machine(HeaderValue, Option<HeaderValue>),
+    /// A secret of the configuration, the same for everybody.
+    Service(HeaderValue),
+    /// What the client sent, for the backend to judge.
+    Caller(HeaderValue),
+    /// Nothing.
+    Nothing,
+}
+
+/// One whose state on a backend is kept apart from everybody else's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// A session.
+    Session(SessionKey),
+    /// A client that brings credentials of its own, by their fingerprint.
+    Caller([u8; 32]),
+}
+
+/// Where the credentials of one backend come from.
+#[derive(Clone)]
+pub struct Purse {
+    /// What to try, in order.
+    pub list: Vec<BackendAuth>,
+    /// The tokens of sessions.
+    pub grants: Grants,
+    /// Our own registration, and its tokens.
+    pub machine: Option<(MachineConfig, MachineTokens)>,
+    /// Cookies of the authorization server that go with our own token.
+    pub cookies: Vec<String>,
+}
+
+impl Purse {
+    /// Picks for `caller`; 401 when there is nothing for them.
+    pub async fn choose(&self, caller: &Caller, headers: &HeaderMap) -> Result<Credential> {
+        for auth in &self.list {
+            match (auth, caller) {
+                (BackendAuth::Session, Caller::Session(session)) => {
+                    let key = session.key();
+                    let bearer = self.grants.bearer(key).await?;
+                    return Ok(Credential::Session(key.clone(), bearer));
+                }
+                (BackendAuth::ClientCredentials, _) => return self.own().await,
+                (BackendAuth::Caller, Caller::Nobody) if headers.contains_key(AUTHORIZATION) => {
+                    return only(headers).map(Credential::Caller);
+                }
+                (BackendAuth::Bearer(secret), _) => return bearer(secret).map(Credential::Service),
+                (BackendAuth::None, _) => return Ok(Credential::Nothing),
+                (BackendAuth::Session | BackendAuth::Caller, _) => {}
+            }
+        }
+        Err(Error::unauthenticated())
+    }
+
+    /// Another credential of the same kind, when a backend no longer takes this one.
+    pub async fn renew(&self, refused: &Credential) -> Result<Option<Credential>> {
+        match (refused, &self.machine) {
+            (Credential::Session(key, used), _) => {
+                let fresh = self.grants.renew(key, used).await?;
+                Ok(fresh.map(|fresh| Credential::Session(key.clone(), fresh)))
+            }
+            (Credential::Machine(used, _), Some((client, tokens))) => {
+                let fresh = tokens.renew(client, used).await?;
+                Ok(fresh.map(|token| self.with_cookies(&token)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn own(&self) -> Result<Credential> {
+        let (client, tokens) = self
+            .machine
+            .as_ref()
+            .ok_or_else(|| Error::internal("a backend needs a registration, and there is none"))?;
+        let token = tokens.token(client).await.map_err(|cause| {
+            Error::bad_gateway(
+                "This server could not sign in to the backend. Try again in a moment.",
+            )
+            .because(cause)
+        })?;
+        Ok(self.with_cookies(&token))
+    }
+
+    fn with_cookies(&self, token: &MachineToken) -> Credential {
+        let pairs: Vec<String> = self
+            .cookies
+            .iter()
+            .filter_map(|name| Some(format!("{name}={}", token.cookies.get(name)?.expose_secret())))
+            .collect();
+        let cookies = HeaderValue::try_from(pairs.join("; ")).ok().filter(|_| !pairs.is_empty());
+        Credential::Machine(token.bearer.clone(), cookies)
+    }
+}
+
+impl Credential {
+    /// The value of `Authorization`.
+    pub fn authorization(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Session(_, value)
+            | Self::Machine(value, _)
+            | Self::Service(value)
+            | Self::Caller(value) => Some(value),
+            Self::Nothing => None,
+        }
+    }
+
+    /// The `Cookie` that goes with it.
+    pub fn cookies(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Machine(_, cookies) => cookies.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whose state a backend's answer belongs to; nobody's is kept.
+    pub fn holder(&self, caller: &Caller) -> Option<Holder> {
+        match (self, caller) {
+            (_, Caller::Session(session)) => Some(Holder::Session(session.key().clone())),
+            (Self::Caller(value), _) => Some(Holder::Caller(fingerprint(value))),
+            _ => None,
+        }
+    }
+}
+
+/// Tells credentials apart without keeping them.
+pub fn fingerprint(authorization: &HeaderValue) -> [u8; 32] {
+    Sha256::digest(authorization.as_bytes()).into()
+}
+
+fn only(headers: &HeaderMap) -> Result<HeaderValue> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => {
+            let mut value = value.clone();
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        _ => Err(Error::bad_request("The request has two `Authorization` headers.")),
+    }
+}

@@ -1,0 +1,155 @@
+//! The last good answer to every GET of a resource, for when the backend is down.
+//!
+//! Kept in memory, for one person and tenant each, within a bound: it bridges an outage, and nothing
+//! depends on it.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+        header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, WARNING},
+    },
+};
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use moka::sync::Cache;
+
+use crate::session::Caller;
+
+const STALE: HeaderName = HeaderName::from_static("x-breezeway-stale");
+/// The largest answer that is kept, in bytes.
+const LARGEST: u64 = 256 << 10;
+/// All answers together, in bytes.
+const ROOM: u64 = 64 << 20;
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The answers. Cheap to clone.
+#[derive(Clone)]
+pub struct LastGood(Cache<Question, Arc<Kept>>);
+
+/// What an answer was the answer to, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Question {
+    person: String,
+    tenant: Option<String>,
+    target: String,
+    /// What the answer's form depends on.
+    accepts: [Option<HeaderValue>; 3],
+}
+
+struct Kept {
+    headers: HeaderMap,
+    body: Bytes,
+    at: Instant,
+}
+
+impl Question {
+    /// The question that a GET of `target` by `caller` is; only those who are somebody have answers
+    /// of their own.
+    pub fn of(caller: &Caller, target: String, headers: &HeaderMap) -> Option<Self> {
+        let identity = caller.identity()?;
+        let accepts =
+            [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE].map(|name| headers.get(name).cloned());
+        Some(Self { person: identity.owner(), tenant: identity.tenant.clone(), target, accepts })
+    }
+
+    fn weight(&self) -> usize {
+        self.person.len() + self.target.len() + 256
+    }
+}
+
+impl Default for LastGood {
+    fn default() -> Self {
+        let weigh = |question: &Question, kept: &Arc<Kept>| {
+            u32::try_from(question.weight() + kept.body.len()).unwrap_or(u32::MAX)
+        };
+        let cache = Cache::builder().weigher(weigh).max_capacity(ROOM).time_to_live(KEPT_FOR);
+        Self(cache.build())
+    }
+}
+
+impl LastGood {
+    /// Lets a good answer pass and keeps it once it has come whole.
+    pub fn watch(&self, question: Question, answer: Response<Body>) -> Response<Body> {
+        let size = answer.body().size_hint().upper();
+        if answer.status() != StatusCode::OK || size.is_none_or(|size| size > LARGEST) {
+            return answer;
+        }
+        let headers = answer.headers().clone();
+        let watched = Watched { question, headers, so_far: BytesMut::new(), answers: self.clone() };
+        answer.map(|body| Body::new(Copying { body, watched: Some(watched) }))
+    }
+
+    /// The last good answer, marked as old (RFC 9111 §5.5, as of RFC 7234).
+    pub fn recall(&self, question: &Question) -> Option<Response<Body>> {
+        let kept = self.0.get(question)?;
+        let mut response = Response::new(Body::from(kept.body.clone()));
+        *response.headers_mut() = kept.headers.clone();
+        let headers = response.headers_mut();
+        headers.insert(STALE, HeaderValue::from(kept.at.elapsed().as_secs()));
+        headers.insert(WARNING, HeaderValue::from_static("110 - \"Response is Stale\""));
+        Some(response)
+    }
+}
+
+/// An answer that is being copied.
+struct Watched {
+    question: Question,
+    headers: HeaderMap,
+    so_far: BytesMut,
+    answers: LastGood,
+}
+
+impl Watched {
+    fn keep(self) {
+        let kept = Kept { headers: self.headers, body: self.so_far.freeze(), at: Instant::now() };
+        self.answers.0.insert(self.question, Arc::new(kept));
+    }
+}
+
+struct Copying {
+    body: Body,
+    watched: Option<Watched>,
+}
+
+impl HttpBody for Copying {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(watched), Some(data)) = (&mut self.watched, frame.data_ref()) {
+                    watched.so_far.extend_from_slice(data);
+                }
+            }
+            Some(Err(_)) => self.watched = None,
+            None => {}
+        }
+        if self.body.is_end_stream()
+            && let Some(watched) = self.watched.take()
+        {
+            watched.keep();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
