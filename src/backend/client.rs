@@ -168,8 +168,10 @@ impl Backend {
 
     /// Whether this caller has credentials for it.
     pub fn serves(&self, caller: &Caller) -> bool {
-        self.purse.list.iter().any(|auth| {
-            !matches!((auth, caller), (BackendAuth::Session | BackendAuth::Caller, Caller::Nobody))
+        self.purse.list.iter().any(|auth| match caller {
+            Caller::Session(_) => !matches!(auth, BackendAuth::Caller),
+            Caller::Channel(_) => !matches!(auth, BackendAuth::Session | BackendAuth::Caller),
+            Caller::Nobody => matches!(auth, BackendAuth::None),
         })
     }
 

@@ -58,12 +58,14 @@ impl Purse {
                     let bearer = self.grants.bearer(key).await?;
                     return Ok(Credential::Session(key.clone(), bearer));
                 }
-                (BackendAuth::ClientCredentials, _) => return self.own().await,
                 (BackendAuth::Caller, Caller::Nobody) if headers.contains_key(AUTHORIZATION) => {
                     return only(headers).map(Credential::Caller);
                 }
-                (BackendAuth::Bearer(secret), _) => return bearer(secret).map(Credential::Service),
                 (BackendAuth::None, _) => return Ok(Credential::Nothing),
+                // What is ours is lent to nobody in particular, or everybody would have it.
+                (_, Caller::Nobody) => {}
+                (BackendAuth::ClientCredentials, _) => return self.own().await,
+                (BackendAuth::Bearer(secret), _) => return bearer(secret).map(Credential::Service),
                 (BackendAuth::Session | BackendAuth::Caller, _) => {}
             }
         }
@@ -134,7 +136,7 @@ impl Credential {
     pub fn holder(&self, caller: &Caller) -> Option<Holder> {
         match (self, caller) {
             (_, Caller::Session(session)) => Some(Holder::Session(session.key().clone())),
-            (Self::Caller(value), _) => Some(Holder::Caller(fingerprint(value))),
+            (Self::Caller(value), Caller::Nobody) => Some(Holder::Caller(fingerprint(value))),
             _ => None,
         }
     }

@@ -40,10 +40,21 @@ const SILENCE: Duration = Duration::from_secs(15);
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/chat", post(ask))
+        .route("/api/chat/session", post(csrf_token))
         .route("/api/chat/runs/{id}/events", get(events))
         .route("/api/chat/runs/{id}/stop", post(stop))
         .route("/chat", post(ask_by_form))
         .route("/chat/{id}/live", get(live))
+}
+
+/// `POST /api/chat/session`: the caller's own CSRF token of the default assistant's backend, as
+/// plain text, for clients that were written to fetch one first. Breezeway adds it by itself.
+async fn csrf_token(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse> {
+    let assistant = app.chat.default_assistant().ok_or_else(|| {
+        Error::not_found("There is no chat here. Add a [chat] table to Leptos.toml.")
+    })?;
+    let token = app.backends.find(&assistant.backend)?.csrf_token(&caller).await?;
+    Ok(([(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "text/plain; charset=utf-8")], token))
 }
 
 /// What a client may send: the newest message by itself, or as the last of a list.

@@ -48,11 +48,22 @@ impl ActiveSession {
     }
 }
 
+/// Whom a channel speaks for: the visitors of a widget, the people behind a webhook.
+#[derive(Debug)]
+pub struct ChannelCaller {
+    /// Made up by us: what conversations are owned by, and the tenant that the configuration says.
+    pub identity: Identity,
+    /// The assistant that answers on this channel; the usual one where absent.
+    pub assistant: Option<String>,
+}
+
 /// Who a request acts for.
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// A signed-in browser.
     Session(Arc<ActiveSession>),
+    /// A channel. It has no grant, but Breezeway's own credentials may serve it.
+    Channel(Arc<ChannelCaller>),
     /// Nobody in particular.
     Nobody,
 }
@@ -67,13 +78,17 @@ impl Caller {
     pub fn session(&self) -> Option<&Arc<ActiveSession>> {
         match self {
             Self::Session(session) => Some(session),
-            Self::Nobody => None,
+            Self::Channel(_) | Self::Nobody => None,
         }
     }
 
     /// The identity, if there is one.
     pub fn identity(&self) -> Option<&Identity> {
-        self.session().map(|session| &session.identity)
+        match self {
+            Self::Session(session) => Some(&session.identity),
+            Self::Channel(channel) => Some(&channel.identity),
+            Self::Nobody => None,
+        }
     }
 }
 

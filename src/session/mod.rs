@@ -25,7 +25,7 @@ mod store;
 
 #[cfg(feature = "ssr")]
 pub use {
-    caller::{ActiveSession, Caller},
+    caller::{ActiveSession, Caller, ChannelCaller},
     grants::{Grant, Grants},
     identity::Identity,
     sessions::Sessions,

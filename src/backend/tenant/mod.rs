@@ -45,12 +45,13 @@ impl TenantPlaces {
         })
     }
 
-    /// The tenant of a call on behalf of `identity`; 403 when one is needed and there is none.
+    /// The tenant of a call on behalf of `identity`; where one is needed, 401 without an identity
+    /// and 403 for one that has none.
     pub fn of<'a>(&self, identity: Option<&'a Identity>) -> Result<Tenant<'a>> {
         if self.query.is_none() && self.header.is_none() && self.body.is_none() {
             return Ok(Tenant::Unsaid);
         }
-        let tenant = identity.and_then(|identity| identity.tenant.as_deref());
+        let tenant = identity.ok_or_else(Error::unauthenticated)?.tenant.as_deref();
         tenant.filter(|tenant| !tenant.is_empty()).map(Tenant::Of).ok_or_else(no_tenant)
     }
 

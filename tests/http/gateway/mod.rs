@@ -2,6 +2,7 @@
 
 mod bodies;
 mod credentials;
+mod csrf;
 mod headers;
 mod resources;
 mod targets;
