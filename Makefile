@@ -61,7 +61,8 @@ test: build $(STAMPS)/npm-test ## everything that must hold: format, lints, test
 	$(call step,8,Checking format and lints)
 	@$(MAKE) check
 	$(call step,9,Running the tests of the server)
-	@cargo test $(SSR)
+	@# Many of them wait for a token to end, so more run at once than there are cores.
+	@RUST_TEST_THREADS=8 cargo test $(SSR)
 	$(call step,10,Running the browser tests)
 	@cd end2end && BREEZEWAY_BIN=$(CURDIR)/$(SERVER) node_modules/.bin/playwright test $(ARGS)
 

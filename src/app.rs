@@ -11,6 +11,7 @@ use leptos_router::{
 use crate::{
     chat::page::{ConversationPage, NewChatPage},
     data::page::{IndexPage, ListPage, RecordPage},
+    session::page::SessionsPage,
     ui::{header::SiteHeader, home::HomePage},
 };
 
@@ -56,6 +57,7 @@ pub fn Pages() -> impl IntoView {
                 <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
                 <Route path=path!("/chat") view=NewChatPage ssr=SsrMode::Async />
                 <Route path=path!("/chat/:id") view=ConversationPage ssr=SsrMode::Async />
+                <Route path=path!("/settings/sessions") view=SessionsPage ssr=SsrMode::Async />
                 <Route path=path!("/data") view=IndexPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name") view=ListPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/:id") view=RecordPage ssr=SsrMode::Async />

@@ -12,6 +12,8 @@ mod http;
 #[cfg(feature = "ssr")]
 mod id_token;
 #[cfg(feature = "ssr")]
+pub mod limits;
+#[cfg(feature = "ssr")]
 mod machine;
 #[cfg(feature = "ssr")]
 mod provider;

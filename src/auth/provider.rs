@@ -1,6 +1,9 @@
 //! The identity provider: its endpoints, its keys, and the two exchanges with its token endpoint.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    sync::{Arc, RwLock},
+    time::{Duration, Instant},
+};
 
 use jsonwebtoken::jwk::Jwk;
 use oauth2::{
@@ -20,13 +23,16 @@ use url::{Url, form_urlencoded};
 
 use super::{
     http::{self, TokenError},
-    id_token::{self, Claims, Expected, IdTokenError},
+    id_token::{self, Claims, Expected, IdTokenError, Logout},
 };
 use crate::{
     config::{AuthConfig, ProviderEndpoints},
     error::{Error, Result},
     session::grants::{Grant, Life, RefreshError, Renewal},
 };
+
+/// How long the provider's keys are taken for complete.
+const BETWEEN_KEYS: Duration = Duration::from_secs(10);
 
 /// Where a provider's endpoints come from.
 #[derive(Debug, Clone)]
@@ -46,7 +52,21 @@ pub struct Provider {
     config: AuthConfig,
     http: reqwest::Client,
     endpoints: RwLock<Option<Arc<ProviderEndpoints>>>,
-    keys: RwLock<Arc<[Jwk]>>,
+    keys: RwLock<KnownKeys>,
+}
+
+/// The provider's keys, as they were when we last asked.
+#[derive(Clone, Default)]
+struct KnownKeys {
+    keys: Arc<[Jwk]>,
+    fetched: Option<Instant>,
+}
+
+impl KnownKeys {
+    /// Tokens that name made-up keys must not make us ask again and again.
+    fn may_be_old(&self) -> bool {
+        self.fetched.is_none_or(|fetched| fetched.elapsed() > BETWEEN_KEYS)
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -98,7 +118,7 @@ impl Provider {
             config,
             http: http::client()?,
             endpoints: RwLock::default(),
-            keys: RwLock::new(Arc::new([])),
+            keys: RwLock::default(),
         })
     }
 
@@ -110,14 +130,17 @@ impl Provider {
     /// Origins that a form of ours may end up at by redirection, for the content security policy.
     pub fn known_origins(&self) -> Vec<String> {
         let origin = |url: &Url| url.origin().ascii_serialization();
-        match &self.source {
-            Source::Known(endpoints) => {
-                let pages = [Some(&endpoints.authorize_url), endpoints.end_session_url.as_ref()];
-                let mut origins: Vec<_> = pages.into_iter().flatten().map(origin).collect();
-                origins.dedup();
-                origins
-            }
-            Source::Discover(issuer) => vec![origin(issuer)],
+        let of = |endpoints: &ProviderEndpoints| {
+            let pages = [Some(&endpoints.authorize_url), endpoints.end_session_url.as_ref()];
+            let mut origins: Vec<_> = pages.into_iter().flatten().map(origin).collect();
+            origins.dedup();
+            origins
+        };
+        let found = self.endpoints.read().ok().and_then(|found| found.clone());
+        match (&self.source, found) {
+            (Source::Known(endpoints), _) => of(endpoints),
+            (Source::Discover(_), Some(endpoints)) => of(&endpoints),
+            (Source::Discover(issuer), None) => vec![origin(issuer)],
         }
     }
 
@@ -231,14 +254,33 @@ impl Provider {
     async fn verify(&self, token: &str, nonce: &str) -> Result<Claims> {
         let endpoints = self.endpoints().await?;
         let expected = Expected { issuer: &endpoints.issuer, client_id: &self.client_id, nonce };
-        let keys = self.keys.read().map(|keys| keys.clone()).unwrap_or_else(|_| Arc::new([]));
-        match id_token::verify(token, &keys, &expected) {
-            // The provider may have published a new key since.
-            Err(IdTokenError::UnknownKey) => {
-                let keys = self.fetch_keys(&endpoints).await?;
-                id_token::verify(token, &keys, &expected).map_err(untrusted)
+        self.with_keys(&endpoints, |keys| id_token::verify(token, keys, &expected))
+            .await?
+            .map_err(untrusted)
+    }
+
+    /// Checks a logout token that somebody brought; 400 when it is not the provider's.
+    pub async fn check_logout(&self, token: &str) -> Result<Logout> {
+        let endpoints = self.endpoints().await?;
+        let check =
+            |keys: &[Jwk]| id_token::verify_logout(token, keys, &endpoints.issuer, &self.client_id);
+        self.with_keys(&endpoints, check).await?.map_err(|cause| {
+            Error::bad_request("The logout token could not be trusted.").because(cause)
+        })
+    }
+
+    /// Checks with the keys that are known, and once more if the provider may have a new one.
+    async fn with_keys<T>(
+        &self,
+        endpoints: &ProviderEndpoints,
+        check: impl Fn(&[Jwk]) -> Result<T, IdTokenError>,
+    ) -> Result<Result<T, IdTokenError>> {
+        let known = self.keys.read().map(|known| known.clone()).unwrap_or_default();
+        match check(&known.keys) {
+            Err(IdTokenError::UnknownKey) if known.may_be_old() => {
+                Ok(check(&self.fetch_keys(endpoints).await?))
             }
-            other => other.map_err(untrusted),
+            other => Ok(other),
         }
     }
 
@@ -252,7 +294,7 @@ impl Provider {
         let keys: Arc<[Jwk]> =
             set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
         if let Ok(mut known) = self.keys.write() {
-            *known = keys.clone();
+            *known = KnownKeys { keys: keys.clone(), fetched: Some(Instant::now()) };
         }
         Ok(keys)
     }

@@ -1,29 +1,40 @@
 //! The addresses of signing in and out.
 
 use axum::{
-    Json, Router,
-    extract::{RawQuery, State},
+    Form, Json, Router,
+    extract::{RawQuery, State, rejection::FormRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tower_sessions::Session;
 use url::form_urlencoded;
 
 use super::service::Hop;
-use crate::{error::Result, server::state::App, session::Caller};
+use crate::{
+    error::{Error, Result},
+    server::{client::ClientAddress, state::App},
+    session::Caller,
+};
 
-/// `/auth/login`, `/auth/callback`, `/auth/logout`, `/api/auth`.
+/// `/auth/login`, `/auth/callback`, `/auth/logout`, `/auth/backchannel-logout`, `/api/auth`.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/auth/login", get(login))
         .route("/auth/callback", get(callback))
         .route("/auth/logout", post(logout))
+        .route("/auth/backchannel-logout", post(provider_logout))
         .route("/api/auth", post(machine))
 }
 
-async fn login(State(app): State<App>, query: RawQuery, headers: HeaderMap) -> Result<Response> {
+async fn login(
+    State(app): State<App>,
+    ClientAddress(client): ClientAddress,
+    query: RawQuery,
+    headers: HeaderMap,
+) -> Result<Response> {
+    app.auth.check_address(client)?;
     let return_to = form_urlencoded::parse(query.0.unwrap_or_default().as_bytes())
         .find(|(key, _)| key == "return_to")
         .map(|(_, value)| value.into_owned());
@@ -32,22 +43,42 @@ async fn login(State(app): State<App>, query: RawQuery, headers: HeaderMap) -> R
 
 async fn callback(
     State(app): State<App>,
+    ClientAddress(client): ClientAddress,
     session: Session,
     query: RawQuery,
     headers: HeaderMap,
-) -> Response {
+) -> Result<Response> {
+    app.auth.check_address(client)?;
     let query = query.0.unwrap_or_default();
-    match app.auth.complete(&session, &cookies(&headers), &query).await {
+    let device = device(&headers);
+    Ok(match app.auth.complete(&session, &cookies(&headers), &query, device).await {
         Ok(hop) => hop.into_response(),
         Err(error) => {
             let removal = app.auth.forget_attempt(&query);
             (removal.map(|cookie| [(header::SET_COOKIE, cookie)]), error).into_response()
         }
-    }
+    })
 }
 
 async fn logout(State(app): State<App>, session: Session, caller: Caller) -> Result<Response> {
     Ok(app.auth.sign_out(&session, &caller).await?.into_response())
+}
+
+#[derive(Deserialize)]
+struct LogoutForm {
+    logout_token: String,
+}
+
+/// `POST /auth/backchannel-logout`: the provider's own word that sessions have ended.
+async fn provider_logout(
+    State(app): State<App>,
+    ClientAddress(client): ClientAddress,
+    form: Result<Form<LogoutForm>, FormRejection>,
+) -> Result<impl IntoResponse> {
+    app.auth.check_address(client)?;
+    let Form(form) = form.map_err(|_| Error::bad_request("The request holds no logout token."))?;
+    app.auth.end_by_logout_token(&form.logout_token).await?;
+    Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]))
 }
 
 /// What a client may know of the token that its session holds.
@@ -58,8 +89,14 @@ struct MachineAnswer {
     scope: Option<String>,
 }
 
-async fn machine(State(app): State<App>, session: Session) -> Result<impl IntoResponse> {
-    let token = app.auth.sign_in_machine(&session).await?;
+async fn machine(
+    State(app): State<App>,
+    ClientAddress(client): ClientAddress,
+    session: Session,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse> {
+    app.auth.check_address(client)?;
+    let token = app.auth.sign_in_machine(&session, device(&headers)).await?;
     let answer = MachineAnswer {
         token_type: "Bearer",
         expires_in: token.expires_in.map(|life| life.as_secs()),
@@ -79,6 +116,11 @@ impl IntoResponse for Hop {
         }
         response
     }
+}
+
+/// The browser, as it calls itself.
+fn device(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok())
 }
 
 fn cookies(headers: &HeaderMap) -> String {

@@ -1,6 +1,6 @@
 //! The sign-in flow: leaving for the provider, coming back, and signing out.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use serde_json::Value;
 use tower_sessions::Session;
@@ -9,6 +9,7 @@ use url::form_urlencoded;
 use super::{
     attempt::{self, Attempt},
     id_token::Claims,
+    limits::Limits,
     machine::{MachineToken, MachineTokens},
     provider::Provider,
     return_to,
@@ -16,7 +17,9 @@ use super::{
 use crate::{
     config::{AuthConfig, ServerConfig},
     error::{Error, Result},
-    session::{Caller, Grants, Identity, Sessions, seal::Sealer},
+    session::{
+        Arrival, Caller, Ended, Grant, Grants, Identity, SessionKey, Sessions, seal::Sealer,
+    },
 };
 
 /// Signs people in and out. Cheap to clone.
@@ -31,6 +34,7 @@ struct Inner {
     sealer: Sealer,
     sessions: Sessions,
     grants: Grants,
+    limits: Limits,
     origin: String,
     https: bool,
 }
@@ -51,12 +55,17 @@ impl Auth {
         sealer: Sealer,
         sessions: Sessions,
         grants: Grants,
+        limits: Limits,
         server: &ServerConfig,
     ) -> Self {
         let (origin, https) = (server.origin(), server.is_https());
-        Self {
-            inner: Arc::new(Inner { provider, machine, sealer, sessions, grants, origin, https }),
-        }
+        let inner = Inner { provider, machine, sealer, sessions, grants, limits, origin, https };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// 429 for an address that has tried too often of late.
+    pub fn check_address(&self, client: IpAddr) -> Result<()> {
+        self.inner.limits.address(client)
     }
 
     /// Origins that our forms may be redirected to, for the content security policy.
@@ -77,7 +86,13 @@ impl Auth {
 
     /// Finishes a sign-in: checks the provider's answer, keeps the grant, and gives the browser a
     /// new session.
-    pub async fn complete(&self, session: &Session, cookies: &str, query: &str) -> Result<Hop> {
+    pub async fn complete(
+        &self,
+        session: &Session,
+        cookies: &str,
+        query: &str,
+        device: Option<&str>,
+    ) -> Result<Hop> {
         let provider = self.provider()?;
         let answer = Answer::parse(query)?;
         let attempt = Attempt::find(&self.inner.sealer, cookies, &answer.state)
@@ -87,11 +102,10 @@ impl Auth {
         let arrival = provider.arrive(code, attempt.verifier, &attempt.nonce).await?;
         let issuer = provider.endpoints().await?.issuer.clone();
         let identity = identity(provider.config(), issuer, &arrival.claims)?;
-        let key = self.inner.sessions.start(session, &identity).await?;
-        if let Err(error) = self.inner.grants.keep(&key, &arrival.grant).await {
-            self.inner.sessions.end(session).await?;
-            return Err(error);
-        }
+        self.inner.limits.account(&identity)?;
+        let provider_session = arrival.claims.get("sid").and_then(Value::as_str);
+        let who = Arrival { identity: &identity, provider_session, device };
+        self.start(session, &who, &arrival.grant).await?;
         tracing::info!(subject = identity.subject, "signed in");
         Ok(Hop {
             location: attempt.return_to,
@@ -103,15 +117,73 @@ impl Auth {
     ///
     /// 500 without a `[machine]`, the provider's status when it refuses, 502 when it cannot be
     /// reached.
-    pub async fn sign_in_machine(&self, session: &Session) -> Result<MachineToken> {
+    pub async fn sign_in_machine(
+        &self,
+        session: &Session,
+        device: Option<&str>,
+    ) -> Result<MachineToken> {
         let (identity, grant, token) = self.inner.machine.sign_in().await?;
-        let key = self.inner.sessions.start(session, &identity).await?;
-        if let Err(error) = self.inner.grants.keep(&key, &grant).await {
+        self.inner.limits.account(&identity)?;
+        let who = Arrival { identity: &identity, provider_session: None, device };
+        self.start(session, &who, &grant).await?;
+        tracing::info!(client = identity.subject, "a machine signed in");
+        Ok(token)
+    }
+
+    async fn start(&self, session: &Session, who: &Arrival<'_>, grant: &Grant) -> Result<()> {
+        let key = self.inner.sessions.start(session, who).await?;
+        if let Err(error) = self.inner.grants.keep(&key, grant).await {
             self.inner.sessions.end(session).await?;
             return Err(error);
         }
-        tracing::info!(client = identity.subject, "a machine signed in");
-        Ok(token)
+        Ok(())
+    }
+
+    /// Ends one of the caller's own sessions; 404 for any other.
+    pub async fn end_session(&self, caller: &Caller, id: &str) -> Result<()> {
+        let own = self.inner.sessions.of_person(caller).await?;
+        if !own.iter().any(|line| line.id == id) {
+            return Err(Error::not_found("That session is not yours, or it has ended already."));
+        }
+        self.end(&SessionKey::from_text(id)).await
+    }
+
+    /// Ends all of the caller's sessions but this one; answers how many.
+    pub async fn end_other_sessions(&self, caller: &Caller) -> Result<usize> {
+        let own = self.inner.sessions.of_person(caller).await?;
+        let others: Vec<_> = own.iter().filter(|line| !line.is_here).collect();
+        for line in &others {
+            self.end(&SessionKey::from_text(&line.id)).await?;
+        }
+        Ok(others.len())
+    }
+
+    /// Ends the sessions that the provider says have ended (OpenID Connect Back-Channel Logout);
+    /// answers how many. 400 for a token that is not the provider's, or was used before.
+    pub async fn end_by_logout_token(&self, token: &str) -> Result<usize> {
+        let provider = self.provider()?;
+        let logout = provider.check_logout(token).await?;
+        let issuer = &provider.endpoints().await?.issuer;
+        let Inner { sessions, .. } = &*self.inner;
+        if !sessions.first_use(issuer, &logout.jti, logout.ends_at.saturating_mul(1000)).await? {
+            return Err(Error::bad_request("The logout token was used before."));
+        }
+        let ended = Ended {
+            issuer,
+            subject: logout.subject.as_deref(),
+            provider_session: logout.provider_session.as_deref(),
+        };
+        let keys = sessions.of_provider(&ended).await?;
+        for key in &keys {
+            self.end(key).await?;
+        }
+        tracing::info!(count = keys.len(), "sessions were ended by the provider");
+        Ok(keys.len())
+    }
+
+    async fn end(&self, key: &SessionKey) -> Result<()> {
+        self.inner.grants.end(key).await;
+        self.inner.sessions.end_by_key(key).await
     }
 
     /// Forgets the attempt whose answer was an error, so that the cookie does not linger.

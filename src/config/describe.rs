@@ -23,6 +23,9 @@ pub(super) fn describe(config: &Config) -> String {
         page.table("machine");
         self::machine(&mut page, machine);
     }
+    page.table("limits");
+    page.rate("per_address", config.limits.per_address);
+    page.rate("per_account", config.limits.per_account);
     page.table("sandbox");
     page.set("enabled", config.sandbox.enabled);
     for backend in config.backends.values() {
@@ -281,6 +284,10 @@ impl Page {
     fn texts(&mut self, key: &str, texts: impl Iterator<Item = String>) {
         let items: Vec<String> = texts.map(|text| quoted(&text)).collect();
         self.set(key, format_args!("[{}]", items.join(", ")));
+    }
+
+    fn rate(&mut self, key: &str, rate: Rate) {
+        self.text(key, &format!("{}/{}", rate.count, duration::write(rate.per)));
     }
 
     fn span(&mut self, key: &str, span: Duration) {

@@ -3,7 +3,7 @@
 //! A value of [`Config`] exists only after every rule held, so no other room checks a setting again:
 //! names point at things that exist, URLs parse, secrets are present.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use secrecy::SecretString;
@@ -20,6 +20,8 @@ pub struct Config {
     pub auth: Option<AuthConfig>,
     /// `[machine]`: our own registration; absent means that `POST /api/auth` signs nobody in.
     pub machine: Option<MachineConfig>,
+    /// `[limits]`
+    pub limits: LimitsConfig,
     /// `[sandbox]`
     pub sandbox: SandboxConfig,
     /// `[backends.<name>]`
@@ -176,6 +178,24 @@ pub struct ProviderEndpoints {
     pub revocation_url: Option<Url>,
     /// Whether the provider promises `iss` in the authorization response (RFC 9207).
     pub iss_in_response: bool,
+}
+
+/// `[limits]`: how often somebody may try to sign in.
+#[derive(Debug, Clone, Copy)]
+pub struct LimitsConfig {
+    /// `per_address`: by the client's address. Default `60/1m`.
+    pub per_address: Rate,
+    /// `per_account`: by who signs in. Default `60/1m`.
+    pub per_account: Rate,
+}
+
+/// A number of times in a while, such as `"60/1m"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many times at once; they come back evenly.
+    pub count: NonZeroU32,
+    /// How long until all of them are back.
+    pub per: Duration,
 }
 
 /// `[sandbox]`: the built-in demo backend.

@@ -45,6 +45,9 @@ send = "refreshToken"
 access_token = "data.accessToken"
 expires_in = "data.expiresIn"
 
+[limits]
+per_address = "5/10s"
+
 [machine]
 client_id = "service"
 client_secret = "[redacted]"
@@ -266,6 +269,8 @@ fn every_key_is_read() {
     assert_eq!(demo.csrf, Some(CsrfRule::Drupal { paths: vec!["/api/deepchat".into()] }));
     assert_eq!(demo.machine.as_ref().unwrap().endpoint, MachineEndpoint::Sandbox);
     assert_eq!(demo.max_body, 100 << 20);
+    assert_eq!(config.limits.per_address.count.get(), 5);
+    assert_eq!(config.limits.per_account.per, Duration::from_secs(60));
     let machine = config.machine.unwrap();
     assert_eq!(machine.endpoint, MachineEndpoint::Provider);
     assert_eq!(machine.tenant.as_deref(), Some("harbor"));
@@ -591,6 +596,14 @@ fn the_session_is_checked() {
     assert_refused("session", "absolute = \"4000d\"", "absolute", "is longer than ten years");
     assert_refused("session", "idle = \"8d\"", "idle", "is longer than `absolute`");
     assert_refused("session", "keys = [\"c2hvcnQ=\"]", "keys", "is not 32 bytes in base64");
+}
+
+#[test]
+fn limits_are_checked() {
+    for wrong in ["60", "0/1m", "x/1m", "60/", "60/0s", "60/x"] {
+        let line = format!("per_address = \"{wrong}\"");
+        assert_refused("limits", &line, "per_address", "is not a rate; write a number");
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use url::{Host, Url};
 
 use super::{
     duration,
-    model::{Action, BackendAuth, ChatProvider, FieldKind, ListStyle},
+    model::{Action, BackendAuth, ChatProvider, FieldKind, ListStyle, Rate},
     problem::{alternatives, suggestion},
     section::{Read, Value},
     size,
@@ -172,6 +172,19 @@ pub(super) fn network(value: &Value<'_>) -> Read<IpNet> {
         ));
     }
     Ok(network)
+}
+
+/// A number of times in a while.
+pub(super) fn rate(value: &Value<'_>) -> Read<Rate> {
+    const REMEDY: &str = "write a number, `/` and a time, such as \"60/1m\" or \"5/10s\"";
+    let text = value.text(REMEDY)?;
+    let (count, per) = text.split_once('/').unwrap_or_default();
+    let count = count.trim().parse().ok();
+    let per = duration::parse(per.trim()).filter(|per| !per.is_zero() && *per <= LONGEST);
+    match (count, per) {
+        (Some(count), Some(per)) => Ok(Rate { count, per }),
+        _ => Err(value.refuse(&format!("is not a rate; {REMEDY}"))),
+    }
 }
 
 /// A number of bytes.

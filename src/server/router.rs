@@ -107,7 +107,7 @@ fn pages(app: &App) -> Router<App> {
 /// Middleware: pages that belong to a person send everybody else to sign in, and back.
 async fn require_sign_in(caller: Caller, request: Request, next: Next) -> Response {
     let path = request.uri().path();
-    let is_personal = ["/chat", "/data"].iter().any(|page| {
+    let is_personal = ["/chat", "/data", "/settings"].iter().any(|page| {
         path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     });
     if !is_personal || caller.session().is_some() {

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    auth::{Auth, MachineTokens, Provider, Renewer, Source},
+    auth::{Auth, MachineTokens, Provider, Renewer, Source, limits::Limits},
     backend::Backends,
     chat::Chat,
     config::{AuthConfig, Config, MachineConfig, MachineEndpoint, ProviderConfig},
@@ -84,6 +84,7 @@ impl App {
             sealer,
             sessions.clone(),
             grants.clone(),
+            Limits::new(&config.limits),
             &config.server,
         );
         let sandbox_url = sandbox.as_ref().map(|sandbox| sandbox.api_url());

@@ -1,4 +1,4 @@
-//! Server functions over the session: who am I, sign out.
+//! Server functions over the session: who am I, sign out, end sessions elsewhere.
 
 use leptos::prelude::*;
 
@@ -21,4 +21,22 @@ pub async fn sign_out() -> Result<(), Failure> {
     let hop = failing(app().auth.sign_out(&session, &caller()).await)?;
     follow(hop);
     Ok(())
+}
+
+/// Ends one of one's own sessions. A browser goes back to the list.
+#[server(prefix = "/api/fn", endpoint = "session/end")]
+pub async fn end_session(id: String) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    failing(app().auth.end_session(&caller(), &id).await)?;
+    follow_form("/settings/sessions?ended=1");
+    Ok(())
+}
+
+/// Ends all of one's own sessions but this one. A browser goes back to the list.
+#[server(prefix = "/api/fn", endpoint = "session/end_others")]
+pub async fn end_other_sessions() -> Result<usize, Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    let count = failing(app().auth.end_other_sessions(&caller()).await)?;
+    follow_form(&format!("/settings/sessions?ended={count}"));
+    Ok(count)
 }

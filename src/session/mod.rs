@@ -11,9 +11,13 @@ pub mod caller;
 #[cfg(feature = "ssr")]
 pub mod cookie;
 #[cfg(feature = "ssr")]
+mod device;
+#[cfg(feature = "ssr")]
 pub mod grants;
 #[cfg(feature = "ssr")]
 pub mod identity;
+#[cfg(feature = "ssr")]
+pub mod page;
 #[cfg(feature = "ssr")]
 pub mod routes;
 #[cfg(feature = "ssr")]
@@ -28,6 +32,6 @@ pub use {
     caller::{ActiveSession, Caller, ChannelCaller},
     grants::{Grant, Grants},
     identity::Identity,
-    sessions::Sessions,
-    store::SessionKey,
+    sessions::{Arrival, Sessions},
+    store::{Ended, SessionKey},
 };

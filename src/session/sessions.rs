@@ -15,7 +15,9 @@ use tower_sessions::Session;
 use super::{
     Identity,
     caller::{ActiveSession, Caller},
-    store::{SessionKey, SessionRow, SessionStoreTables},
+    device,
+    store::{Ended, OwnedRow, SessionKey, SessionRow, SessionStoreTables},
+    wire::SessionLine,
 };
 use crate::{
     config::SessionConfig,
@@ -28,6 +30,18 @@ const IDENTITY: &str = "identity";
 const CACHED_FOR: Duration = Duration::from_secs(10);
 /// How often `last_seen_at` is written for a busy session.
 const TOUCH_EVERY: i64 = 60_000;
+/// How much of what a browser calls itself is kept.
+const LONGEST_DEVICE: usize = 400;
+
+/// Who has just signed in, and where.
+pub struct Arrival<'a> {
+    /// Who.
+    pub identity: &'a Identity,
+    /// What the provider calls its own session (`sid`), so that it can end ours too.
+    pub provider_session: Option<&'a str>,
+    /// The browser, as it calls itself.
+    pub device: Option<&'a str>,
+}
 
 /// The sessions of everyone who is signed in. Cheap to clone.
 #[derive(Clone)]
@@ -81,7 +95,8 @@ impl Sessions {
     }
 
     /// Signs a browser in: whatever session it had ends, and a new id is given.
-    pub async fn start(&self, session: &Session, identity: &Identity) -> Result<SessionKey> {
+    pub async fn start(&self, session: &Session, arrival: &Arrival<'_>) -> Result<SessionKey> {
+        let Arrival { identity, provider_session, device } = arrival;
         if let Some(id) = session.id() {
             self.forget(&SessionKey::of(&id));
         }
@@ -90,7 +105,34 @@ impl Sessions {
         session.insert(IDENTITY, identity).await.map_err(Error::internal)?;
         session.save().await.map_err(Error::internal)?;
         let id = session.id().ok_or_else(|| Error::internal("a saved session has no id"))?;
-        Ok(SessionKey::of(&id))
+        let key = SessionKey::of(&id);
+        let device = device.map(|device| device.chars().take(LONGEST_DEVICE).collect::<String>());
+        self.tables.describe(&key, identity, *provider_session, device.as_deref()).await?;
+        Ok(key)
+    }
+
+    /// Where a person is signed in, the session used last first.
+    pub async fn of_person(&self, caller: &Caller) -> Result<Vec<SessionLine>> {
+        let here = caller.signed_in()?;
+        let rows = self.tables.of_person(&here.identity).await?;
+        let line = |row: OwnedRow| SessionLine {
+            is_here: row.id == here.key.as_str(),
+            id: row.id,
+            device: device::describe(row.device.as_deref().unwrap_or_default()),
+            since: row.created_at / 1000,
+            last_used: row.last_seen_at / 1000,
+        };
+        Ok(rows.into_iter().map(line).collect())
+    }
+
+    /// The sessions that a provider's word is about.
+    pub async fn of_provider(&self, ended: &Ended<'_>) -> Result<Vec<SessionKey>> {
+        Ok(self.tables.of_provider(ended).await?)
+    }
+
+    /// Whether a logout token, good until `ends_at`, is used for the first time.
+    pub async fn first_use(&self, issuer: &str, jti: &str, ends_at: i64) -> Result<bool> {
+        Ok(self.tables.first_use(issuer, jti, ends_at).await?)
     }
 
     /// Signs a browser out: the row is gone before this returns.

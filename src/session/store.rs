@@ -15,6 +15,7 @@ use tower_sessions::{
     session_store,
 };
 
+use super::Identity;
 use crate::store::{Store, now};
 
 /// Names a session in the database: the SHA-256 of its cookie's value. A stolen database cannot be
@@ -23,6 +24,11 @@ use crate::store::{Store, now};
 pub struct SessionKey(String);
 
 impl SessionKey {
+    /// The key that a form or an address brought back; it names a session, and opens none.
+    pub fn from_text(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -48,6 +54,26 @@ pub struct SessionRow {
     pub created_at: i64,
     pub last_seen_at: i64,
     pub expires_at: i64,
+}
+
+/// A session as its owner sees it.
+#[derive(Debug, FromRow)]
+pub struct OwnedRow {
+    pub id: String,
+    pub created_at: i64,
+    pub last_seen_at: i64,
+    pub device: Option<String>,
+}
+
+/// Whose sessions a provider ends: a person's, one browser's, or both named at once.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// `iss`
+    pub issuer: &'a str,
+    /// `sub`
+    pub subject: Option<&'a str>,
+    /// `sid`
+    pub provider_session: Option<&'a str>,
 }
 
 /// A row of `grants`.
@@ -98,6 +124,70 @@ impl SessionStoreTables {
             .map(drop)
     }
 
+    /// Notes whose session it is.
+    pub async fn describe(
+        &self,
+        key: &SessionKey,
+        identity: &Identity,
+        provider_session: Option<&str>,
+        device: Option<&str>,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "UPDATE sessions SET issuer = $2, subject = $3, provider_session = $4, device = $5
+             WHERE id = $1",
+        )
+        .bind(&key.0)
+        .bind(&identity.issuer)
+        .bind(&identity.subject)
+        .bind(provider_session)
+        .bind(device)
+        .execute(self.store.pool())
+        .await
+        .map(drop)
+    }
+
+    /// A person's sessions, the one used last first.
+    pub async fn of_person(&self, identity: &Identity) -> sqlx::Result<Vec<OwnedRow>> {
+        sqlx::query_as(
+            "SELECT id, created_at, last_seen_at, device FROM sessions
+             WHERE issuer = $1 AND subject = $2 AND expires_at > $3
+             ORDER BY last_seen_at DESC, id",
+        )
+        .bind(&identity.issuer)
+        .bind(&identity.subject)
+        .bind(now())
+        .fetch_all(self.store.pool())
+        .await
+    }
+
+    /// The sessions that a provider's word is about.
+    pub async fn of_provider(&self, ended: &Ended<'_>) -> sqlx::Result<Vec<SessionKey>> {
+        let keys: Vec<String> = sqlx::query_scalar(
+            "SELECT id FROM sessions WHERE issuer = $1
+             AND ($2 IS NULL OR subject = $2) AND ($3 IS NULL OR provider_session = $3)",
+        )
+        .bind(ended.issuer)
+        .bind(ended.subject)
+        .bind(ended.provider_session)
+        .fetch_all(self.store.pool())
+        .await?;
+        Ok(keys.into_iter().map(SessionKey).collect())
+    }
+
+    /// Notes that a logout token was used; answers whether it is the first time.
+    pub async fn first_use(&self, issuer: &str, jti: &str, ends_at: i64) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "INSERT INTO logout_tokens (issuer, jti, ends_at) VALUES ($1, $2, $3)
+             ON CONFLICT (issuer, jti) DO NOTHING",
+        )
+        .bind(issuer)
+        .bind(jti)
+        .bind(ends_at)
+        .execute(self.store.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
     /// Removes the session and, with it, its grant.
     pub async fn delete(&self, key: &SessionKey) -> sqlx::Result<()> {
         sqlx::query("DELETE FROM sessions WHERE id = $1")
@@ -107,8 +197,13 @@ impl SessionStoreTables {
             .map(drop)
     }
 
-    /// Removes sessions that have ended; answers how many.
+    /// Removes sessions that have ended, and logout tokens that nobody can use again; answers how
+    /// many sessions.
     pub async fn delete_expired(&self) -> sqlx::Result<u64> {
+        sqlx::query("DELETE FROM logout_tokens WHERE ends_at <= $1")
+            .bind(now())
+            .execute(self.store.pool())
+            .await?;
         let done = sqlx::query("DELETE FROM sessions WHERE expires_at <= $1")
             .bind(now())
             .execute(self.store.pool())

@@ -2,6 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
+/// One place where a person is signed in. The id names the session and opens nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionLine {
+    /// Names the session.
+    pub id: String,
+    /// The browser, in words.
+    pub device: String,
+    /// When it began, seconds since 1970.
+    pub since: i64,
+    /// When it was last used, to the minute, seconds since 1970.
+    pub last_used: i64,
+    /// Whether it is the one that asks.
+    pub is_here: bool,
+}
+
 /// The answer of `GET /api/session`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionInfo {

@@ -78,6 +78,10 @@ fn Account(identity: Identity) -> impl IntoView {
                     <strong>{identity.name}</strong>
                     {place}
                 </p>
+                <a class="button" data-variant="quiet" href="/settings/sessions">
+                    <Icon name="devices" />
+                    "Where you are signed in"
+                </a>
                 <form method="post" action=SignOut::url()>
                     <button class="button" data-variant="quiet">
                         <Icon name="sign-out" />

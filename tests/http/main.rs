@@ -9,5 +9,7 @@ mod command;
 mod data;
 mod gateway;
 mod pages;
+mod refresh;
+mod sessions;
 mod support;
 mod wire;

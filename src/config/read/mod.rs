@@ -1,11 +1,14 @@
 //! The tables of the file, and the rules that hold between them.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use url::Url;
 
 use super::{
-    model::{ChatConfig, Config, ProxyConfig, SandboxConfig, ServerConfig, SessionConfig},
+    model::{
+        ChatConfig, Config, LimitsConfig, ProxyConfig, Rate, SandboxConfig, ServerConfig,
+        SessionConfig,
+    },
     section::{Read, Section},
     values,
 };
@@ -64,6 +67,7 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
         assistants: root.names("assistants"),
     };
     let auth = auth::auth(root, &house);
+    let limits = root.section("limits", limits);
     let machine = root.optional_section("machine", |s| machine::machine(s, &house));
     let backends = backends::backends(root, &house);
     let proxy = root.optional_section("proxy", |s| proxy(s, &house));
@@ -77,6 +81,7 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
         session: session?,
         auth: auth?,
         machine: machine?,
+        limits: limits?,
         sandbox: sandbox?,
         backends: backends?,
         proxy: proxy?,
@@ -152,6 +157,13 @@ fn sandbox(s: &Section<'_>, server: &Read<ServerConfig>) -> Read<SandboxConfig> 
         },
     );
     Ok(SandboxConfig { enabled: enabled? })
+}
+
+fn limits(s: &Section<'_>) -> Read<LimitsConfig> {
+    let usual = Rate { count: NonZeroU32::MIN.saturating_add(59), per: Duration::from_secs(60) };
+    let per_address = s.defaulted("per_address", values::rate, usual);
+    let per_account = s.defaulted("per_account", values::rate, usual);
+    Ok(LimitsConfig { per_address: per_address?, per_account: per_account? })
 }
 
 fn proxy(s: &Section<'_>, house: &House<'_>) -> Read<ProxyConfig> {
