@@ -13,6 +13,7 @@
 
 pub mod auth;
 pub mod backend;
+pub mod channels;
 pub mod chat;
 pub mod data;
 pub mod error;

@@ -50,6 +50,7 @@ pub fn routes() -> Router<App> {
 /// `POST /api/chat/session`: the caller's own CSRF token of the default assistant's backend, as
 /// plain text, for clients that were written to fetch one first. Breezeway adds it by itself.
 async fn csrf_token(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse> {
+    caller.known()?;
     let assistant = app.chat.default_assistant().ok_or_else(|| {
         Error::not_found("There is no chat here. Add a [chat] table to Leptos.toml.")
     })?;
@@ -119,7 +120,7 @@ async fn ask(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response> {
-    caller.signed_in()?;
+    caller.known()?;
     let body =
         body.map_err(|cause| Error::too_large("The request is too large.").because(cause))?;
     let body: AskBody = serde_json::from_slice(&body).map_err(|cause| {

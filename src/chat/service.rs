@@ -110,13 +110,13 @@ impl Chat {
 
     /// The caller's conversations, last changed first.
     pub async fn conversations(&self, caller: &Caller) -> Result<Vec<ConversationLine>> {
-        let owner = caller.signed_in()?.identity.owner();
+        let owner = caller.known()?.owner();
         Ok(self.inner.store.conversations(&owner, LISTED).await?)
     }
 
     /// One of the caller's conversations, with replies as far as they have come.
     pub async fn conversation(&self, caller: &Caller, id: &str) -> Result<Conversation> {
-        let owner = caller.signed_in()?.identity.owner();
+        let owner = caller.known()?.owner();
         let title = self.inner.store.title(&owner, id).await?.ok_or_else(no_conversation)?;
         let mut messages = Vec::new();
         for row in self.inner.store.messages(id).await? {
@@ -136,8 +136,8 @@ impl Chat {
     }
 
     async fn ask_to_end(&self, caller: &Caller, question: Question) -> Result<Started> {
-        let identity = &caller.signed_in()?.identity;
-        let assistant = self.assistant(question.assistant.as_deref())?.clone();
+        let identity = caller.known()?;
+        let assistant = self.assistant(caller, question.assistant.as_deref())?.clone();
         let text = checked_text(&question.text)?;
         let request_id = checked_request_id(question.request_id)?;
         let owner = identity.owner();
@@ -179,7 +179,7 @@ impl Chat {
     }
 
     async fn resume_to_end(&self, caller: &Caller, message: &str) -> Result<Started> {
-        let owner = caller.signed_in()?.identity.owner();
+        let owner = caller.known()?.owner();
         let conversation =
             self.inner.store.conversation_of(&owner, message).await?.ok_or_else(no_message)?;
         let mut history = self.conversation_rows(&owner, &conversation).await?;
@@ -195,7 +195,7 @@ impl Chat {
             (MessageState::Running, _) => self.recovered(reply).await?,
             _ => reply,
         };
-        let assistant = self.assistant(None)?.clone();
+        let assistant = self.assistant(caller, None)?.clone();
         let live = self.begin_again(&owner, &conversation, message).await?;
         let mut turns = turns(&assistant, &history);
         let prefix = reply.text;
@@ -208,7 +208,7 @@ impl Chat {
 
     /// The events of one of the caller's runs numbered above `after`, as they are committed.
     pub async fn follow(&self, caller: &Caller, run: &str, after: u64) -> Result<Events> {
-        let owner = caller.signed_in()?.identity.owner();
+        let owner = caller.known()?.owner();
         if let Some(live) = self.inner.live.get(run).filter(|live| live.owner == owner) {
             return Ok(live.follow(after).boxed());
         }
@@ -220,7 +220,7 @@ impl Chat {
     /// Stops one of the caller's runs. What it has written is kept; a run that has ended is left as
     /// it is.
     pub async fn stop(&self, caller: &Caller, run: &str) -> Result<String> {
-        let owner = caller.signed_in()?.identity.owner();
+        let owner = caller.known()?.owner();
         if let Some(live) = self.inner.live.get(run).filter(|live| live.owner == owner) {
             live.stop.cancel();
             // The page that follows shows it stopped; a log that is slow must not hold it up.
@@ -271,8 +271,13 @@ impl Chat {
         }
     }
 
-    fn assistant(&self, name: Option<&str>) -> Result<&AssistantConfig> {
-        let name = name.or(self.inner.default.as_deref()).ok_or_else(|| {
+    /// The one that a channel has to itself, else the one that is asked for, else the usual one.
+    fn assistant(&self, caller: &Caller, asked: Option<&str>) -> Result<&AssistantConfig> {
+        let fixed = match caller {
+            Caller::Channel(channel) => channel.assistant.as_deref(),
+            Caller::Session(_) | Caller::Nobody => None,
+        };
+        let name = fixed.or(asked).or(self.inner.default.as_deref()).ok_or_else(|| {
             Error::not_found("No assistant is set up here. Add [assistants] to Leptos.toml.")
         })?;
         self.inner

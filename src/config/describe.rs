@@ -42,6 +42,17 @@ pub(super) fn describe(config: &Config) -> String {
         page.table("chat");
         page.text("default", &chat.default);
     }
+    for widget in &config.widgets {
+        self::widget(&mut page, widget);
+    }
+    for webhook in config.webhooks.values() {
+        self::webhook(&mut page, webhook);
+    }
+    page.table("jobs");
+    if config.jobs.cron_secret.is_some() {
+        page.text("cron_secret", REDACTED);
+    }
+    page.span("every", config.jobs.every);
     for (name, group) in &config.groups {
         page.table(format_args!("groups.{name}"));
         page.text("title", &group.title);
@@ -222,6 +233,40 @@ fn assistant(page: &mut Page, assistant: &AssistantConfig) {
     page.optional("system", assistant.system.as_deref());
     page.optional("greeting", assistant.greeting.as_deref());
     page.texts("suggestions", assistant.suggestions.iter().cloned());
+}
+
+fn widget(page: &mut Page, widget: &WidgetConfig) {
+    page.table(format_args!("channels.{}", widget.name));
+    let token = |token: &WidgetToken| match &token.assistant {
+        Some(assistant) => {
+            format!("{{ token = {}, assistant = {} }}", quoted(REDACTED), quoted(assistant))
+        }
+        None => quoted(REDACTED),
+    };
+    let tokens: Vec<String> = widget.tokens.iter().map(token).collect();
+    page.set("tokens", format_args!("[{}]", tokens.join(", ")));
+    page.optional("assistant", widget.assistant.as_deref());
+    page.texts("origins", widget.origins.iter().cloned());
+    page.optional("tenant", widget.tenant.as_deref());
+    page.rate("rate", widget.rate);
+}
+
+fn webhook(page: &mut Page, webhook: &WebhookConfig) {
+    page.table(format_args!("channels.{}", webhook.name));
+    let (kind, has_token) = match webhook.scheme {
+        WebhookScheme::Signed { .. } => ("signed", false),
+        WebhookScheme::Slack { .. } => ("slack", true),
+        WebhookScheme::Telegram { .. } => ("telegram", true),
+    };
+    page.text("webhook", kind);
+    page.text("secret", REDACTED);
+    if has_token {
+        page.text("token", REDACTED);
+    }
+    page.text("url", webhook.url.as_str());
+    page.set("allow_http", values::in_the_clear(&webhook.url));
+    page.optional("assistant", webhook.assistant.as_deref());
+    page.optional("tenant", webhook.tenant.as_deref());
 }
 
 fn resource(page: &mut Page, resource: &ResourceConfig) {

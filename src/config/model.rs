@@ -32,6 +32,12 @@ pub struct Config {
     pub assistants: BTreeMap<String, AssistantConfig>,
     /// `[chat]`; absent means there is no chat.
     pub chat: Option<ChatConfig>,
+    /// `[channels.<name>]` without `webhook`: chats on other sites.
+    pub widgets: Vec<WidgetConfig>,
+    /// `[channels.<name>]` with `webhook`: services that post messages.
+    pub webhooks: BTreeMap<String, WebhookConfig>,
+    /// `[jobs]`
+    pub jobs: JobsConfig,
     /// `[groups.<group>]`, by the path segment.
     pub groups: BTreeMap<String, GroupConfig>,
     /// `[resources.<group>.<name>]`, in the order of the file.
@@ -349,6 +355,80 @@ pub enum ChatProvider {
 pub struct ChatConfig {
     /// `default`: the assistant that answers when none is named.
     pub default: String,
+}
+
+/// `[channels.<name>]`: a chat on other sites, which a token lets in.
+#[derive(Debug, Clone)]
+pub struct WidgetConfig {
+    /// The table's name.
+    pub name: String,
+    /// `token`, or `tokens`: several, while one replaces another.
+    pub tokens: Vec<WidgetToken>,
+    /// `assistant`: who answers. Default the usual one.
+    pub assistant: Option<String>,
+    /// `origins`: the sites that may use it, to the letter. Default none: programs only.
+    pub origins: Vec<String>,
+    /// `tenant`: whose data the assistant sees.
+    pub tenant: Option<String>,
+    /// `rate`: how often one address may ask. Default `30/1m`.
+    pub rate: Rate,
+}
+
+/// One entry of `tokens`: a token, or `{ token, assistant }`.
+#[derive(Debug, Clone)]
+pub struct WidgetToken {
+    /// `token`
+    pub token: SecretString,
+    /// `assistant`: who answers those who come with this token.
+    pub assistant: Option<String>,
+}
+
+/// `[channels.<name>]` with `webhook`: a service that posts messages and takes replies.
+#[derive(Debug, Clone)]
+pub struct WebhookConfig {
+    /// The table's name.
+    pub name: String,
+    /// `webhook`, with `secret` and `token`.
+    pub scheme: WebhookScheme,
+    /// `url`: where replies go.
+    pub url: Url,
+    /// `assistant`: who answers. Default the usual one.
+    pub assistant: Option<String>,
+    /// `tenant`: whose data the assistant sees.
+    pub tenant: Option<String>,
+}
+
+/// How a service proves that a post is its own, and how replies reach it.
+#[derive(Debug, Clone)]
+pub enum WebhookScheme {
+    /// `webhook = "signed"`: Standard Webhooks, in both directions.
+    Signed {
+        /// `secret`: `whsec_…`, or any text.
+        secret: SecretString,
+    },
+    /// `webhook = "slack"`
+    Slack {
+        /// `secret`: the app's signing secret.
+        secret: SecretString,
+        /// `token`: the bot's.
+        token: SecretString,
+    },
+    /// `webhook = "telegram"`
+    Telegram {
+        /// `secret`: the one that was given to `setWebhook`.
+        secret: SecretString,
+        /// `token`: the bot's.
+        token: SecretString,
+    },
+}
+
+/// `[jobs]`
+#[derive(Debug, Clone)]
+pub struct JobsConfig {
+    /// `cron_secret`: lets others run the jobs by `GET /api/cron`. Default nobody.
+    pub cron_secret: Option<SecretString>,
+    /// `every`: how often they run by themselves. Default `1m`.
+    pub every: Duration,
 }
 
 /// `[groups.<group>]`: how a group of resources is shown.

@@ -89,7 +89,9 @@ fn folded(name: &str) -> String {
 /// Whether the keys of the table are names that the file's writer chose.
 fn holds_named_tables(walked: &[String]) -> bool {
     match walked {
-        [table] => ["backends", "assistants", "groups", "resources"].contains(&table.as_str()),
+        [table] => {
+            ["backends", "assistants", "channels", "groups", "resources"].contains(&table.as_str())
+        }
         [table, _group] => table == "resources",
         _ => false,
     }

@@ -100,6 +100,35 @@ suggestions = ["One", "Two"]
 [chat]
 default = "guide"
 
+[channels.web]
+tokens = ["[redacted]", { token = "[redacted]", assistant = "guide" }]
+assistant = "guide"
+origins = ["https://www.example"]
+tenant = "harbor"
+rate = "5/10s"
+
+[channels.hooks]
+webhook = "signed"
+secret = "[redacted]"
+url = "http://hooks.internal/reply"
+allow_http = true
+
+[channels.slack]
+webhook = "slack"
+secret = "[redacted]"
+token = "[redacted]"
+tenant = "harbor"
+
+[channels.telegram]
+webhook = "telegram"
+secret = "[redacted]"
+token = "[redacted]"
+assistant = "guide"
+
+[jobs]
+cron_secret = "[redacted]"
+every = "5m"
+
 [groups.django-crm]
 title = "CRM"
 
@@ -276,6 +305,15 @@ fn every_key_is_read() {
     assert_eq!(machine.tenant.as_deref(), Some("harbor"));
     assert_eq!(auth.refresh.unwrap().access_token, "data.accessToken");
     assert_eq!(demo.timeouts.idle, Duration::from_secs(120));
+
+    let [web] = config.widgets.as_slice() else { panic!("one widget") };
+    assert_eq!(web.tokens.len(), 2);
+    assert_eq!(web.tokens[1].assistant.as_deref(), Some("guide"));
+    assert_eq!(web.origins, ["https://www.example"]);
+    assert_eq!(config.webhooks.len(), 3);
+    assert_eq!(config.webhooks["slack"].url.host_str(), Some("slack.com"));
+    assert!(matches!(config.webhooks["hooks"].scheme, WebhookScheme::Signed { .. }));
+    assert_eq!(config.jobs.every, Duration::from_secs(300));
 
     let guide = &config.assistants["guide"];
     assert_eq!(guide.provider, ChatProvider::OpenAi);
@@ -596,6 +634,33 @@ fn the_session_is_checked() {
     assert_refused("session", "absolute = \"4000d\"", "absolute", "is longer than ten years");
     assert_refused("session", "idle = \"8d\"", "idle", "is longer than `absolute`");
     assert_refused("session", "keys = [\"c2hvcnQ=\"]", "keys", "is not 32 bytes in base64");
+}
+
+#[test]
+fn channels_are_checked() {
+    let web = |lines: &str, line, key: &str, what: &str| {
+        assert_problem(
+            &format!("[channels.web]\n{lines}"),
+            line,
+            &format!("channels.web.{key}"),
+            what,
+        );
+    };
+    web("tenant = \"t\"", 1, "token", "is missing; write `token");
+    web("token = \"\"", 2, "token", "is empty");
+    web("token = \"a b\"", 2, "token", "no header can carry");
+    web("token = \"t\"\norigins = [\"https://a.example/x\"]", 3, "origins", "has a path");
+    web("token = \"t\"\nassistant = \"x\"", 3, "assistant", "there is no `[assistants.x]`");
+    web("secret = \"s\"\nwebhook = \"irc\"", 3, "webhook", "write `signed`, `slack` or `telegram`");
+    let signed = "webhook = \"signed\"\nsecret = ";
+    web(&format!("{signed}\"\"\nurl = \"https://x.example\""), 3, "secret", "is empty");
+    web(&format!("{signed}\"s\""), 1, "url", "is missing");
+    web(&format!("{signed}\"s\"\nurl = \"http://x.example\""), 4, "url", "in the clear");
+    web("webhook = \"slack\"\nsecret = \"s\"", 1, "token", "is missing");
+    assert_refused("jobs", "cron_secret = \"\"", "cron_secret", "is empty");
+    assert_refused("jobs", "cron_secret = \"  \"", "cron_secret", "is empty");
+    let unset = problem_with("[jobs]\ncron_secret = \"${CRON}\"", &[("CRON", "")]);
+    assert_eq!(unset.what, "is empty; write a value, or remove the key");
 }
 
 #[test]

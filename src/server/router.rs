@@ -14,6 +14,7 @@ use url::form_urlencoded;
 
 use super::{
     assets,
+    client::ClientAddress,
     errors::{self, Asker},
     health, html,
     observe::Watched,
@@ -22,7 +23,7 @@ use super::{
 };
 use crate::{
     app::{Pages, shell},
-    auth, chat,
+    auth, channels, chat,
     error::Result,
     proxy,
     session::{self, Caller},
@@ -36,6 +37,7 @@ pub fn router(app: App) -> Router {
         .merge(pages(&app))
         .merge(auth::routes::routes())
         .merge(session::routes::routes())
+        .merge(channels::routes::routes())
         .merge(chat::routes::routes())
         .merge(proxy::routes::routes())
         .merge(health::routes())
@@ -56,15 +58,20 @@ pub fn router(app: App) -> Router {
 /// One and not four, because a layer costs every request a microsecond or two.
 async fn envelop(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let watched = Watched::begin(&mut request);
+    let reader = app.widgets.reader(&request);
     let (asker, request) = Asker::of(request, watched.id);
     let answer = async {
-        let response = match security::check_target(&request) {
-            Ok(()) => next.run(request).await,
-            Err(error) => error.into_response(),
+        let response = match (security::check_target(&request), app.widgets.preflight(&request)) {
+            (Err(error), _) => error.into_response(),
+            (Ok(()), Some(preflight)) => preflight,
+            (Ok(()), None) => next.run(request).await,
         };
         errors::render(&app, asker, response).await
     };
     let mut response = answer.instrument(watched.span.clone()).await;
+    if let Some(origin) = reader {
+        channels::let_read(origin, response.headers_mut());
+    }
     security::set_headers(&app, response.headers_mut());
     watched.end(&mut response);
     response
@@ -75,10 +82,14 @@ async fn envelop(State(app): State<App>, mut request: Request, next: Next) -> Re
 async fn admit(
     State(app): State<App>,
     session: Session,
+    ClientAddress(client): ClientAddress,
     mut request: Request,
     next: Next,
 ) -> Result<Response> {
-    let caller = app.sessions.caller(&session).await?;
+    let caller = match app.sessions.caller(&session).await? {
+        Caller::Nobody => app.widgets.admit(&request, client)?,
+        caller => caller,
+    };
     let mut response = match security::prove_same_origin(&app, &caller, &request) {
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());

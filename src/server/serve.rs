@@ -19,9 +19,9 @@ use hyper_util::{
 };
 use leptos::config::{LeptosOptions, get_configuration};
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     signal::unix::{SignalKind, signal},
-    time::{interval, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -42,7 +42,6 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const HEAD: Duration = Duration::from_secs(30);
 /// How long a request's head may be, and how much of a body waits in memory, in bytes.
 const LARGEST_HEAD: usize = 16 << 10;
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub fn serve(config: Config, config_path: &Path) -> Result<()> {
@@ -58,10 +57,11 @@ pub fn serve(config: Config, config_path: &Path) -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     print_welcome(&app);
     shared.block_on(async {
-        housekeep(&app);
+        begin_work(&app, shared.handle());
         stop_signal().await?;
         tracing::info!("stopping: no new requests; replies have ten seconds");
         drain.cancel();
+        app.deliveries.stop();
         app.chat.shut_down(DRAIN).await;
         Ok::<_, Error>(())
     })?;
@@ -171,19 +171,11 @@ fn connect(router: &Router, stream: tokio::net::TcpStream, peer: Peer, open: &Gr
     });
 }
 
-/// Clears away what nobody needs any more.
-fn housekeep(app: &App) {
-    let app = app.clone();
-    tokio::spawn(async move {
-        let mut clock = interval(HOUSEKEEPING);
-        loop {
-            clock.tick().await;
-            let done = app.sessions.remove_expired().await.and(app.chat.prune().await);
-            if let Err(error) = done {
-                tracing::warn!(%error, "housekeeping failed; it will be tried again");
-            }
-        }
-    });
+/// Starts what goes on beside the requests.
+pub fn begin_work(app: &App, runtime: &Handle) {
+    app.deliveries.work(runtime);
+    let jobs = app.jobs.clone();
+    runtime.spawn(async move { jobs.run_by_the_clock().await });
 }
 
 async fn stop_signal() -> Result<()> {

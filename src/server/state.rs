@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     auth::{Auth, MachineTokens, Provider, Renewer, Source, limits::Limits},
     backend::Backends,
+    channels::{Deliveries, Widgets, jobs::Jobs},
     chat::Chat,
     config::{AuthConfig, Config, MachineConfig, MachineEndpoint, ProviderConfig},
     data::{Data, Resources},
@@ -47,6 +48,12 @@ pub struct Services {
     pub chat: Chat,
     /// Declared resources.
     pub resources: Resources,
+    /// Chats on other sites.
+    pub widgets: Widgets,
+    /// Messages that came by webhook.
+    pub deliveries: Deliveries,
+    /// What is done every minute.
+    pub jobs: Jobs,
     /// Answers of resources, for when their backend is down.
     pub last_good: LastGood,
     /// The sandbox, when it runs.
@@ -91,6 +98,17 @@ impl App {
         let backends = Backends::new(&config, sandbox_url, &grants, &machine)?;
         let chat = Chat::new(store.clone(), backends.clone(), &config, runtime.clone());
         let resources = Resources::new(&config);
+        let widgets = Widgets::new(config.widgets.iter());
+        let webhooks = config.webhooks.clone();
+        let deliveries =
+            Deliveries::new(store.clone(), chat.clone(), webhooks, stop.child_token())?;
+        let jobs = Jobs::new(
+            store.clone(),
+            sessions.clone(),
+            chat.clone(),
+            deliveries.clone(),
+            config.jobs.clone(),
+        );
         let services = Services {
             config: Arc::new(config),
             leptos,
@@ -100,6 +118,9 @@ impl App {
             backends,
             chat,
             resources,
+            widgets,
+            deliveries,
+            jobs,
             last_good: LastGood::default(),
             sandbox,
         };

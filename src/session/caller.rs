@@ -74,6 +74,11 @@ impl Caller {
         self.session().ok_or_else(Error::unauthenticated)
     }
 
+    /// Whoever it is, or 401 for nobody.
+    pub fn known(&self) -> Result<&Identity> {
+        self.identity().ok_or_else(Error::unauthenticated)
+    }
+
     /// The signed-in session, if there is one.
     pub fn session(&self) -> Option<&Arc<ActiveSession>> {
         match self {

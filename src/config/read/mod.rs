@@ -16,6 +16,7 @@ use super::{
 mod assistants;
 mod auth;
 mod backends;
+mod channels;
 mod machine;
 mod resources;
 
@@ -73,9 +74,12 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
     let proxy = root.optional_section("proxy", |s| proxy(s, &house));
     let assistants = assistants::assistants(root, &house);
     let chat = root.optional_section("chat", |s| chat(s, &house));
+    let channels = channels::channels(root, &house);
+    let jobs = root.section("jobs", channels::jobs);
     let groups = resources::groups(root);
     let resources = resources::resources(root, &house);
 
+    let (widgets, webhooks) = channels::sorted(channels?);
     Ok(Config {
         server: server?,
         session: session?,
@@ -87,6 +91,9 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
         proxy: proxy?,
         assistants: assistants?,
         chat: chat?,
+        widgets,
+        webhooks,
+        jobs: jobs?,
         groups: groups?,
         resources: resources?,
     })

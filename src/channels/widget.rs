@@ -1,0 +1,168 @@
+//! Chats on other sites: a token instead of a session, and exactly the origins that are listed.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{
+        HeaderMap, HeaderValue, Method, Response, StatusCode,
+        header::{
+            ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+            ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, ORIGIN, VARY,
+        },
+    },
+};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    auth::limits::{Limiter, network},
+    config::WidgetConfig,
+    error::{Error, Result},
+    session::{Caller, ChannelCaller, Identity},
+};
+
+/// What is open to widgets.
+const OPEN: &str = "/api/chat";
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
+const SENT: HeaderValue =
+    HeaderValue::from_static("accept, authorization, content-type, idempotency-key, last-event-id");
+const SHOWN: HeaderValue = HeaderValue::from_static(
+    "breezeway-conversation-id, breezeway-message-id, breezeway-run-id, retry-after, x-request-id",
+);
+const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
+
+/// All widgets. Cheap to clone.
+#[derive(Clone)]
+pub struct Widgets(Arc<[Widget]>);
+
+struct Widget {
+    origins: Vec<HeaderValue>,
+    /// Hashed, so that all are of one length to compare.
+    tokens: Vec<([u8; 32], Arc<ChannelCaller>)>,
+    limit: Limiter<IpAddr>,
+}
+
+impl Widgets {
+    /// As configured.
+    pub fn new<'a>(configs: impl Iterator<Item = &'a WidgetConfig>) -> Self {
+        Self(configs.map(Widget::new).collect())
+    }
+
+    /// Whom the widget token of a request speaks for; nobody when it has none.
+    ///
+    /// 401 for a token that is not one, 403 from a site that is not listed, 429 when the client has
+    /// asked too often.
+    pub fn admit(&self, request: &Request, client: IpAddr) -> Result<Caller> {
+        if self.0.is_empty() || !is_open(request) {
+            return Ok(Caller::Nobody);
+        }
+        let Some(token) = bearer(request.headers()) else { return Ok(Caller::Nobody) };
+        let token = Sha256::digest(token.as_bytes()).into();
+        let (widget, caller) = self
+            .0
+            .iter()
+            .find_map(|widget| Some((widget, widget.find(&token)?)))
+            .ok_or_else(unauthorized)?;
+        if let Some(origin) = request.headers().get(ORIGIN)
+            && !widget.origins.contains(origin)
+        {
+            return Err(Error::forbidden("This chat is not open to the site that asks."));
+        }
+        widget.limit.check(network(client))?;
+        Ok(Caller::Channel(caller))
+    }
+
+    /// The answer to a browser that asks on behalf of another site whether it may ask (Fetch, CORS
+    /// preflight).
+    pub fn preflight(&self, request: &Request) -> Option<Response<Body>> {
+        let asks = request.method() == Method::OPTIONS
+            && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+            && is_open(request);
+        let origin = self.listed(request.headers()).filter(|_| asks)?;
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, SENT);
+        headers.insert(ACCESS_CONTROL_MAX_AGE, REMEMBERED);
+        headers.insert(VARY, HeaderValue::from_static("origin"));
+        Some(response)
+    }
+
+    /// The site that a request comes from, when its answer may be read there.
+    pub fn reader(&self, request: &Request) -> Option<HeaderValue> {
+        if self.0.is_empty() || !is_open(request) {
+            return None;
+        }
+        self.listed(request.headers())
+    }
+
+    fn listed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let origin = headers.get(ORIGIN)?;
+        self.0.iter().any(|widget| widget.origins.contains(origin)).then(|| origin.clone())
+    }
+}
+
+/// Lets `origin` read an answer. Never with cookies: that takes another header, which nobody sets.
+pub fn let_read(origin: HeaderValue, headers: &mut HeaderMap) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, SHOWN);
+    headers.append(VARY, HeaderValue::from_static("origin"));
+}
+
+impl Widget {
+    fn new(config: &WidgetConfig) -> Self {
+        let caller = |assistant: &Option<String>| ChannelCaller {
+            identity: Identity {
+                issuer: "channel".to_owned(),
+                subject: config.name.clone(),
+                name: config.name.clone(),
+                tenant: config.tenant.clone(),
+                roles: Vec::new(),
+            },
+            assistant: assistant.clone().or_else(|| config.assistant.clone()),
+        };
+        let tokens = config.tokens.iter().map(|token| {
+            let hash = Sha256::digest(token.token.expose_secret().as_bytes()).into();
+            (hash, Arc::new(caller(&token.assistant)))
+        });
+        Self {
+            tokens: tokens.collect(),
+            origins: config.origins.iter().filter_map(|o| o.parse().ok()).collect(),
+            limit: Limiter::new(config.rate),
+        }
+    }
+
+    /// Compares with every token, in a time that tells nothing about them.
+    fn find(&self, token: &[u8; 32]) -> Option<Arc<ChannelCaller>> {
+        let mut found = None;
+        for (known, caller) in &self.tokens {
+            if known.ct_eq(token).into() {
+                found = Some(caller.clone());
+            }
+        }
+        found
+    }
+}
+
+fn is_open(request: &Request) -> bool {
+    request
+        .uri()
+        .path()
+        .strip_prefix(OPEN)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("/runs/"))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn unauthorized() -> Error {
+    Error::from_status(401, "Unauthorized")
+}

@@ -1,0 +1,149 @@
+//! `[channels.<name>]` and `[jobs]`: ways in other than the page.
+
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+
+use url::Url;
+
+use super::House;
+use crate::config::{
+    model::{JobsConfig, Rate, WebhookConfig, WebhookScheme, WidgetConfig, WidgetToken},
+    section::{Read, Section, Value, all},
+    values,
+};
+
+const SLACK: &str = "https://slack.com/api/chat.postMessage";
+const TELEGRAM: &str = "https://api.telegram.org";
+
+/// A channel of either kind.
+pub(super) enum Channel {
+    Widget(WidgetConfig),
+    Webhook(WebhookConfig),
+}
+
+pub(super) fn channels(root: &Section<'_>, house: &House<'_>) -> Read<Vec<Channel>> {
+    all(root.named("channels").into_iter().map(|(name, value)| {
+        value.table(|s| match s.has("webhook") {
+            true => webhook(s, name, house).map(Channel::Webhook),
+            false => widget(s, name, house).map(Channel::Widget),
+        })
+    }))
+}
+
+/// The channels by kind.
+pub(super) fn sorted(
+    channels: Vec<Channel>,
+) -> (Vec<WidgetConfig>, BTreeMap<String, WebhookConfig>) {
+    let (mut widgets, mut webhooks) = (Vec::new(), BTreeMap::new());
+    for channel in channels {
+        match channel {
+            Channel::Widget(widget) => widgets.push(widget),
+            Channel::Webhook(webhook) => {
+                webhooks.insert(webhook.name.clone(), webhook);
+            }
+        }
+    }
+    (widgets, webhooks)
+}
+
+fn widget(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<WidgetConfig> {
+    s.know("webhook");
+    let one = s.optional("token", values::token);
+    let more = s.optional("tokens", |v| v.list(|v| widget_token(v, house)));
+    let assistant = s.optional("assistant", |v| assistant(v, house));
+    let origins = s.defaulted("origins", |v| v.list(site), Vec::new());
+    let tenant = s.optional("tenant", values::text);
+    let usual = Rate { count: NonZeroU32::MIN.saturating_add(29), per: Duration::from_secs(60) };
+    let rate = s.defaulted("rate", values::rate, usual);
+
+    let one = one?.map(|token| WidgetToken { token, assistant: None });
+    let tokens: Vec<_> = one.into_iter().chain(more?.unwrap_or_default()).collect();
+    if tokens.is_empty() {
+        return Err(s.refuse(
+            "token",
+            "is missing; write `token = \"${NAME}\"`, or `webhook` for a service that posts",
+        ));
+    }
+    Ok(WidgetConfig {
+        name: name.to_owned(),
+        tokens,
+        assistant: assistant?,
+        origins: origins?,
+        tenant: tenant?,
+        rate: rate?,
+    })
+}
+
+/// A token, or a table with one.
+fn widget_token(value: &Value<'_>, house: &House<'_>) -> Read<WidgetToken> {
+    if !value.is_table() {
+        return values::token(value).map(|token| WidgetToken { token, assistant: None });
+    }
+    value.table(|s| {
+        let token = s.required("token", "write `\"${NAME}\"`", values::token);
+        let assistant = s.optional("assistant", |v| assistant(v, house));
+        Ok(WidgetToken { token: token?, assistant: assistant? })
+    })
+}
+
+/// The origin of a site, as browsers send it.
+fn site(value: &Value<'_>) -> Read<String> {
+    values::origin(value).map(|url| url.origin().ascii_serialization())
+}
+
+fn assistant(value: &Value<'_>, house: &House<'_>) -> Read<String> {
+    values::name_of(value, "assistants", &house.assistants)
+}
+
+fn webhook(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<WebhookConfig> {
+    let kind = s.required("webhook", "", values::word);
+    let secret = s.required("secret", "write `\"${NAME}\"`", values::token);
+    let url = s.optional("url", values::endpoint);
+    let allow_http = s.defaulted("allow_http", |v| v.boolean(), false);
+    let assistant = s.optional("assistant", |v| assistant(v, house));
+    let tenant = s.optional("tenant", values::text);
+    let token = |s: &Section<'_>| {
+        s.required("token", "write the bot's token: `\"${NAME}\"`", values::token)
+    };
+    let scheme = match kind?.as_str() {
+        "signed" => {
+            s.know("token");
+            if s.has("token") {
+                s.refuse("token", "has no effect here; remove it");
+            }
+            secret.map(|secret| (WebhookScheme::Signed { secret }, None))
+        }
+        "slack" => {
+            let (secret, token) = (secret, token(s));
+            Ok((WebhookScheme::Slack { secret: secret?, token: token? }, Some(SLACK)))
+        }
+        "telegram" => {
+            let (secret, token) = (secret, token(s));
+            Ok((WebhookScheme::Telegram { secret: secret?, token: token? }, Some(TELEGRAM)))
+        }
+        _ => {
+            s.know("token");
+            Err(s.refuse("webhook", "is not known here; write `signed`, `slack` or `telegram`"))
+        }
+    };
+    let (scheme, usual) = scheme?;
+    let url = match (url?, usual.and_then(|usual| Url::parse(usual).ok())) {
+        (Some(url), _) | (None, Some(url)) => url,
+        (None, None) => {
+            return Err(s.refuse("url", "is missing; write where replies are posted to"));
+        }
+    };
+    if values::in_the_clear(&url) && !allow_http? {
+        s.refuse(
+            "url",
+            "would send replies in the clear; write an https URL, or `allow_http = true` if the \
+             network on the way is yours",
+        );
+    }
+    Ok(WebhookConfig { name: name.to_owned(), scheme, url, assistant: assistant?, tenant: tenant? })
+}
+
+pub(super) fn jobs(s: &Section<'_>) -> Read<JobsConfig> {
+    let cron_secret = s.optional("cron_secret", values::token);
+    let every = s.defaulted("every", values::span, Duration::from_secs(60));
+    Ok(JobsConfig { cron_secret: cron_secret?, every: every? })
+}

@@ -1,0 +1,483 @@
+//! Widgets, webhooks and cron: messages that do not come from the page.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{body::Body, response::Response};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use breezeway::server::serve::begin_work;
+use hmac::{Hmac, KeyInit, Mac};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tokio::runtime::Handle;
+
+use crate::support::{Seen, Site, Upstream, eventually, with_backend};
+
+/// A completion service that counts, and says what it was asked.
+fn completion(seen: &Seen) -> Response<Body> {
+    let asked: Value = serde_json::from_str(&seen.body).unwrap();
+    let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].clone();
+    let text = format!("{} heard {}", asked["model"].as_str().unwrap(), last.as_str().unwrap());
+    let body = format!(
+        "data: {}\n\ndata: [DONE]\n\n",
+        json!({ "choices": [{ "delta": { "content": text }, "finish_reason": "stop" }] })
+    );
+    Response::builder().header("content-type", "text/event-stream").body(body.into()).unwrap()
+}
+
+fn config(origin: &str, channels: &str) -> String {
+    format!(
+        "{}[assistants.other]\nprovider = \"openai\"\nbackend = \"up\"\nmodel = \"other\"\n{channels}",
+        with_backend(origin, "auth = [{ bearer = \"configured\" }]\ntenant = { query = \"t\" }")
+    )
+}
+
+async fn start(folder: &Path, config: &str) -> Site {
+    let site = Site::start_with(folder, config).await;
+    begin_work(&site.app, &Handle::current());
+    site
+}
+
+// === Widgets ===
+
+const WEB: &str = "[channels.web]\ntokens = [\"first-token\", { token = \"second-token\", assistant = \"other\" }]\n\
+    origins = [\"https://shop.example\"]\ntenant = \"harbor\"\nrate = \"6/1h\"\n";
+
+struct Widget<'a> {
+    site: &'a Site,
+    http: reqwest::Client,
+}
+
+impl Widget<'_> {
+    fn new(site: &Site) -> Widget<'_> {
+        Widget { site, http: reqwest::Client::new() }
+    }
+
+    fn request(&self, method: Method, path: &str, token: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.site.origin));
+        request.header("authorization", format!("Bearer {token}"))
+    }
+
+    fn ask(&self, token: &str) -> reqwest::RequestBuilder {
+        self.request(Method::POST, "/api/chat", token).json(&json!({ "message": "hello" }))
+    }
+}
+
+#[tokio::test]
+async fn a_widget_token_reaches_the_chat_and_nothing_else() {
+    let upstream = Upstream::start(completion).await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, WEB)).await;
+    let widget = Widget::new(&site);
+    let answer = widget.ask("first-token").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let run = answer.headers()["breezeway-run-id"].to_str().unwrap().to_owned();
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(body["text"], "m heard hello");
+    let seen = upstream.seen().pop().unwrap();
+    assert_eq!(seen.headers["authorization"], "Bearer configured", "never the widget's token");
+    assert_eq!(seen.target, "/v1/chat/completions?t=harbor");
+
+    let other: Value = widget.ask("second-token").send().await.unwrap().json().await.unwrap();
+    assert_eq!(other["text"], "other heard hello", "an assistant of its own");
+
+    let events =
+        widget.request(Method::GET, &format!("/api/chat/runs/{run}/events"), "first-token");
+    assert_eq!(events.send().await.unwrap().status(), StatusCode::OK);
+    for path in [
+        "/api/proxy/x",
+        "/api/brain/crm/contacts",
+        "/api/session",
+        "/api/sessions",
+        "/api/chat/session",
+    ] {
+        let method = if path == "/api/chat/session" { Method::POST } else { Method::GET };
+        let answer = widget.request(method, path, "first-token").send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+    for token in ["", "first", "first-tokens", "FIRST-TOKEN", "first-token second-token"] {
+        let answer = widget.ask(token).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{token}");
+        let body: Value = answer.json().await.unwrap();
+        assert!(!body.to_string().contains("token\""), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_widget_is_open_to_the_sites_that_are_listed_and_to_no_other() {
+    let upstream = Upstream::start(completion).await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, WEB)).await;
+    let widget = Widget::new(&site);
+    let from = |origin: &str| {
+        widget
+            .ask("first-token")
+            .header("origin", origin.to_owned())
+            .header("sec-fetch-site", "cross-site")
+    };
+    let answer = from("https://shop.example").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers()["access-control-allow-origin"], "https://shop.example");
+    assert!(!answer.headers().contains_key("access-control-allow-credentials"));
+    assert!(answer.headers()["vary"].to_str().unwrap().contains("origin"));
+    for origin in [
+        "https://evil.example",
+        "http://shop.example",
+        "https://shop.example.evil.test",
+        "https://www.shop.example",
+        "https://shop.example:8443",
+        "null",
+    ] {
+        let answer = from(origin).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{origin}");
+        assert!(!answer.headers().contains_key("access-control-allow-origin"), "{origin}");
+    }
+    let preflight = |path: &str, origin: &str| {
+        let request = widget.http.request(Method::OPTIONS, format!("{}{path}", site.origin));
+        request
+            .header("origin", origin.to_owned())
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization, content-type")
+            .send()
+    };
+    let allowed = preflight("/api/chat", "https://shop.example").await.unwrap();
+    assert_eq!(allowed.status(), StatusCode::NO_CONTENT);
+    assert_eq!(allowed.headers()["access-control-allow-origin"], "https://shop.example");
+    assert!(
+        allowed.headers()["access-control-allow-headers"]
+            .to_str()
+            .unwrap()
+            .contains("authorization")
+    );
+    for (path, origin) in [
+        ("/api/chat", "https://evil.example"),
+        ("/api/proxy/x", "https://shop.example"),
+        ("/api/session", "https://shop.example"),
+    ] {
+        let refused = preflight(path, origin).await.unwrap();
+        assert!(!refused.headers().contains_key("access-control-allow-origin"), "{path} {origin}");
+    }
+    let unknown =
+        widget.ask("wrong").header("origin", "https://shop.example").send().await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::UNAUTHORIZED);
+    let allowed = &unknown.headers()["access-control-allow-origin"];
+    assert_eq!(allowed, "https://shop.example", "the site can read why");
+}
+
+#[tokio::test]
+async fn a_widget_that_asks_too_often_has_to_wait() {
+    let upstream = Upstream::start(completion).await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, WEB)).await;
+    let widget = Widget::new(&site);
+    for _ in 0..6 {
+        assert_eq!(widget.ask("first-token").send().await.unwrap().status(), StatusCode::OK);
+    }
+    let refused =
+        widget.ask("second-token").header("x-forwarded-for", "6.6.6.6").send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.headers().contains_key("retry-after"));
+}
+
+// === Webhooks ===
+
+/// What replies are posted to; fails as often as it is told.
+#[derive(Clone, Default)]
+struct Inbox {
+    posts: Arc<Mutex<Vec<Seen>>>,
+    failures: Arc<AtomicUsize>,
+}
+
+impl Inbox {
+    async fn start(&self) -> Upstream {
+        let inbox = self.clone();
+        Upstream::start(move |seen| {
+            inbox.posts.lock().unwrap().push(seen.clone());
+            let left = &inbox.failures;
+            let fails =
+                left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+            let answer = Response::builder().status(if fails { 503 } else { 200 });
+            answer.body("{\"ok\":true}".into()).unwrap()
+        })
+        .await
+    }
+
+    fn posts(&self) -> Vec<Seen> {
+        self.posts.lock().unwrap().clone()
+    }
+}
+
+fn hooks(url: &str) -> String {
+    format!(
+        "[channels.hooks]\nwebhook = \"signed\"\nsecret = \"shh\"\nurl = \"{url}/reply\"\ntenant = \"harbor\"\n\
+         [channels.slack]\nwebhook = \"slack\"\nsecret = \"shh\"\ntoken = \"xoxb\"\nurl = \"{url}/slack\"\ntenant = \"harbor\"\n\
+         [channels.telegram]\nwebhook = \"telegram\"\nsecret = \"shh\"\ntoken = \"12:ab\"\nurl = \"{url}\"\ntenant = \"harbor\"\n"
+    )
+}
+
+fn mac(parts: &[&str]) -> Hmac<Sha256> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"shh").unwrap();
+    parts.iter().for_each(|part| mac.update(part.as_bytes()));
+    mac
+}
+
+fn seconds() -> i64 {
+    breezeway::store::now() / 1000
+}
+
+async fn post_signed(site: &Site, id: &str, body: &str) -> StatusCode {
+    let at = seconds().to_string();
+    let signature = STANDARD.encode(mac(&[id, ".", &at, ".", body]).finalize().into_bytes());
+    let request = reqwest::Client::new().post(format!("{}/api/webhooks/hooks", site.origin));
+    let request = request
+        .header("webhook-id", id)
+        .header("webhook-timestamp", at)
+        .header("webhook-signature", format!("v1,{signature}"));
+    request.body(body.to_owned()).send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn a_message_is_answered_once_however_often_it_comes() {
+    let (upstream, inbox) = (Upstream::start(completion).await, Inbox::default());
+    let replies = inbox.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, &hooks(&replies.origin))).await;
+    let body = json!({ "text": "hello", "conversationId": "room-7" }).to_string();
+    let posts = (0..10).map(|_| post_signed(&site, "m-1", &body));
+    let answers = futures::future::join_all(posts).await;
+    assert!(answers.iter().all(|status| *status == StatusCode::OK));
+    eventually("the reply", async || !inbox.posts().is_empty()).await;
+    assert_eq!(post_signed(&site, "m-1", &body).await, StatusCode::OK, "acknowledged again");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let posts = inbox.posts();
+    assert_eq!((posts.len(), upstream.seen().len()), (1, 1));
+    let reply: Value = serde_json::from_str(&posts[0].body).unwrap();
+    assert_eq!(reply, json!({ "thread": "room-7", "in_reply_to": "m-1", "text": "m heard hello" }));
+    let header = |name: &str| posts[0].headers[name].to_str().unwrap().to_owned();
+    let (id, at) = (header("webhook-id"), header("webhook-timestamp"));
+    let signature =
+        STANDARD.encode(mac(&[&id, ".", &at, ".", &posts[0].body]).finalize().into_bytes());
+    assert_eq!(header("webhook-signature"), format!("v1,{signature}"));
+
+    assert_eq!(post_signed(&site, "m-2", &body).await, StatusCode::OK);
+    eventually("the second reply", async || inbox.posts().len() == 2).await;
+    let second: Value = serde_json::from_str(&upstream.seen()[1].body).unwrap();
+    assert_eq!(second["messages"].as_array().unwrap().len(), 3, "one thread, one conversation");
+}
+
+#[tokio::test]
+async fn a_post_that_proves_nothing_is_refused() {
+    let (upstream, inbox) = (Upstream::start(completion).await, Inbox::default());
+    let replies = inbox.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, &hooks(&replies.origin))).await;
+    let body = "{\"text\":\"hello\"}";
+    let send = async |channel: &str, headers: &[(&str, &str)], body: &str| {
+        let request =
+            reqwest::Client::new().post(format!("{}/api/webhooks/{channel}", site.origin));
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.body(body.to_owned()).send().await.unwrap().status().as_u16()
+    };
+    let sign = |id: &str, at: i64, body: &str| {
+        let at = at.to_string();
+        format!("v1,{}", STANDARD.encode(mac(&[id, ".", &at, ".", body]).finalize().into_bytes()))
+    };
+    let now = seconds();
+    let good = sign("m", now, body);
+    for (id, at, signature, sent) in [
+        ("m", now, "", body),
+        ("m", now, "v1,AAAA", body),
+        ("n", now, good.as_str(), body),
+        ("m", now - 1, good.as_str(), body),
+        ("m", now, good.as_str(), "{\"text\":\"hello!\"}"),
+        ("m", now, good.as_str(), "{ \"text\":\"hello\"}"),
+        ("m", now - 301, &sign("m", now - 301, body), body),
+        ("m", now + 301, &sign("m", now + 301, body), body),
+        ("m", now, good.strip_prefix("v1,").unwrap(), body),
+    ] {
+        let at = at.to_string();
+        let headers =
+            [("webhook-id", id), ("webhook-timestamp", &*at), ("webhook-signature", signature)];
+        assert_eq!(send("hooks", &headers, sent).await, 401, "{id} {at} {signature}");
+    }
+    assert_eq!(send("hooks", &[], body).await, 401);
+    assert_eq!(send("telegram", &[("x-telegram-bot-api-secret-token", "sh")], body).await, 401);
+    assert_eq!(
+        send(
+            "slack",
+            &[("x-slack-signature", "v0=00"), ("x-slack-request-timestamp", &now.to_string())],
+            body
+        )
+        .await,
+        401
+    );
+    assert_eq!(send("nothing", &[], body).await, 404);
+    assert_eq!(send("hooks", &[], &"x".repeat(2 << 20)).await, 413);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(upstream.seen().is_empty() && inbox.posts().is_empty());
+}
+
+#[tokio::test]
+async fn slack_and_telegram_are_answered_in_their_own_form() {
+    let (upstream, inbox) = (Upstream::start(completion).await, Inbox::default());
+    let replies = inbox.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, &hooks(&replies.origin))).await;
+    let http = reqwest::Client::new();
+    let slack = async |body: Value| {
+        let (body, at) = (body.to_string(), seconds().to_string());
+        let mac = mac(&["v0:", &at, ":", &body]).finalize().into_bytes();
+        let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = http.post(format!("{}/api/webhooks/slack", site.origin));
+        let request = request
+            .header("x-slack-request-timestamp", at)
+            .header("x-slack-signature", format!("v0={hex}"));
+        request.body(body).send().await.unwrap()
+    };
+    let hello = slack(json!({ "type": "url_verification", "challenge": "c-1" })).await;
+    assert_eq!(hello.text().await.unwrap(), "c-1");
+    let said = json!({ "type": "event_callback", "event_id": "Ev1", "event": {
+        "type": "app_mention", "text": "<@U1> hello", "channel": "C1", "thread_ts": "1.2" } });
+    assert_eq!(slack(said).await.status(), StatusCode::OK);
+    eventually("the reply to Slack", async || inbox.posts().len() == 1).await;
+    let reply = inbox.posts().remove(0);
+    assert_eq!(
+        (reply.target.as_str(), reply.headers["authorization"].to_str().unwrap()),
+        ("/slack", "Bearer xoxb")
+    );
+    let body: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(body, json!({ "channel": "C1", "thread_ts": "1.2", "text": "m heard hello" }));
+
+    let update = json!({ "update_id": 9, "message": { "chat": { "id": 42 }, "text": "hi" } });
+    let request = http.post(format!("{}/api/webhooks/telegram", site.origin));
+    let request = request.header("x-telegram-bot-api-secret-token", "shh").json(&update);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+    eventually("the reply to Telegram", async || inbox.posts().len() == 2).await;
+    let reply = inbox.posts().remove(1);
+    assert_eq!(reply.target, "/bot12:ab/sendMessage");
+    let body: Value = serde_json::from_str(&reply.body).unwrap();
+    assert_eq!(body, json!({ "chat_id": "42", "text": "m heard hi" }));
+}
+
+#[tokio::test]
+async fn a_channel_that_is_down_gets_its_reply_later_and_the_assistant_is_asked_once() {
+    let (upstream, inbox) = (Upstream::start(completion).await, Inbox::default());
+    inbox.failures.store(2, Ordering::SeqCst);
+    let replies = inbox.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, &hooks(&replies.origin))).await;
+    post_signed(&site, "m-1", "{\"text\":\"hello\"}").await;
+    eventually("the third attempt", async || inbox.posts().len() == 3).await;
+    let names: std::collections::BTreeSet<_> =
+        inbox.posts().iter().map(|post| post.headers["webhook-id"].clone()).collect();
+    assert_eq!(names.len(), 1, "the same name every time");
+    assert_eq!(upstream.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_before_a_crash_is_answered_after_it() {
+    let (upstream, inbox) = (Upstream::start(completion).await, Inbox::default());
+    let replies = inbox.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = config(&upstream.origin, &hooks(&replies.origin));
+    // Nothing works on deliveries here: as if the server died right behind its 200.
+    let dying = Site::start_with(folder.path(), &text).await;
+    assert_eq!(post_signed(&dying, "m-1", "{\"text\":\"hello\"}").await, StatusCode::OK);
+    drop(dying);
+    assert!(inbox.posts().is_empty());
+
+    let site = start(folder.path(), &text).await;
+    eventually("the reply", async || inbox.posts().len() == 1).await;
+    assert_eq!(post_signed(&site, "m-1", "{\"text\":\"hello\"}").await, StatusCode::OK);
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!((inbox.posts().len(), upstream.seen().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn an_assistant_that_fails_is_asked_again() {
+    let failures = Arc::new(AtomicUsize::new(1));
+    let left = failures.clone();
+    let upstream = Upstream::start(move |seen| {
+        match left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) {
+            Ok(_) => Response::builder().status(500).body("oops".into()).unwrap(),
+            Err(_) => completion(seen),
+        }
+    })
+    .await;
+    let inbox = Inbox::default();
+    let replies = inbox.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, &hooks(&replies.origin))).await;
+    post_signed(&site, "m-1", "{\"text\":\"hello\"}").await;
+    eventually("the reply", async || inbox.posts().len() == 1).await;
+    assert!(inbox.posts()[0].body.contains("m heard hello"), "{}", inbox.posts()[0].body);
+    drop(site);
+}
+
+// === Cron ===
+
+async fn cron(site: &Site, secret: Option<&str>) -> reqwest::Response {
+    let request = reqwest::Client::new().get(format!("{}/api/cron", site.origin));
+    let request =
+        secret.iter().fold(request, |request, secret| request.header("x-cron-secret", *secret));
+    request.send().await.unwrap()
+}
+
+#[tokio::test]
+async fn cron_does_what_is_due_for_who_knows_the_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start_with(folder.path(), "[jobs]\ncron_secret = \"tick-tock\"\n").await;
+    site.signed_in("ada").await;
+    sqlx::query("UPDATE sessions SET expires_at = 1").execute(site.app.store.pool()).await.unwrap();
+    for wrong in [None, Some(""), Some("tick"), Some("tick-tock-"), Some("TICK-TOCK")] {
+        let answer = cron(&site, wrong).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{wrong:?}");
+        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "Unauthorized");
+    }
+    let query =
+        reqwest::get(format!("{}/api/cron?secret=tick-tock&x-cron-secret=tick-tock", site.origin));
+    assert_eq!(query.await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let answer = cron(&site, Some("tick-tock")).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let report: Value = answer.json().await.unwrap();
+    assert_eq!(report["ran"], true);
+    let jobs = report["jobs"].as_array().unwrap();
+    assert_eq!(jobs[0], json!({ "job": "expired_sessions", "done": 1 }));
+    assert!(jobs.iter().all(|job| job["done"].is_u64()), "{report}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let without = Site::start_with(folder.path(), "").await;
+    assert_eq!(cron(&without, Some("")).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn overlapping_calls_run_the_jobs_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[jobs]\ncron_secret = \"tick-tock\"\n";
+    let (one, two) =
+        (Site::start_with(folder.path(), text).await, Site::start_with(folder.path(), text).await);
+    let lease =
+        breezeway::store::Lease::take(&one.app.store, "jobs", Duration::from_secs(60)).await;
+    let lease = lease.unwrap().unwrap();
+    for site in [&one, &two] {
+        let report: Value = cron(site, Some("tick-tock")).await.json().await.unwrap();
+        assert_eq!(report["ran"], false, "another node is at it");
+    }
+    lease.end().await.unwrap();
+    let calls = (0..20).map(|n| cron(if n % 2 == 0 { &one } else { &two }, Some("tick-tock")));
+    let answers = futures::future::join_all(calls).await;
+    let mut ran = 0;
+    for answer in answers {
+        let report: Value = answer.json().await.unwrap();
+        ran += usize::from(report["ran"] == true);
+    }
+    assert!(ran >= 1, "and never two at a time, which the lease's own test shows");
+}
