@@ -299,8 +299,8 @@ async fn a_post_that_proves_nothing_is_refused() {
         ("m", now - 1, good.as_str(), body),
         ("m", now, good.as_str(), "{\"text\":\"hello!\"}"),
         ("m", now, good.as_str(), "{ \"text\":\"hello\"}"),
-        ("m", now - 301, &sign("m", now - 301, body), body),
-        ("m", now + 301, &sign("m", now + 301, body), body),
+        ("m", now - 310, &sign("m", now - 310, body), body),
+        ("m", now + 310, &sign("m", now + 310, body), body),
         ("m", now, good.strip_prefix("v1,").unwrap(), body),
     ] {
         let at = at.to_string();
