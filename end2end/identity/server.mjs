@@ -3,7 +3,8 @@
 // an exact detector of a token that was refreshed twice.
 //
 // Environment: PORT, CLIENT_ORIGIN (Breezeway's address), ACCESS_TOKEN_LIFE (seconds).
-// GET /test/stats tells how many tokens were issued, refreshed and refused.
+// GET /test/stats tells how many tokens were issued, refreshed, refused and revoked.
+// GET /test/mood?slow=MS&fail=STATUS makes its token endpoint slow, or answer that status.
 
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -18,7 +19,8 @@ const people = {
 };
 
 const signingKey = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' });
-const stats = { issued: 0, refreshed: 0, refused: 0 };
+const stats = { issued: 0, refreshed: 0, refused: 0, revoked: 0 };
+let mood = { slow: 0, fail: 0 };
 
 const provider = new Provider(issuer, {
   clients: [
@@ -27,6 +29,8 @@ const provider = new Provider(issuer, {
       client_secret: 'only-for-tests',
       redirect_uris: [`${CLIENT_ORIGIN}/auth/callback`],
       post_logout_redirect_uris: [CLIENT_ORIGIN],
+      backchannel_logout_uri: `${CLIENT_ORIGIN}/auth/backchannel-logout`,
+      backchannel_logout_session_required: true,
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
     },
@@ -51,6 +55,8 @@ const provider = new Provider(issuer, {
   interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
   features: {
     devInteractions: { enabled: false },
+    revocation: { enabled: true },
+    backchannelLogout: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: (context, form) => {
@@ -71,6 +77,7 @@ provider.on('grant.success', (context) => {
   stats[context.oidc.params.grant_type === 'refresh_token' ? 'refreshed' : 'issued'] += 1;
 });
 provider.on('grant.error', () => (stats.refused += 1));
+provider.on('refresh_token.destroyed', () => (stats.revoked += 1));
 
 const page = (title, body) =>
   `<!doctype html><html lang="en"><meta charset="utf-8"><title>${title}</title><link rel="icon" href="data:,"><h1>${title}</h1>${body}`;
@@ -111,8 +118,18 @@ async function interact(request, response) {
 
 const oidc = provider.callback();
 createServer((request, response) => {
-  if (request.url === '/test/stats') return response.end(JSON.stringify(stats));
-  if (!request.url.startsWith('/interaction/')) return oidc(request, response);
+  const { pathname, searchParams } = new URL(request.url, issuer);
+  if (pathname === '/test/stats') return response.end(JSON.stringify(stats));
+  if (pathname === '/test/mood') {
+    mood = { slow: Number(searchParams.get('slow')), fail: Number(searchParams.get('fail')) };
+    return response.end();
+  }
+  if (pathname === '/token' && mood.fail) {
+    response.statusCode = mood.fail;
+    return response.end('<h1>down for maintenance</h1>');
+  }
+  if (pathname === '/token' && mood.slow) return setTimeout(() => oidc(request, response), mood.slow);
+  if (!pathname.startsWith('/interaction/')) return oidc(request, response);
   interact(request, response).catch((error) => {
     response.statusCode = 400;
     response.end(String(error));

@@ -8,6 +8,7 @@ export interface Stats {
   issued: number;
   refreshed: number;
   refused: number;
+  revoked: number;
 }
 
 export class Identity {
@@ -39,6 +40,11 @@ export class Identity {
 
   async stats(): Promise<Stats> {
     return (await fetch(`${this.issuer}/test/stats`)).json();
+  }
+
+  /** Makes its token endpoint slow (milliseconds), or answer a status. */
+  async mood(mood: { slow?: number; fail?: number }): Promise<void> {
+    await fetch(`${this.issuer}/test/mood?slow=${mood.slow ?? 0}&fail=${mood.fail ?? 0}`);
   }
 
   async end(): Promise<void> {

@@ -51,6 +51,7 @@ test('every page', async ({ page, expectProblem }) => {
     ['/data/django-crm/contacts', 'contacts'],
     ['/data/django-crm/contacts?q=nobody-of-that-name', 'contacts-none'],
     ['/data/django-crm/deals', 'deals'],
+    ['/settings/sessions', 'sessions'],
     ['/no-such-page', 'not-found'],
   ]) {
     await page.goto(path);

@@ -2,10 +2,40 @@
 
 import type { APIResponse, Locator, Page } from '@playwright/test';
 import { Chat, QUESTION } from '../support/chat.ts';
-import { choosePerson, signIn, signOut } from '../support/people.ts';
+import { account, choosePerson, signIn, signOut } from '../support/people.ts';
 import { expect, hydrated, test } from '../support/test.ts';
 
 const CONVERSATION = /\/chat\/[\w-]+$/;
+
+test.describe('sessions', () => {
+  test('are listed, and those of other browsers can be ended', async ({ page, browser, server }) => {
+    await signIn(page);
+    const elsewhere = await browser.newPage({ baseURL: server.origin });
+    await signIn(elsewhere);
+
+    await account(page, 'Ada Park').click();
+    await page.getByRole('link', { name: 'Where you are signed in' }).click();
+    await expect(page.getByRole('heading', { name: 'Where you are signed in' })).toBeVisible();
+    const lines = page.getByRole('main').getByRole('listitem');
+    await expect(lines).toHaveCount(2);
+    await expect(lines.filter({ hasText: 'This browser' })).toHaveCount(1);
+
+    await lines.filter({ hasNotText: 'This browser' }).getByRole('button').click();
+    await expect(page.getByRole('status')).toContainText('One session was ended');
+    await expect(lines).toHaveCount(1);
+    expect((await elsewhere.request.get('/api/session')).status()).toBe(401);
+    await elsewhere.close();
+
+    const third = await browser.newPage({ baseURL: server.origin });
+    await signIn(third);
+    await page.reload();
+    await page.getByRole('button', { name: 'Sign out everywhere else' }).click();
+    await expect(page.getByText('You are signed in nowhere else.')).toBeVisible();
+    expect((await third.request.get('/api/session')).status()).toBe(401);
+    expect((await page.request.get('/api/session')).status()).toBe(200);
+    await third.close();
+  });
+});
 
 test.describe('signing in', () => {
   test('leads from the front page to the chat, asking for consent once', async ({ page }) => {

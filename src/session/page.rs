@@ -31,16 +31,18 @@ async fn sessions(app: App, caller: Caller, ended: Option<usize>) -> Result<impl
     let others = lines.iter().filter(|line| !line.is_here).count();
     Ok(view! {
         <Title text="Sessions" />
-        <main id="main" class="page" tabindex="-1">
+        <main id="main" class="page" data-width="narrow" tabindex="-1">
             <div class="page-head">
                 <h1>"Where you are signed in"</h1>
                 {(others > 0).then(end_others)}
             </div>
             {ended.map(notice)}
-            <ul class="sessions panel" role="list">
-                {lines.into_iter().map(line).collect_view()}
-            </ul>
-            {(others == 0).then(|| view! { <p class="hint">"Only in this browser."</p> })}
+            <section class="panel">
+                <ul class="sessions" role="list">
+                    {lines.into_iter().map(line).collect_view()}
+                </ul>
+            </section>
+            {(others == 0).then(|| view! { <p>"You are signed in nowhere else."</p> })}
         </main>
     })
 }
