@@ -145,15 +145,18 @@ impl Auth {
         if !own.iter().any(|line| line.id == id) {
             return Err(Error::not_found("That session is not yours, or it has ended already."));
         }
-        self.end(&SessionKey::from_text(id)).await
+        match SessionKey::from_hex(id) {
+            Some(key) => self.end(&key).await,
+            None => Ok(()),
+        }
     }
 
     /// Ends all of the caller's sessions but this one; answers how many.
     pub async fn end_other_sessions(&self, caller: &Caller) -> Result<usize> {
         let own = self.inner.sessions.of_person(caller).await?;
         let others: Vec<_> = own.iter().filter(|line| !line.is_here).collect();
-        for line in &others {
-            self.end(&SessionKey::from_text(&line.id)).await?;
+        for key in others.iter().filter_map(|line| SessionKey::from_hex(&line.id)) {
+            self.end(&key).await?;
         }
         Ok(others.len())
     }

@@ -32,24 +32,32 @@ pub enum Upload {
 #[derive(Debug, Clone)]
 pub struct Pulse(Arc<Mutex<Instant>>);
 
+/// `body`, of which more than `limit` bytes are refused: with 413 at once where the length is
+/// announced, else when it comes to that.
+pub fn limited(body: Body, limit: u64) -> Result<Body> {
+    if body.is_end_stream() {
+        return Ok(body);
+    }
+    if body.size_hint().lower() > limit {
+        return Err(too_large());
+    }
+    Ok(Body::new(Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX))))
+}
+
 impl Upload {
-    /// Takes `body`; more than `limit` bytes are refused with 413, at once where the length is
-    /// announced.
-    pub async fn take(body: Body, limit: u64) -> Result<Self> {
-        let announced = body.size_hint();
-        if announced.lower() > limit {
-            return Err(too_large());
-        }
-        match announced.exact() {
+    /// Takes a body that is [`limited`]; a small one is waited for.
+    pub async fn take(body: Body) -> Result<Self> {
+        match body.size_hint().exact() {
             Some(0) => Ok(Self::Whole(Bytes::new())),
             Some(length) if length <= REPLAYABLE => {
-                let body = body.collect().await.map_err(broken_off)?;
+                let body = body.collect().await.map_err(|cause| {
+                    fault_of_upload(&cause).unwrap_or_else(|| broken_off(cause))
+                })?;
                 Ok(Self::Whole(body.to_bytes()))
             }
             _ => {
                 let pulse = Pulse(Arc::new(Mutex::new(Instant::now())));
-                let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
-                Ok(Self::Stream(Body::new(Felt { body: limited, pulse: pulse.clone() }), pulse))
+                Ok(Self::Stream(Body::new(Felt { body, pulse: pulse.clone() }), pulse))
             }
         }
     }

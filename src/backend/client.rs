@@ -5,13 +5,12 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use axum::{
     body::Body,
     http::{
-        HeaderMap, Method, Request, Response, StatusCode,
+        HeaderMap, Method, Request, Response, StatusCode, Uri,
         header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HOST, SET_COOKIE},
     },
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde::de::DeserializeOwned;
 use tokio::{
     pin,
@@ -20,12 +19,12 @@ use tokio::{
 use url::Url;
 
 use super::{
-    body::{IdleBody, Pulse, Upload, fault_of_upload},
+    body::{IdleBody, Pulse, Upload, fault_of_upload, limited},
     call::Call,
     credentials::{Credential, Purse},
     csrf::{CsrfTokens, Proof, is_about_token},
     headers::{Forwarded, HeaderPolicy},
-    http::{self, Http},
+    pool::{Answer, CallError, Pool},
     target::{self, Base},
     tenant::{Tenant, TenantPlaces},
 };
@@ -38,6 +37,8 @@ use crate::{
 
 /// The largest answer that is read whole, in bytes.
 const LARGEST_ANSWER: usize = 16 << 20;
+/// The largest answer that a CSRF token can be in, in bytes.
+const LARGEST_TOKEN: usize = 64 << 10;
 /// The largest refusal that is looked into, in bytes.
 const LARGEST_REFUSAL: u64 = 64 << 10;
 
@@ -52,7 +53,7 @@ pub struct Backend {
     settings: Arc<Settings>,
     purse: Arc<Purse>,
     csrf: Option<CsrfTokens>,
-    http: Http,
+    pool: Pool,
 }
 
 struct Settings {
@@ -111,7 +112,7 @@ impl Backends {
             };
             let backend = Backend {
                 csrf: config.csrf.clone().map(CsrfTokens::new),
-                http: http::client(config.timeouts.connect)?,
+                pool: Pool::new(settings.base.origin().clone(), config.timeouts.connect)?,
                 purse: Arc::new(Purse {
                     list: config.auth.clone(),
                     grants: grants.clone(),
@@ -133,8 +134,9 @@ impl Backends {
     /// The same backends with connections of their own, for another runtime.
     pub fn for_another_runtime(&self) -> Result<Self> {
         let backends = self.0.iter().map(|(name, backend)| {
-            let http = http::client(backend.settings.config.timeouts.connect)?;
-            Ok((name.clone(), Backend { http, ..backend.clone() }))
+            let Settings { base, config, .. } = &*backend.settings;
+            let pool = Pool::new(base.origin().clone(), config.timeouts.connect)?;
+            Ok((name.clone(), Backend { pool, ..backend.clone() }))
         });
         Ok(Self(Arc::new(backends.collect::<Result<_>>()?)))
     }
@@ -192,8 +194,10 @@ impl Backend {
         let public = self.is_public(&path);
         let credential = self.credential(public, caller, &headers).await?;
         let tenant = self.tenant(public, &credential, caller)?;
+        self.settings.tenant.check_charset(&headers)?;
+        let body = limited(body, self.config().max_body)?;
         let body = self.settings.tenant.set_in_body(tenant, &mut headers, body).await?;
-        let upload = Upload::take(body, self.config().max_body).await?;
+        let upload = Upload::take(body).await?;
         let draft = Draft { method, path, query, headers, client, caller, tenant, public };
         match upload {
             Upload::Stream(body, pulse) => self.send_once(&draft, &credential, body, &pulse).await,
@@ -268,8 +272,31 @@ impl Backend {
         match self.proof(draft, credential, None).await? {
             Proven::Refused(answer) => Ok(answer),
             Proven::With(proof) => {
-                self.attempt(draft, credential, proof.as_ref(), body, Some(pulse)).await
+                let answer = self.attempt(draft, credential, proof.as_ref(), body, Some(pulse));
+                let answer = answer.await.map_err(|failure| self.failed(failure))?;
+                self.heed(draft, credential, proof, answer.status()).await;
+                Ok(answer)
             }
+        }
+    }
+
+    /// A call that cannot be sent again leaves what was refused behind for the next one to replace.
+    async fn heed(
+        &self,
+        draft: &Draft<'_>,
+        credential: &Credential,
+        proof: Option<Proof>,
+        status: StatusCode,
+    ) {
+        match (status, proof, self.csrf_of(draft)) {
+            (StatusCode::FORBIDDEN, Some(proof), Some(csrf)) => {
+                csrf.turn(credential.holder(draft.caller), credential).await.forget(&proof);
+            }
+            (StatusCode::UNAUTHORIZED, ..) => {
+                let (purse, refused) = (self.purse.clone(), credential.clone());
+                tokio::spawn(async move { purse.renew(&refused).await });
+            }
+            _ => {}
         }
     }
 
@@ -306,9 +333,19 @@ impl Backend {
         match self.proof(draft, credential, stale).await? {
             Proven::Refused(answer) => Ok((answer, None)),
             Proven::With(proof) => {
-                let body = Body::from(body.clone());
-                let answer = self.attempt(draft, credential, proof.as_ref(), body, None).await?;
-                Ok((answer, proof))
+                let attempt =
+                    || self.attempt(draft, credential, proof.as_ref(), body.clone().into(), None);
+                let answer = match attempt().await {
+                    // The backend may have closed an idle connection just as it was used again. What
+                    // changes nothing may be asked twice (RFC 9110 §9.2.2).
+                    Err(Failure::Call(CallError::Broken { reused: true, .. }))
+                        if draft.method.is_safe() =>
+                    {
+                        attempt().await
+                    }
+                    answer => answer,
+                };
+                Ok((answer.map_err(|failure| self.failed(failure))?, proof))
             }
         }
     }
@@ -335,12 +372,13 @@ impl Backend {
         if let Some(cookies) = turn.cookies() {
             request.headers_mut().insert(COOKIE, cookies);
         }
-        let answer = self.exchange(request, None).await?;
+        let answer = self.exchange(request, None).await.map_err(|failure| self.failed(failure))?;
+        let answer = answer.map(|body| self.watched(body));
         if !answer.status().is_success() {
-            return Ok(Proven::Refused(answer.map(Body::new)));
+            return Ok(Proven::Refused(answer));
         }
         let (head, body) = answer.into_parts();
-        let body = read(Body::new(body)).await?;
+        let body = read_at_most(LARGEST_TOKEN, body).await?;
         let proof = turn.keep(csrf, &head.headers, &String::from_utf8_lossy(&body))?;
         Ok(Proven::With(Some(proof)))
     }
@@ -357,7 +395,7 @@ impl Backend {
         proof: Option<&Proof>,
         body: Body,
         pulse: Option<&Pulse>,
-    ) -> Result<Response<Body>> {
+    ) -> Result<Response<Body>, Failure> {
         let request = self.request(draft, credential, proof, body)?;
         let answer = self.exchange(request, pulse).await?;
         if let Some(csrf) = self.csrf_of(draft)
@@ -366,7 +404,17 @@ impl Backend {
             let mut turn = csrf.turn(credential.holder(draft.caller), credential).await;
             turn.learn(csrf, answer.headers());
         }
-        Ok(answer.map(|body| Body::new(IdleBody::new(body, self.config().timeouts.idle))))
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failure::Ours(Error::bad_gateway(
+                "The backend wanted to speak another protocol, which nobody asked for.",
+            )));
+        }
+        Ok(answer.map(|body| self.watched(body)))
+    }
+
+    /// A body that may not fall silent.
+    fn watched(&self, body: Answer) -> Body {
+        Body::new(IdleBody::new(body, self.config().timeouts.idle))
     }
 
     /// Strip, then set: nothing of the client's survives that is not on the list, and ours are put
@@ -399,7 +447,7 @@ impl Backend {
         headers.insert(HOST, base.host());
         let mut request = Request::new(body);
         *request.method_mut() = draft.method.clone();
-        *request.uri_mut() = base.resolve(&draft.path, query.as_deref())?;
+        *request.uri_mut() = Uri::from(base.resolve(&draft.path, query.as_deref())?);
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -409,39 +457,61 @@ impl Backend {
         &self,
         request: Request<Body>,
         pulse: Option<&Pulse>,
-    ) -> Result<Response<Incoming>> {
+    ) -> Result<Response<Answer>, Failure> {
         let limit = self.config().timeouts.first_byte;
-        let answer = self.http.request(request);
+        let answer = self.pool.call(request);
         pin!(answer);
         let mut deadline = Instant::now() + limit;
         loop {
             tokio::select! {
-                answer = &mut answer => return answer.map_err(|cause| self.failed(cause)),
+                biased;
+                answer = &mut answer => return answer.map_err(Failure::Call),
                 () = sleep_until(deadline) => match pulse.map(|pulse| pulse.last() + limit) {
                     Some(later) if later > deadline => deadline = later,
-                    _ => return Err(self.silent(limit)),
+                    _ => return Err(Failure::Silent(limit)),
                 },
             }
         }
     }
 
-    fn failed(&self, cause: hyper_util::client::legacy::Error) -> Error {
+    fn failed(&self, failure: Failure) -> Error {
+        let cause = match failure {
+            Failure::Ours(error) => return error,
+            Failure::Silent(limit) => {
+                return Error::timeout(
+                    "The backend did not answer in time. Try again in a moment.",
+                )
+                .because(format!("{} said nothing for {limit:?}", self.config().name));
+            }
+            Failure::Call(cause) => cause,
+        };
         if let Some(fault) = fault_of_upload(&cause) {
             return fault;
         }
-        if cause.is_connect() {
-            return Error::unavailable(
+        let error = match &cause {
+            CallError::Connect(_) => Error::unavailable(
                 "The backend cannot be reached right now. Nothing was sent; try again in a moment.",
-            )
-            .because(cause);
-        }
-        Error::bad_gateway("The backend broke off before it answered. Try again in a moment.")
-            .because(cause)
+            ),
+            CallError::Broken { .. } => Error::bad_gateway(
+                "The backend broke off before it answered. Try again in a moment.",
+            ),
+        };
+        error.because(cause)
     }
+}
 
-    fn silent(&self, limit: Duration) -> Error {
-        Error::timeout("The backend did not answer in time. Try again in a moment.")
-            .because(format!("backend {} said nothing for {limit:?}", self.config().name))
+/// Why an attempt brought no answer.
+enum Failure {
+    /// It was never made.
+    Ours(Error),
+    Call(CallError),
+    /// Nothing was heard for this long.
+    Silent(Duration),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
     }
 }
 
@@ -484,7 +554,11 @@ async fn look_into(answer: Response<Body>) -> Result<Refusal> {
 
 /// Reads a whole answer, up to 16 MiB.
 pub async fn read(body: Body) -> Result<Bytes> {
-    let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(|cause| {
+    read_at_most(LARGEST_ANSWER, body).await
+}
+
+async fn read_at_most(limit: usize, body: Body) -> Result<Bytes> {
+    let body = Limited::new(body, limit).collect().await.map_err(|cause| {
         Error::bad_gateway("The backend's answer broke off. Try again in a moment.").because(cause)
     })?;
     Ok(body.to_bytes())

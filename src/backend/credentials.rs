@@ -56,7 +56,7 @@ impl Purse {
                 (BackendAuth::Session, Caller::Session(session)) => {
                     let key = session.key();
                     let bearer = self.grants.bearer(key).await?;
-                    return Ok(Credential::Session(key.clone(), bearer));
+                    return Ok(Credential::Session(*key, bearer));
                 }
                 (BackendAuth::Caller, Caller::Nobody) if headers.contains_key(AUTHORIZATION) => {
                     return only(headers).map(Credential::Caller);
@@ -77,7 +77,7 @@ impl Purse {
         match (refused, &self.machine) {
             (Credential::Session(key, used), _) => {
                 let fresh = self.grants.renew(key, used).await?;
-                Ok(fresh.map(|fresh| Credential::Session(key.clone(), fresh)))
+                Ok(fresh.map(|fresh| Credential::Session(*key, fresh)))
             }
             (Credential::Machine(used, _), Some((client, tokens))) => {
                 let fresh = tokens.renew(client, used).await?;
@@ -135,7 +135,7 @@ impl Credential {
     /// Whose state a backend's answer belongs to; nobody's is kept.
     pub fn holder(&self, caller: &Caller) -> Option<Holder> {
         match (self, caller) {
-            (_, Caller::Session(session)) => Some(Holder::Session(session.key().clone())),
+            (_, Caller::Session(session)) => Some(Holder::Session(*session.key())),
             (Self::Caller(value), Caller::Nobody) => Some(Holder::Caller(fingerprint(value))),
             _ => None,
         }

@@ -222,11 +222,10 @@ impl Turn {
             if !tokens.keeps(cookie.name()) {
                 continue;
             }
-            let is_over = cookie.value().is_empty()
-                || cookie.max_age().is_some_and(|age| age.is_zero() || age.is_negative());
-            let before = match is_over {
+            let known = self.kept.cookies.contains_key(cookie.name());
+            let before = match is_over(&cookie) {
                 true => self.kept.cookies.remove(cookie.name()),
-                false if self.kept.cookies.len() >= MOST_COOKIES => continue,
+                false if !known && self.kept.cookies.len() >= MOST_COOKIES => continue,
                 false => {
                     let value = SecretString::from(cookie.value());
                     self.kept.cookies.insert(cookie.name().to_owned(), value)
@@ -238,6 +237,14 @@ impl Turn {
             }
         }
     }
+}
+
+/// Whether a cookie is sent to be forgotten.
+fn is_over(cookie: &Cookie<'_>) -> bool {
+    let by_age = cookie.max_age().is_some_and(|age| !age.is_positive());
+    let ends = cookie.expires_datetime().map(|ends| ends.unix_timestamp());
+    let by_date = cookie.max_age().is_none() && ends.is_some_and(|ends| ends <= now() / 1000);
+    cookie.value().is_empty() || by_age || by_date
 }
 
 /// Whether an answer says that the token was the trouble.

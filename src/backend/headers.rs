@@ -137,7 +137,7 @@ fn with(usual: &[HeaderName], more: &[String]) -> Result<Vec<HeaderName>> {
 
 /// The allowed headers, without those that the sender calls its connection's own (RFC 9110 §7.6.1).
 fn pick(from: &HeaderMap, allowed: &[HeaderName]) -> HeaderMap {
-    let mut picked = HeaderMap::with_capacity(16);
+    let mut picked = HeaderMap::with_capacity(24);
     for name in allowed {
         for value in from.get_all(name) {
             picked.append(name, value.clone());

@@ -11,6 +11,7 @@
 //! | `credentials` | who asks? |
 //! | `csrf` | which token and cookies does the backend want besides? |
 //! | `body` | how do bytes pass without being gathered? |
+//! | `pool` | on which connection? |
 //! | `client` | all of it, in order |
 
 #[cfg(feature = "ssr")]
@@ -26,7 +27,7 @@ mod csrf;
 #[cfg(feature = "ssr")]
 mod headers;
 #[cfg(feature = "ssr")]
-mod http;
+mod pool;
 #[cfg(feature = "ssr")]
 pub mod target;
 #[cfg(feature = "ssr")]

@@ -4,10 +4,7 @@
 //! would decode into a separator or a step upwards is refused instead, so it cannot leave the
 //! backend's own prefix. Scheme, host and port come from the configuration alone.
 
-use axum::http::{
-    HeaderValue, Uri,
-    uri::{Authority, Parts, PathAndQuery, Scheme},
-};
+use axum::http::{HeaderValue, Uri, uri::PathAndQuery};
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
@@ -16,8 +13,7 @@ use crate::error::{Error, Result};
 /// The configured address of a backend, which every target begins with.
 #[derive(Debug, Clone)]
 pub struct Base {
-    scheme: Scheme,
-    authority: Authority,
+    origin: Uri,
     host: HeaderValue,
     prefix: String,
     url: String,
@@ -29,12 +25,17 @@ impl Base {
         let host = &url[Position::BeforeHost..Position::AfterPort];
         let prefix = url.path().trim_end_matches('/').to_owned();
         Ok(Self {
-            scheme: Scheme::try_from(url.scheme()).map_err(Error::internal)?,
-            authority: Authority::try_from(host).map_err(Error::internal)?,
+            origin: Uri::try_from(format!("{}://{host}/", url.scheme()))
+                .map_err(Error::internal)?,
             host: HeaderValue::try_from(host).map_err(Error::internal)?,
             url: format!("{}://{host}{prefix}", url.scheme()),
             prefix,
         })
+    }
+
+    /// Where it listens.
+    pub fn origin(&self) -> &Uri {
+        &self.origin
     }
 
     /// The `Host` of every request to it.
@@ -42,9 +43,9 @@ impl Base {
         self.host.clone()
     }
 
-    /// The address of `path` (raw, beginning with `/`) and `query`; 400 for a path that could mean
-    /// another place to the backend than it does here.
-    pub fn resolve(&self, path: &str, query: Option<&str>) -> Result<Uri> {
+    /// The target of a request for `path` (raw, beginning with `/`) and `query`; 400 for a path that
+    /// could mean another place to the backend than it does here.
+    pub fn resolve(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery> {
         check(path)?;
         let query = query.filter(|query| !query.is_empty());
         let length = self.prefix.len() + path.len() + query.map_or(0, |query| query.len() + 1);
@@ -55,11 +56,7 @@ impl Base {
             target.push('?');
             target.push_str(query);
         }
-        let mut parts = Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(|_| refused())?);
-        Uri::from_parts(parts).map_err(Error::internal)
+        PathAndQuery::try_from(target).map_err(|_| refused())
     }
 
     /// What a `location` of this backend's is below its base, beginning with `/`; nothing for a
@@ -122,7 +119,7 @@ fn is_step(segment: &[u8]) -> bool {
 
 /// Undoes overlong UTF-8 (`%c0%af` for `/`), which lenient decoders still accept: two to four bytes
 /// that stand for one of ASCII (RFC 3629 §10).
-fn shorten(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn shorten(bytes: &[u8]) -> Vec<u8> {
     let mut short = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let [first, tail @ ..] = rest {
@@ -157,7 +154,7 @@ mod tests {
     }
 
     fn to(path: &str) -> Result<String> {
-        base().resolve(path, Some("a=b%20c")).map(|uri| uri.to_string())
+        base().resolve(path, Some("a=b%20c")).map(|target| target.to_string())
     }
 
     #[test]
@@ -183,7 +180,7 @@ mod tests {
             "/http:evil.test",
         ];
         for path in paths {
-            assert_eq!(to(path).unwrap(), format!("http://backend.test:8080/api{path}?a=b%20c"));
+            assert_eq!(to(path).unwrap(), format!("/api{path}?a=b%20c"));
         }
     }
 
@@ -288,8 +285,8 @@ mod tests {
         fn what_passes_stays_below_the_prefix(
             path in "/(([.]|%2[eEfF]|%5[cC]|%c0%a[ef]|[/\\\\;@:?#%a-z0-9]){0,12})"
         ) {
-            if let Ok(uri) = base().resolve(&path, None) {
-                let url = Url::parse(&uri.to_string()).unwrap();
+            if let Ok(target) = base().resolve(&path, None) {
+                let url = Url::parse(&format!("http://backend.test:8080{target}")).unwrap();
                 prop_assert_eq!(url.host_str(), Some("backend.test"));
                 prop_assert_eq!(url.port(), Some(8080));
                 prop_assert_eq!(url.path(), format!("/api{path}"));

@@ -69,7 +69,11 @@ impl Resources {
 
     /// Where one record is on its backend. A path that ends in a slash keeps it behind the id.
     pub fn item_path(&self, resource: &ResourceConfig, id: &str) -> String {
-        let id = utf8_percent_encode(id, SEGMENT);
+        self.raw_item_path(resource, &utf8_percent_encode(id, SEGMENT).to_string())
+    }
+
+    /// The same for an id that is a path segment already.
+    pub fn raw_item_path(&self, resource: &ResourceConfig, id: &str) -> String {
         match resource.path.strip_suffix('/') {
             Some(path) => format!("{path}/{id}/"),
             None => format!("{}/{id}", resource.path),

@@ -9,7 +9,7 @@ use axum::{
     response::IntoResponse,
 };
 
-use crate::{backend::Backend, error::Error};
+use crate::{backend::Backend, config::ResourceConfig, error::Error};
 
 const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -18,11 +18,41 @@ pub struct Asked<'a> {
     /// The backend that answered.
     pub backend: &'a Backend,
     /// The method.
-    pub method: &'a Method,
-    /// The path on the backend.
-    pub path: &'a str,
-    /// Where the backend's base is on this server: `/api/proxy`.
-    pub mount: &'a str,
+    pub method: Method,
+    /// Whether the path is one whose answers are streams, whatever type they say they are.
+    pub streams: bool,
+    /// Whether the path is open to everyone.
+    pub public: bool,
+    /// Where the backend's addresses are on this server.
+    pub mount: Mount<'a>,
+}
+
+/// Where something of a backend's is on this server.
+#[derive(Debug, Clone, Copy)]
+pub enum Mount<'a> {
+    /// All of it, below this path.
+    Whole(&'static str),
+    /// One collection, at its own address.
+    Resource(&'a ResourceConfig),
+}
+
+impl Mount<'_> {
+    /// The address here of `path` on the backend, when it has one.
+    fn address(self, path: &str) -> Option<String> {
+        match self {
+            Self::Whole(place) => Some(format!("{place}{path}")),
+            Self::Resource(resource) => {
+                let rest = path.strip_prefix(resource.path.trim_end_matches('/'))?;
+                let is_below = rest.is_empty() || rest.starts_with(['/', '?']);
+                is_below.then(|| format!("{}{rest}", address_of(resource)))
+            }
+        }
+    }
+}
+
+/// Where a resource is on this server.
+pub fn address_of(resource: &ResourceConfig) -> String {
+    format!("/api/brain/{}/{}", resource.group, resource.name)
 }
 
 impl Asked<'_> {
@@ -59,31 +89,34 @@ impl Asked<'_> {
     /// A stream must not be held back. What somebody's credentials fetched is theirs alone; what is
     /// open to everyone is cached as the backend says.
     fn set_caching(&self, headers: &mut HeaderMap) {
-        let is_stream = headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
-            || self.backend.streams(self.path);
+        let is_stream = headers.get(CONTENT_TYPE).is_some_and(is_event_stream) || self.streams;
         if is_stream {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             headers.insert(BUFFERING, HeaderValue::from_static("no"));
-            if *self.method != Method::HEAD {
+            if self.method != Method::HEAD {
                 headers.remove(CONTENT_LENGTH);
             }
-        } else if !self.backend.is_public(self.path) {
+        } else if !self.public {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
     }
 
-    /// A redirection within the backend stays on this server.
+    /// A redirection within the backend stays on this server; one to a place of the backend's that
+    /// has no address here would only tell where the backend is.
     fn relocate(&self, headers: &mut HeaderMap) {
         let Some(location) = headers.get(LOCATION).and_then(|value| value.to_str().ok()) else {
             return;
         };
-        let below = self.backend.below_base(location);
-        let here =
-            below.and_then(|path| HeaderValue::try_from(format!("{}{path}", self.mount)).ok());
-        if let Some(here) = here {
-            headers.insert(LOCATION, here);
-        }
+        let Some(path) = self.backend.below_base(location) else { return };
+        let here = self.mount.address(path).and_then(|here| HeaderValue::try_from(here).ok());
+        match here {
+            Some(here) => headers.insert(LOCATION, here),
+            None => headers.remove(LOCATION),
+        };
     }
+}
+
+fn is_event_stream(kind: &HeaderValue) -> bool {
+    const EVENTS: &[u8] = b"text/event-stream";
+    kind.as_bytes().get(..EVENTS.len()).is_some_and(|start| start.eq_ignore_ascii_case(EVENTS))
 }

@@ -28,6 +28,8 @@ const STALE: HeaderName = HeaderName::from_static("x-breezeway-stale");
 const LARGEST: u64 = 256 << 10;
 /// All answers together, in bytes.
 const ROOM: u64 = 64 << 20;
+/// How old an answer may be and still be as good as a new one.
+const AS_GOOD: Duration = Duration::from_secs(1);
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The answers. Cheap to clone.
@@ -61,14 +63,17 @@ impl Question {
     }
 
     fn weight(&self) -> usize {
-        self.person.len() + self.target.len() + 256
+        let accepts = self.accepts.iter().flatten().map(HeaderValue::len).sum::<usize>();
+        self.person.len() + self.target.len() + accepts + 256
     }
 }
 
 impl Default for LastGood {
     fn default() -> Self {
         let weigh = |question: &Question, kept: &Arc<Kept>| {
-            u32::try_from(question.weight() + kept.body.len()).unwrap_or(u32::MAX)
+            let headers = kept.headers.iter().map(|(n, v)| n.as_str().len() + v.len());
+            let weight = question.weight() + headers.sum::<usize>() + kept.body.len();
+            u32::try_from(weight).unwrap_or(u32::MAX)
         };
         let cache = Cache::builder().weigher(weigh).max_capacity(ROOM).time_to_live(KEPT_FOR);
         Self(cache.build())
@@ -76,10 +81,16 @@ impl Default for LastGood {
 }
 
 impl LastGood {
-    /// Lets a good answer pass and keeps it once it has come whole.
+    /// Lets an answer pass. A good one is kept once it has come whole, unless there is one of the same
+    /// second; one that says that there is nothing to see ends what was kept.
     pub fn watch(&self, question: Question, answer: Response<Body>) -> Response<Body> {
-        let size = answer.body().size_hint().upper();
-        if answer.status() != StatusCode::OK || size.is_none_or(|size| size > LARGEST) {
+        if matches!(answer.status().as_u16(), 401 | 403 | 404 | 410) {
+            self.0.invalidate(&question);
+        }
+        if answer.status() != StatusCode::OK || answer.body().size_hint().lower() > LARGEST {
+            return answer;
+        }
+        if self.0.get(&question).is_some_and(|kept| kept.at.elapsed() < AS_GOOD) {
             return answer;
         }
         let headers = answer.headers().clone();
@@ -133,6 +144,7 @@ impl HttpBody for Copying {
                 if let (Some(watched), Some(data)) = (&mut self.watched, frame.data_ref()) {
                     watched.so_far.extend_from_slice(data);
                 }
+                self.watched.take_if(|watched| watched.so_far.len() as u64 > LARGEST);
             }
             Some(Err(_)) => self.watched = None,
             None => {}

@@ -6,7 +6,10 @@ mod answer;
 #[cfg(feature = "ssr")]
 mod last_good;
 #[cfg(feature = "ssr")]
-pub mod routes;
+mod routes;
 
 #[cfg(feature = "ssr")]
-pub use last_good::LastGood;
+pub use {
+    last_good::LastGood,
+    routes::{answer, takes},
+};

@@ -1,19 +1,21 @@
 //! The pass-through routes. Bodies stream; nothing is parsed.
 
 use axum::{
-    Json, Router,
+    Json,
     body::Body,
-    extract::{Path, Request, State},
+    extract::Request,
     http::{
         HeaderMap, HeaderValue, Method, Response, StatusCode,
         header::{ALLOW, CACHE_CONTROL, CONNECTION, UPGRADE},
     },
     response::IntoResponse,
-    routing::{MethodFilter, MethodRouter, any, get, on},
 };
 use serde::Serialize;
 
-use super::{answer::Asked, last_good::Question};
+use super::{
+    answer::{Asked, Mount, address_of},
+    last_good::Question,
+};
 use crate::{
     backend::Call,
     config::{Action, ResourceConfig},
@@ -23,86 +25,108 @@ use crate::{
 };
 
 const PROXY: &str = "/api/proxy";
+const BRAIN: &str = "/api/brain";
+/// Every method that has a meaning to a backend.
+const FORWARDED: [Method; 7] = [
+    Method::GET,
+    Method::HEAD,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::OPTIONS,
+];
 /// What a browser says it fetches when it is going to run it.
 const CODE: [&str; 6] =
     ["script", "worker", "sharedworker", "serviceworker", "audioworklet", "paintworklet"];
 
-/// `/api/proxy/{*path}` and `/api/brain/{group}/{name}[/{id}]`.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route(PROXY, forwarded())
-        .route("/api/proxy/", forwarded())
-        .route("/api/proxy/{*path}", forwarded())
-        .route("/api/brain", get(catalogue))
-        .route("/api/brain/{group}/{name}", any(collection))
-        .route("/api/brain/{group}/{name}/", any(collection))
-        .route("/api/brain/{group}/{name}/{id}", any(item))
-        .route("/api/brain/{group}/{name}/{id}/", any(item))
+/// Whether a path is one of these.
+pub fn takes(path: &str) -> bool {
+    [PROXY, BRAIN].iter().any(|place| below(path, place).is_some())
 }
 
-/// Every method that has a meaning to a backend. The rest is 405.
-fn forwarded() -> MethodRouter<App> {
-    let methods = [
-        MethodFilter::HEAD,
-        MethodFilter::POST,
-        MethodFilter::PUT,
-        MethodFilter::PATCH,
-        MethodFilter::DELETE,
-        MethodFilter::OPTIONS,
-    ];
-    on(methods.into_iter().fold(MethodFilter::GET, MethodFilter::or), forward)
-}
-
-/// Forwards a request to the `[proxy]` backend under the path it came with.
-async fn forward(
-    State(app): State<App>,
+/// `/api/proxy/{*path}`, `/api/brain`, `/api/brain/{group}/{name}[/{id}]`.
+pub async fn answer(
+    app: &App,
+    caller: &Caller,
     client: ClientAddress,
-    caller: Caller,
+    request: Request,
+) -> Result<Response<Body>> {
+    let path = request.uri().path();
+    if let Some(path) = below(path, PROXY) {
+        let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
+        return forward(app, caller, client, path, request).await;
+    }
+    let path = below(path, BRAIN).unwrap_or_default();
+    let path = path.strip_suffix('/').unwrap_or(path).to_owned();
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match segments.as_slice() {
+        [] => catalogue(app, caller, request.method()),
+        [group, name] => collection(app, group, name, caller, client, request).await,
+        [group, name, id] if !id.is_empty() => {
+            item(app, group, name, id, caller, client, request).await
+        }
+        _ => Err(Error::not_found("There is no such collection here.")),
+    }
+}
+
+/// What of `path` is below `place`: nothing at all, or something that begins with `/`.
+fn below<'a>(path: &'a str, place: &str) -> Option<&'a str> {
+    path.strip_prefix(place).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Forwards a request to the `[proxy]` backend under the raw path it came with.
+async fn forward(
+    app: &App,
+    caller: &Caller,
+    client: ClientAddress,
+    path: String,
     request: Request,
 ) -> Result<Response<Body>> {
     let proxy = app.config.proxy.as_ref().ok_or_else(|| {
         Error::not_found("No backend is set up here. Add a [proxy] table to Leptos.toml.")
     })?;
-    // The raw path, as the client wrote it: decoding and encoding it again would change it.
-    let path = match request.uri().path().strip_prefix(PROXY) {
-        None | Some("") => "/".to_owned(),
-        Some(path) => path.to_owned(),
-    };
-    let place = Place { backend: &proxy.backend, path, mount: PROXY.to_owned() };
-    pass(&app, &place, client, &caller, request).await
+    if !FORWARDED.contains(request.method()) {
+        return not_taken(request.method(), &FORWARDED);
+    }
+    let place = Place { backend: &proxy.backend, path, mount: Mount::Whole(PROXY) };
+    pass(app, place, client, caller, request).await
 }
 
 /// The list of a resource, and a new record in it.
 async fn collection(
-    State(app): State<App>,
-    Path((group, name)): Path<(String, String)>,
+    app: &App,
+    group: &str,
+    name: &str,
+    caller: &Caller,
     client: ClientAddress,
-    caller: Caller,
     request: Request,
 ) -> Result<Response<Body>> {
-    let resource = app.resources.find(&group, &name)?;
+    let resource = app.resources.find(group, name)?;
     let place = Place {
         backend: &resource.backend,
         path: app.resources.list_path(resource),
-        mount: mount(resource),
+        mount: Mount::Resource(resource),
     };
     let taken = [(Method::GET, Action::List), (Method::POST, Action::Create)];
-    act(&app, resource, &taken, &place, client, &caller, request).await
+    act(app, resource, &taken, place, client, caller, request).await
 }
 
-/// One record of a resource.
+/// One record of a resource. The id goes on as the client wrote it.
 async fn item(
-    State(app): State<App>,
-    Path((group, name, id)): Path<(String, String, String)>,
+    app: &App,
+    group: &str,
+    name: &str,
+    id: &str,
+    caller: &Caller,
     client: ClientAddress,
-    caller: Caller,
     request: Request,
 ) -> Result<Response<Body>> {
-    let resource = app.resources.find(&group, &name)?;
+    let resource = app.resources.find(group, name)?;
     let place = Place {
         backend: &resource.backend,
-        path: app.resources.item_path(resource, &id),
-        mount: mount(resource),
+        path: app.resources.raw_item_path(resource, id),
+        mount: Mount::Resource(resource),
     };
     let taken = [
         (Method::GET, Action::Read),
@@ -110,20 +134,14 @@ async fn item(
         (Method::PATCH, Action::Update),
         (Method::DELETE, Action::Delete),
     ];
-    act(&app, resource, &taken, &place, client, &caller, request).await
+    act(app, resource, &taken, place, client, caller, request).await
 }
 
 /// Where a request goes.
 struct Place<'a> {
     backend: &'a str,
     path: String,
-    /// Where the backend's own addresses are on this server.
-    mount: String,
-}
-
-/// The backend's addresses lead to the resource that this one is about.
-fn mount(resource: &ResourceConfig) -> String {
-    format!("/api/brain/{}/{}", resource.group, resource.name)
+    mount: Mount<'a>,
 }
 
 /// Does what the resource declares for the method; anything else is 405 with what there is.
@@ -131,7 +149,7 @@ async fn act(
     app: &App,
     resource: &ResourceConfig,
     taken: &[(Method, Action)],
-    place: &Place<'_>,
+    place: Place<'_>,
     client: ClientAddress,
     caller: &Caller,
     request: Request,
@@ -142,8 +160,13 @@ async fn act(
         ref method => method,
     };
     if !taken.iter().any(|(method, action)| method == asked && declared(action)) {
-        let methods = taken.iter().filter(|(_, action)| declared(action));
-        return not_taken(asked, methods.map(|(method, _)| method));
+        let mut methods: Vec<Method> =
+            taken.iter().filter(|(_, action)| declared(action)).map(|(m, _)| m.clone()).collect();
+        if methods.contains(&Method::GET) {
+            methods.push(Method::HEAD);
+        }
+        methods.push(Method::OPTIONS);
+        return not_taken(asked, &methods);
     }
     if asked != Method::GET {
         return pass(app, place, client, caller, request).await;
@@ -153,12 +176,10 @@ async fn act(
     let is_get = request.method() == Method::GET;
     let answer = pass(app, place, client, caller, request).await;
     match (answer, question) {
-        (Ok(answer), Some(question)) if answer.status() == StatusCode::OK && is_get => {
-            Ok(app.last_good.watch(question, answer))
-        }
         (Ok(answer), Some(question)) if is_out(answer.status()) => {
             Ok(app.last_good.recall(&question).unwrap_or(answer))
         }
+        (Ok(answer), Some(question)) if is_get => Ok(app.last_good.watch(question, answer)),
         (Err(error), Some(question)) if is_trouble(&error) => {
             app.last_good.recall(&question).ok_or(error)
         }
@@ -174,20 +195,14 @@ fn is_trouble(error: &Error) -> bool {
     matches!(error.kind(), Kind::Unavailable | Kind::BadGateway | Kind::Timeout)
 }
 
-fn not_taken<'a>(
-    asked: &Method,
-    methods: impl Iterator<Item = &'a Method>,
-) -> Result<Response<Body>> {
-    let mut names: Vec<&str> = methods.map(Method::as_str).collect();
-    if names.contains(&"GET") {
-        names.push("HEAD");
-    }
-    names.push("OPTIONS");
+/// 405 with the methods that there are; or just those, for who asked.
+fn not_taken(asked: &Method, methods: &[Method]) -> Result<Response<Body>> {
+    let names: Vec<&str> = methods.iter().map(Method::as_str).collect();
     let allow = HeaderValue::try_from(names.join(", ")).map_err(Error::internal)?;
     if asked == Method::OPTIONS {
         return Ok((StatusCode::NO_CONTENT, [(ALLOW, allow)]).into_response());
     }
-    let error = Error::new(Kind::MethodNotAllowed, "This collection does not take that method.");
+    let error = Error::new(Kind::MethodNotAllowed, "This address does not take that method.");
     let mut response = error.into_response();
     response.headers_mut().insert(ALLOW, allow);
     Ok(response)
@@ -195,7 +210,7 @@ fn not_taken<'a>(
 
 async fn pass(
     app: &App,
-    place: &Place<'_>,
+    place: Place<'_>,
     ClientAddress(client): ClientAddress,
     caller: &Caller,
     request: Request,
@@ -204,17 +219,22 @@ async fn pass(
     refuse_code(request.headers())?;
     let backend = app.backends.find(place.backend)?;
     let (parts, body) = request.into_parts();
-    let call = Call {
+    let asked = Asked {
+        backend,
         method: parts.method.clone(),
-        path: place.path.clone(),
+        streams: backend.streams(&place.path),
+        public: backend.is_public(&place.path),
+        mount: place.mount,
+    };
+    let call = Call {
+        method: parts.method,
+        path: place.path,
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,
         body,
         client: Some(client),
     };
-    let answer = backend.send(caller, call).await?;
-    let asked = Asked { backend, method: &parts.method, path: &place.path, mount: &place.mount };
-    Ok(asked.pass(answer))
+    Ok(asked.pass(backend.send(caller, call).await?))
 }
 
 /// Connections are not handed over. An offer of another HTTP version may be passed by (RFC 9110
@@ -263,16 +283,20 @@ struct CatalogueEntry<'a> {
 }
 
 /// What this caller may use.
-async fn catalogue(State(app): State<App>, caller: Caller) -> Result<impl IntoResponse> {
+fn catalogue(app: &App, caller: &Caller, method: &Method) -> Result<Response<Body>> {
+    let taken = [Method::GET, Method::HEAD, Method::OPTIONS];
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return not_taken(method, &taken);
+    }
     let mut groups = Vec::new();
     for group in app.resources.groups() {
         let mut resources = Vec::new();
         for resource in &group.resources {
-            if app.backends.find(&resource.backend)?.serves(&caller) {
+            if app.backends.find(&resource.backend)?.serves(caller) {
                 resources.push(CatalogueEntry {
                     name: &resource.name,
                     title: &resource.title,
-                    path: mount(resource),
+                    path: address_of(resource),
                     actions: &resource.actions,
                 });
             }
@@ -282,7 +306,7 @@ async fn catalogue(State(app): State<App>, caller: Caller) -> Result<impl IntoRe
         }
     }
     if groups.is_empty() {
-        caller.signed_in()?;
+        caller.known()?;
     }
-    Ok(([(CACHE_CONTROL, "no-store")], Json(groups).into_response()))
+    Ok(([(CACHE_CONTROL, "no-store")], Json(groups)).into_response())
 }

@@ -26,10 +26,13 @@ impl ClientAddress {
         if !is_trusted(client, trusted) {
             return Self(client);
         }
-        let values: Vec<&str> =
-            headers.get_all("x-forwarded-for").iter().filter_map(|v| v.to_str().ok()).collect();
-        for hop in values.iter().rev().flat_map(|value| value.rsplit(',')) {
-            let Some(address) = parse(hop.trim()) else { break };
+        let lines: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+        // Hop by hop: what a client put in front must not make a proxy's own word unreadable.
+        let hops = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
+        for hop in hops {
+            let Some(address) = str::from_utf8(hop).ok().and_then(|hop| parse(hop.trim())) else {
+                break;
+            };
             client = address;
             if !is_trusted(client, trusted) {
                 break;
@@ -84,6 +87,15 @@ mod tests {
         assert_eq!(client("::ffff:10.0.0.1", &["198.51.100.1"]), "198.51.100.1");
         assert_eq!(client("fd00::1", &["[2001:db8::1]:443"]), "2001:db8::1");
         assert_eq!(client("fd00::2", &["2001:db8::1"]), "fd00::2");
+    }
+
+    #[test]
+    fn what_no_text_is_does_not_hide_the_proxys_word() {
+        let line = HeaderValue::from_bytes(b"\xff, 198.51.100.1").unwrap();
+        let headers = HeaderMap::from_iter([("x-forwarded-for".parse().unwrap(), line)]);
+        let trusted = ["10.0.0.0/8".parse().unwrap()];
+        let found = ClientAddress::of("10.0.0.1".parse().unwrap(), &headers, &trusted);
+        assert_eq!(found.0.to_string(), "198.51.100.1");
     }
 
     #[test]

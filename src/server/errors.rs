@@ -1,7 +1,7 @@
 //! The boundary where errors become answers: logged once, then a page for people or JSON for
 //! programs.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use axum::{
     Json,
@@ -44,10 +44,14 @@ pub fn status(kind: Kind) -> StatusCode {
 
 /// Writes an error to the log: our own faults loudly, what clients did wrong quietly.
 pub fn log(error: &Error) {
-    match error.status() {
-        500 => tracing::error!(%error, "internal error"),
-        501.. => tracing::warn!(%error, "trouble behind us"),
-        _ => tracing::debug!(%error, "request refused"),
+    log_named(error, &"");
+}
+
+fn log_named(error: &Error, id: &dyn Display) {
+    match (error.kind(), error.status()) {
+        (Kind::Internal, _) => tracing::error!(%error, %id, "internal error"),
+        (Kind::NotImplemented, _) | (_, ..=499) => tracing::debug!(%error, %id, "request refused"),
+        _ => tracing::warn!(%error, %id, "trouble behind us"),
     }
 }
 
@@ -85,7 +89,7 @@ pub fn is_error(response: &Response) -> bool {
 pub async fn render(app: &App, asker: Asker, response: Response) -> Response {
     let response = named_here(response);
     let Some(error) = response.extensions().get::<Arc<Error>>().cloned() else { return response };
-    log(&error);
+    log_named(&error, &asker.id);
     let request_id = asker.id.to_string();
     let fresh = match asker.head {
         Some(mut head) => {

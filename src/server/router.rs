@@ -1,4 +1,4 @@
-//! The table of everything this server answers, and the layers around it.
+//! The table of everything this server answers by itself, and the layers around it.
 
 use axum::{
     Router,
@@ -9,23 +9,13 @@ use axum::{
 use leptos_axum::{LeptosRoutes, generate_route_list};
 use tower_http::{CompressionLevel, compression::CompressionLayer};
 use tower_sessions::Session;
-use tracing::Instrument;
 use url::form_urlencoded;
 
-use super::{
-    assets,
-    client::ClientAddress,
-    errors::{self, Asker},
-    health, html,
-    observe::Watched,
-    security,
-    state::App,
-};
+use super::{assets, client::ClientAddress, errors, health, html, security, state::App};
 use crate::{
     app::{Pages, shell},
     auth, channels, chat,
     error::Result,
-    proxy,
     session::{self, Caller},
 };
 
@@ -39,7 +29,6 @@ pub fn router(app: App) -> Router {
         .merge(session::routes::routes())
         .merge(channels::routes::routes())
         .merge(chat::routes::routes())
-        .merge(proxy::routes::routes())
         .merge(health::routes())
         .merge(assets::routes(&app.leptos))
         .fallback(move |request| assets::fallback(root.clone(), request));
@@ -51,30 +40,7 @@ pub fn router(app: App) -> Router {
         Some(sandbox) => routes.nest_service("/sandbox", sandbox),
         None => routes,
     };
-    routes.layer(from_fn_with_state(app.clone(), envelop)).with_state(app)
-}
-
-/// Middleware around every answer: a name, errors in words, the headers that all carry, a log line.
-/// One and not four, because a layer costs every request a microsecond or two.
-async fn envelop(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let watched = Watched::begin(&mut request);
-    let reader = app.widgets.reader(&request);
-    let (asker, request) = Asker::of(request, watched.id);
-    let answer = async {
-        let response = match (security::check_target(&request), app.widgets.preflight(&request)) {
-            (Err(error), _) => error.into_response(),
-            (Ok(()), Some(preflight)) => preflight,
-            (Ok(()), None) => next.run(request).await,
-        };
-        errors::render(&app, asker, response).await
-    };
-    let mut response = answer.instrument(watched.span.clone()).await;
-    if let Some(origin) = reader {
-        channels::let_read(origin, response.headers_mut());
-    }
-    security::set_headers(&app, response.headers_mut());
-    watched.end(&mut response);
-    response
+    routes.with_state(app)
 }
 
 /// Middleware: the cookie becomes a caller, and an unsafe request proves that it comes from our own

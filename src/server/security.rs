@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, uri::Authority},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header},
 };
 
 use super::state::App;
@@ -27,10 +27,14 @@ pub fn check_target(request: &Request) -> Result<()> {
         (None, _) if request.version() < Version::HTTP_11 => return Ok(()),
         _ => return Err(unclear_host()),
     };
-    let host = host.to_str().ok().filter(|host| !host.contains('@')).ok_or_else(unclear_host)?;
-    let host: Authority = host.parse().map_err(|_| unclear_host())?;
+    let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:[]%".contains(byte);
+    if host.is_empty() || !host.as_bytes().iter().all(is_host) {
+        return Err(unclear_host());
+    }
     match request.uri().authority() {
-        Some(target) if *target != host => Err(unclear_host()),
+        Some(target) if !host.as_bytes().eq_ignore_ascii_case(target.as_str().as_bytes()) => {
+            Err(unclear_host())
+        }
         _ => Ok(()),
     }
 }
@@ -71,15 +75,18 @@ fn is_ours(headers: &HeaderMap, origin: &str, caller: &Caller) -> bool {
 /// stays; anything else gets one that allows nothing but our style.
 pub fn set_headers(app: &App, headers: &mut HeaderMap) {
     let fixed = [
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
-        ("referrer-policy", "same-origin"),
-        ("cross-origin-opener-policy", "same-origin"),
-        ("cross-origin-resource-policy", "same-origin"),
-        ("permissions-policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "same-origin"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("permissions-policy"),
+            "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        ),
     ];
     for (name, value) in fixed {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
     }
     if app.config.server.is_https() {
         headers.insert(

@@ -5,14 +5,19 @@
 //! (`docs/performance.md` has what this saves).
 
 use std::{
+    convert::Infallible,
     net::TcpListener,
     path::Path,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use axum::{Router, body::Body, extract::Request};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use axum::{body::Body, extract::Request};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -24,9 +29,8 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
 
-use super::{client::Peer, listen::listen, router::router, state::App};
+use super::{client::Peer, front::Front, listen::listen, state::App};
 use crate::{
     config::Config,
     error::{Error, Result},
@@ -119,13 +123,13 @@ fn serving_thread(
     thread::Builder::new()
         .name("serve".to_owned())
         .spawn(move || {
-            runtime.block_on(accept(router(app), listener, drain));
+            runtime.block_on(accept(Front::new(app), listener, drain));
         })
         .map_err(Error::startup)
 }
 
 /// Accepts connections until told to drain, then waits for those that are open.
-pub async fn accept(router: Router, listener: TcpListener, drain: CancellationToken) {
+pub async fn accept(front: Front, listener: TcpListener, drain: CancellationToken) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(cause) => return tracing::error!(%cause, "a listening socket cannot be used"),
@@ -137,7 +141,7 @@ pub async fn accept(router: Router, listener: TcpListener, drain: CancellationTo
             () = drain.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => connect(&router, stream, Peer(peer.ip()), &open),
+            Ok((stream, peer)) => connect(&front, stream, Peer(peer.ip()), &open),
             Err(cause) => {
                 tracing::warn!(%cause, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -150,13 +154,16 @@ pub async fn accept(router: Router, listener: TcpListener, drain: CancellationTo
     }
 }
 
-fn connect(router: &Router, stream: tokio::net::TcpStream, peer: Peer, open: &GracefulShutdown) {
+fn connect(front: &Front, stream: tokio::net::TcpStream, peer: Peer, open: &GracefulShutdown) {
     // A streamed event is a small packet that must not wait for the next one.
     let _ = stream.set_nodelay(true);
-    let router = router.clone();
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        router.clone().oneshot(request.map(Body::new))
+    let front = front.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let front = front.clone();
+        async move {
+            let request = request.map(body);
+            Ok::<_, Infallible>(front.answer(peer, request).await)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -169,6 +176,11 @@ fn connect(router: &Router, stream: tokio::net::TcpStream, peer: Peer, open: &Gr
             tracing::debug!(%cause, "a connection ended early");
         }
     });
+}
+
+/// A body that is over before it began costs nothing.
+fn body(incoming: Incoming) -> Body {
+    if incoming.is_end_stream() { Body::empty() } else { Body::new(incoming) }
 }
 
 /// Starts what goes on beside the requests.

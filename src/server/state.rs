@@ -80,7 +80,8 @@ impl App {
         }
         let provider = provider(&config, sandbox.as_deref())?.map(Arc::new);
         let machine = MachineTokens::new(config.machine.clone(), provider.clone())?;
-        let sessions = Sessions::new(store.clone(), config.session.clone());
+        let sessions =
+            Sessions::new(store.clone(), config.session.clone(), config.server.is_https());
         let json = config.auth.as_ref().and_then(|auth| auth.refresh.clone());
         let renewer = Renewer::new(provider.clone(), json, machine.clone())?;
         let endpoint: Arc<dyn TokenEndpoint> = Arc::new(renewer);

@@ -1,6 +1,6 @@
 //! The session cookie and the layer that reads and writes it.
 
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue, header::COOKIE};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
 use super::{Sessions, store::SessionStoreTables};
@@ -10,6 +10,18 @@ use crate::config::Config;
 /// the prefix over https only, so local http has a plain name.
 pub fn name(https: bool) -> &'static str {
     if https { "__Host-breezeway" } else { "breezeway" }
+}
+
+/// The value of the cookie called `name`; none when it is sent twice, which no browser of ours does.
+pub fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut values = lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
+    }
 }
 
 /// The layer that carries the session id between cookie and request.

@@ -239,9 +239,9 @@ impl Grants {
     }
 
     async fn refresh(&self, key: &SessionKey, reason: Reason) -> Result<HeaderValue> {
-        let lock = self.locks.get_with(key.clone(), || Arc::new(Mutex::new(())));
+        let lock = self.locks.get_with(*key, || Arc::new(Mutex::new(())));
         let turn = lock.lock_owned().await;
-        let (this, key) = (self.clone(), key.clone());
+        let (this, key) = (self.clone(), *key);
         self.runtime
             .spawn(async move { this.refresh_in_turn(&key, reason, turn).await })
             .await
@@ -276,7 +276,7 @@ impl Grants {
 
     async fn lease(&self, key: &SessionKey) -> Result<Option<Lease>> {
         let store = self.sessions.tables().store();
-        Ok(Lease::take(store, &format!("refresh {}", key.as_str()), LEASE).await?)
+        Ok(Lease::take(store, &format!("refresh {}", key.to_hex()), LEASE).await?)
     }
 
     /// Runs with the grant's lease held. What another node did before that is not done again.
@@ -289,7 +289,7 @@ impl Grants {
             Ok(grant) => {
                 self.cooling.invalidate(key);
                 if matches!(reason, Reason::Refused(_)) {
-                    self.refused.insert(key.clone(), ());
+                    self.refused.insert(*key, ());
                 }
                 self.save(key, stored.version, grant).await
             }
@@ -345,7 +345,7 @@ impl Grants {
         }
         let stored = Stored::new(grant, version + 1)?;
         let bearer = stored.bearer.clone();
-        self.cache.insert(key.clone(), Arc::new(stored));
+        self.cache.insert(*key, Arc::new(stored));
         Ok(bearer)
     }
 
@@ -377,7 +377,7 @@ impl Grants {
             Some(before) => (before.pause * 2).min(LONGEST_COOL_DOWN),
             None => COOL_DOWN,
         };
-        self.cooling.insert(key.clone(), Cooling { until: Instant::now() + pause, pause });
+        self.cooling.insert(*key, Cooling { until: Instant::now() + pause, pause });
     }
 
     async fn load(&self, key: &SessionKey) -> Result<Option<Arc<Stored>>> {
@@ -385,7 +385,7 @@ impl Grants {
         let plain = self.sealer.open_sealed(PURPOSE, &row.sealed).map_err(Error::internal)?;
         let plain: PlainGrant = serde_json::from_slice(&plain).map_err(Error::internal)?;
         let stored = Arc::new(Stored::new(plain.into(), row.version)?);
-        self.cache.insert(key.clone(), stored.clone());
+        self.cache.insert(*key, stored.clone());
         Ok(Some(stored))
     }
 

@@ -8,14 +8,15 @@ use std::{
     time::Duration,
 };
 
+use axum::http::HeaderMap;
 use moka::sync::Cache;
 use serde_json::Value;
-use tower_sessions::Session;
+use tower_sessions::{Session, session::Id};
 
 use super::{
     Identity,
     caller::{ActiveSession, Caller},
-    device,
+    cookie, device,
     store::{Ended, OwnedRow, SessionKey, SessionRow, SessionStoreTables},
     wire::SessionLine,
 };
@@ -52,16 +53,19 @@ pub struct Sessions {
     /// not bring one back into the cache.
     ended: Cache<SessionKey, ()>,
     config: SessionConfig,
+    /// The cookie's name.
+    cookie: &'static str,
 }
 
 impl Sessions {
     /// Sessions kept in `store`.
-    pub fn new(store: Store, config: SessionConfig) -> Self {
+    pub fn new(store: Store, config: SessionConfig, https: bool) -> Self {
         Self {
             tables: SessionStoreTables::new(store, config.idle),
             cache: Cache::builder().max_capacity(100_000).time_to_live(CACHED_FOR).build(),
             ended: Cache::builder().time_to_live(2 * CACHED_FOR).build(),
             config,
+            cookie: cookie::name(https),
         }
     }
 
@@ -72,13 +76,24 @@ impl Sessions {
 
     /// Who sends the cookie that `session` was read from.
     pub async fn caller(&self, session: &Session) -> Result<Caller> {
-        Ok(self.find(session).await?.map_or(Caller::Nobody, Caller::Session))
+        match session.id() {
+            Some(id) => Ok(self.find(&id).await?.map_or(Caller::Nobody, Caller::Session)),
+            None => Ok(Caller::Nobody),
+        }
+    }
+
+    /// Who sends these headers: the same, for requests that never change the session.
+    pub async fn caller_of(&self, headers: &HeaderMap) -> Result<Caller> {
+        let id = cookie::value(headers, self.cookie).and_then(|value| value.parse().ok());
+        match id {
+            Some(id) => Ok(self.find(&id).await?.map_or(Caller::Nobody, Caller::Session)),
+            None => Ok(Caller::Nobody),
+        }
     }
 
     /// The signed-in session of this cookie, if there is one and it has not ended.
-    async fn find(&self, session: &Session) -> Result<Option<Arc<ActiveSession>>> {
-        let Some(id) = session.id() else { return Ok(None) };
-        let key = SessionKey::of(&id);
+    async fn find(&self, id: &Id) -> Result<Option<Arc<ActiveSession>>> {
+        let key = SessionKey::of(id);
         let active = match self.cache.get(&key) {
             Some(active) => active,
             None => match self.load(&key).await? {
@@ -116,7 +131,7 @@ impl Sessions {
         let here = caller.signed_in()?;
         let rows = self.tables.of_person(&here.identity).await?;
         let line = |row: OwnedRow| SessionLine {
-            is_here: row.id == here.key.as_str(),
+            is_here: row.id == here.key.to_hex(),
             id: row.id,
             device: device::describe(row.device.as_deref().unwrap_or_default()),
             since: row.created_at / 1000,
@@ -159,13 +174,13 @@ impl Sessions {
         let Some(row) = self.tables.find(key).await? else { return Ok(None) };
         let Some(identity) = identity(&row)? else { return Ok(None) };
         let active = Arc::new(ActiveSession {
-            key: key.clone(),
+            key: *key,
             identity,
             ends_at: row.created_at.saturating_add(millis(self.config.absolute)),
             idle_ends_at: AtomicI64::new(row.expires_at),
             last_seen_at: AtomicI64::new(row.last_seen_at),
         });
-        self.cache.insert(key.clone(), active.clone());
+        self.cache.insert(*key, active.clone());
         if self.ended.contains_key(key) {
             self.cache.invalidate(key);
             return Ok(None);
@@ -175,7 +190,7 @@ impl Sessions {
 
     /// Takes a session that is ending out of the cache, and keeps it out.
     fn forget(&self, key: &SessionKey) {
-        self.ended.insert(key.clone(), ());
+        self.ended.insert(*key, ());
         self.cache.invalidate(key);
     }
 

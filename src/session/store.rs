@@ -3,7 +3,11 @@
 //! A session row is made at sign-in and only ever updated after: a response that ends later than a
 //! sign-out cannot bring the session back.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -20,30 +24,38 @@ use crate::store::{Store, now};
 
 /// Names a session in the database: the SHA-256 of its cookie's value. A stolen database cannot be
 /// turned back into cookies.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SessionKey(String);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey([u8; 32]);
 
 impl SessionKey {
-    /// The key that a form or an address brought back; it names a session, and opens none.
-    pub fn from_text(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The key as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The key of the session whose cookie holds `id`.
     pub fn of(id: &Id) -> Self {
+        let mut text = io::Cursor::new([0; 32]);
+        // An id is 22 characters, so there is room for it.
+        let _ = write!(text, "{id}");
+        let length = usize::try_from(text.position()).unwrap_or(0);
+        Self(Sha256::digest(&text.get_ref()[..length]).into())
+    }
+
+    /// The key that a row, a form or an address holds; it names a session, and opens none.
+    pub fn from_hex(text: &str) -> Option<Self> {
+        let digits: Option<Vec<u8>> = text
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok())
+            .collect();
+        Some(Self(digits?.try_into().ok()?))
+    }
+
+    /// The key as the database holds it.
+    pub fn to_hex(self) -> String {
         use std::fmt::Write;
-        let digest = Sha256::digest(id.to_string());
         let mut hex = String::with_capacity(64);
-        for byte in digest {
+        for byte in self.0 {
             // Writing to a String cannot fail.
             let _ = write!(hex, "{byte:02x}");
         }
-        Self(hex)
+        hex
     }
 }
 
@@ -107,7 +119,7 @@ impl SessionStoreTables {
             "SELECT data, created_at, last_seen_at, expires_at FROM sessions
              WHERE id = $1 AND expires_at > $2",
         )
-        .bind(&key.0)
+        .bind(key.to_hex())
         .bind(now())
         .fetch_optional(self.store.pool())
         .await
@@ -116,7 +128,7 @@ impl SessionStoreTables {
     /// Notes that the session was used.
     pub async fn touch(&self, key: &SessionKey, seen: i64, expires: i64) -> sqlx::Result<()> {
         sqlx::query("UPDATE sessions SET last_seen_at = $2, expires_at = $3 WHERE id = $1")
-            .bind(&key.0)
+            .bind(key.to_hex())
             .bind(seen)
             .bind(expires)
             .execute(self.store.pool())
@@ -136,7 +148,7 @@ impl SessionStoreTables {
             "UPDATE sessions SET issuer = $2, subject = $3, provider_session = $4, device = $5
              WHERE id = $1",
         )
-        .bind(&key.0)
+        .bind(key.to_hex())
         .bind(&identity.issuer)
         .bind(&identity.subject)
         .bind(provider_session)
@@ -171,7 +183,7 @@ impl SessionStoreTables {
         .bind(ended.provider_session)
         .fetch_all(self.store.pool())
         .await?;
-        Ok(keys.into_iter().map(SessionKey).collect())
+        Ok(keys.iter().filter_map(|key| SessionKey::from_hex(key)).collect())
     }
 
     /// Notes that a logout token was used; answers whether it is the first time.
@@ -191,7 +203,7 @@ impl SessionStoreTables {
     /// Removes the session and, with it, its grant.
     pub async fn delete(&self, key: &SessionKey) -> sqlx::Result<()> {
         sqlx::query("DELETE FROM sessions WHERE id = $1")
-            .bind(&key.0)
+            .bind(key.to_hex())
             .execute(self.store.pool())
             .await
             .map(drop)
@@ -214,7 +226,7 @@ impl SessionStoreTables {
     /// The session's grant.
     pub async fn find_grant(&self, key: &SessionKey) -> sqlx::Result<Option<GrantRow>> {
         sqlx::query_as("SELECT sealed, version FROM grants WHERE session_id = $1")
-            .bind(&key.0)
+            .bind(key.to_hex())
             .fetch_optional(self.store.pool())
             .await
     }
@@ -222,7 +234,7 @@ impl SessionStoreTables {
     /// Keeps the grant of a new session.
     pub async fn insert_grant(&self, key: &SessionKey, sealed: &[u8]) -> sqlx::Result<()> {
         sqlx::query("INSERT INTO grants (session_id, sealed, version) VALUES ($1, $2, 1)")
-            .bind(&key.0)
+            .bind(key.to_hex())
             .bind(sealed)
             .execute(self.store.pool())
             .await
@@ -240,7 +252,7 @@ impl SessionStoreTables {
             "UPDATE grants SET sealed = $3, version = version + 1
              WHERE session_id = $1 AND version = $2",
         )
-        .bind(&key.0)
+        .bind(key.to_hex())
         .bind(version)
         .bind(sealed)
         .execute(self.store.pool())
@@ -255,7 +267,7 @@ impl SessionStoreTables {
             "INSERT INTO sessions (id, data, created_at, last_seen_at, expires_at)
              VALUES ($1, $2, $3, $3, $4) ON CONFLICT (id) DO NOTHING",
         )
-        .bind(SessionKey::of(&record.id).0)
+        .bind(SessionKey::of(&record.id).to_hex())
         .bind(encode(&record.data)?)
         .bind(at)
         .bind(at.saturating_add(idle))
@@ -277,7 +289,7 @@ impl SessionStore for SessionStoreTables {
 
     async fn save(&self, record: &Record) -> session_store::Result<()> {
         sqlx::query("UPDATE sessions SET data = $2 WHERE id = $1")
-            .bind(SessionKey::of(&record.id).0)
+            .bind(SessionKey::of(&record.id).to_hex())
             .bind(encode(&record.data)?)
             .execute(self.store.pool())
             .await

@@ -6,14 +6,16 @@
 mod lease;
 mod lock;
 
-use std::{str::FromStr, time::Duration};
+use std::{
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
 
 use sqlx::{
     SqlitePool, Transaction,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use time::OffsetDateTime;
 
 pub use self::{lease::Lease, lock::DataDirLock};
 
@@ -98,8 +100,8 @@ impl Store {
 
 /// Milliseconds since 1970, as every table keeps time.
 pub fn now() -> i64 {
-    let nanos = OffsetDateTime::now_utc().unix_timestamp_nanos();
-    i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX)
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn connect_options(config: &ServerConfig) -> Result<SqliteConnectOptions, OpenError> {

@@ -27,5 +27,5 @@ where
 
 /// The request's id, for people to quote.
 pub fn request_id() -> String {
-    context::parts().extensions.get::<RequestId>().map(ToString::to_string).unwrap_or_default()
+    RequestId::of(&context::parts().headers).map(|id| id.to_string()).unwrap_or_default()
 }

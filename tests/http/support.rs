@@ -16,7 +16,7 @@ use axum::{
 use breezeway::{
     config::Config,
     server::{
-        router::router,
+        front::Front,
         serve::{accept, leptos_options},
         state::App,
     },
@@ -67,7 +67,7 @@ impl Site {
         let stop = CancellationToken::new();
         let app = App::open(config, leptos, &Handle::current(), &stop).await.unwrap();
         app.chat.recover().await.unwrap();
-        tokio::spawn(accept(router(app.clone()), listener.into_std().unwrap(), stop.clone()));
+        tokio::spawn(accept(Front::new(app.clone()), listener.into_std().unwrap(), stop.clone()));
         Self { origin, app, stop }
     }
 

@@ -3,7 +3,14 @@
 //! A body that is rewritten is read by our own parser and written anew, so the backend cannot find a
 //! tenant in it that we did not see.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    error::Error as StdError,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+};
 
 use axum::{
     body::Body,
@@ -25,16 +32,31 @@ use serde_json::value::{RawValue, to_raw_value};
 use uuid::Uuid;
 
 use super::{Key, Tenant, TenantPlaces};
-use crate::error::{Error, Kind, Result};
+use crate::{
+    backend::body::fault_of_upload,
+    error::{Error, Kind, Result},
+};
 
 /// The largest JSON document or form that is rewritten, in bytes. Multipart has no limit of its
 /// own: it passes through piece by piece.
 const LARGEST: usize = 8 << 20;
+/// How much of a multipart body may be read before any of it can be passed on, in bytes: more than
+/// the head of any part that browsers make.
+const LARGEST_HEAD: usize = 64 << 10;
+const MULTIPART: &str = "multipart/form-data";
+/// A form's field that changes how its other fields are read (WHATWG HTML).
+const CHARSET: &str = "_charset_";
 
-/// What is wrong with a body that was found out on its way.
+/// What is wrong with a multipart body, found out on its way.
 #[derive(Debug, thiserror::Error)]
-#[error("the client's multipart body cannot be read: {0}")]
-pub struct Spoiled(#[from] multer::Error);
+pub enum Spoiled {
+    #[error("the multipart body cannot be read: {0}")]
+    Unreadable(#[from] multer::Error),
+    #[error("a part's name or file name can be read in two ways")]
+    Ambiguous,
+    #[error("the head of a part is too long")]
+    Endless,
+}
 
 impl TenantPlaces {
     /// The body with the tenant in it, where the configuration says so.
@@ -59,8 +81,13 @@ impl TenantPlaces {
         let kind = kind.ok_or_else(unsupported)?.to_owned();
         let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         headers.remove(CONTENT_LENGTH);
+        if essence != MULTIPART {
+            // Without parameters: what was read as UTF-8 is to be read as UTF-8 again.
+            let plain = HeaderValue::try_from(essence.as_str()).map_err(|_| unsupported())?;
+            headers.insert(CONTENT_TYPE, plain);
+        }
         match essence.as_str() {
-            "multipart/form-data" => multipart(key, tenant, headers, &kind, body),
+            MULTIPART => multipart(key, tenant, headers, &kind, body),
             "application/x-www-form-urlencoded" => {
                 let body = read(body).await?;
                 Ok(form(key, tenant, str::from_utf8(&body).map_err(|_| unreadable("a form"))?)
@@ -87,7 +114,7 @@ impl TenantPlaces {
 
 async fn read(body: Body) -> Result<Bytes> {
     let body = http_body_util::Limited::new(body, LARGEST).collect().await.map_err(|cause| {
-        if cause.is::<http_body_util::LengthLimitError>() {
+        if cause.is::<http_body_util::LengthLimitError>() || fault_of_upload(&*cause).is_some() {
             return Error::too_large(
                 "A document for this backend may have 8 MiB. Send less at once.",
             );
@@ -98,7 +125,7 @@ async fn read(body: Body) -> Result<Bytes> {
 }
 
 fn form(key: &Key, tenant: Tenant, pairs: &str) -> String {
-    let mut kept = key.without(pairs);
+    let mut kept = Key::new(CHARSET).without(&key.without(pairs));
     if let Tenant::Of(tenant) = tenant {
         if !kept.is_empty() {
             kept.push('&');
@@ -180,7 +207,8 @@ fn multipart(
     let ours = format!("breezeway-{}", Uuid::new_v4().simple());
     let kind = format!("multipart/form-data; boundary={ours}");
     headers.insert(CONTENT_TYPE, HeaderValue::try_from(kind).map_err(Error::internal)?);
-    let parts = Multipart::new(body.into_data_stream(), theirs);
+    let unread = Arc::new(AtomicUsize::new(0));
+    let parts = Multipart::new(counted(body, unread.clone()), theirs);
     let own_part = match tenant {
         Tenant::Of(tenant) => format!(
             "--{ours}\r\ncontent-disposition: form-data; name=\"{}\"\r\n\r\n{tenant}\r\n",
@@ -188,11 +216,22 @@ fn multipart(
         ),
         Tenant::Unsaid => String::new(),
     };
-    let first = stream::once(async move { Ok::<_, Spoiled>(Bytes::from(own_part)) });
-    let last = Bytes::from(format!("--{ours}--\r\n"));
-    let others = pieces(parts, key.clone(), ours);
-    let last = stream::once(async move { Ok(last) });
-    Ok(Body::from_stream(first.chain(others).chain(last)))
+    let last = format!("{own_part}--{ours}--\r\n");
+    let last = stream::once(async move { Ok::<_, Spoiled>(Bytes::from(last)) });
+    let others = pieces(parts, key.clone(), ours).inspect_ok(move |_| unread.store(0, Relaxed));
+    Ok(Body::from_stream(others.chain(last)))
+}
+
+/// The body as multer reads it. It keeps what it has no use for yet, so there must not be much.
+fn counted(
+    body: Body,
+    unread: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<Bytes, Box<dyn StdError + Send + Sync>>> + Send {
+    body.into_data_stream().map(move |piece| {
+        let piece = piece?;
+        let waiting = unread.fetch_add(piece.len(), Relaxed);
+        if waiting > LARGEST_HEAD { Err(Spoiled::Endless.into()) } else { Ok(piece) }
+    })
 }
 
 /// The parts that do not name the key, as bytes.
@@ -201,16 +240,25 @@ fn pieces(
     key: Key,
     boundary: String,
 ) -> impl Stream<Item = Result<Bytes, Spoiled>> + Send {
-    let parts = stream::try_unfold((parts, key), async |(mut parts, key)| {
+    let charset = Key::new(CHARSET);
+    let parts = stream::try_unfold((parts, key, charset), async |(mut parts, key, charset)| {
         while let Some(part) = parts.next_field().await? {
             let name = part.name().ok_or(multer::Error::IncompleteHeaders)?;
-            if !key.is(name) {
-                return Ok(Some((part, (parts, key))));
+            if !key.is(name) && !charset.is(name) {
+                check_name(name)?;
+                part.file_name().map_or(Ok(()), check_name)?;
+                return Ok(Some((part, (parts, key, charset))));
             }
         }
         Ok::<_, Spoiled>(None)
     });
     parts.map_ok(move |part| bytes_of(&boundary, part)).try_flatten()
+}
+
+/// A backslash escapes the quote behind it to some parsers and is plain text to others.
+fn check_name(name: &str) -> Result<(), Spoiled> {
+    let is_clear = !name.contains(|letter: char| letter == '\\' || letter.is_control());
+    is_clear.then_some(()).ok_or(Spoiled::Ambiguous)
 }
 
 fn bytes_of(
@@ -225,7 +273,7 @@ fn bytes_of(
         head.push_str(&format!("; filename=\"{}\"", quotable(file)));
     }
     if let Some(kind) = part.content_type() {
-        head.push_str(&format!("\r\ncontent-type: {kind}"));
+        head.push_str(&format!("\r\ncontent-type: {}", kind.essence_str()));
     }
     head.push_str("\r\n\r\n");
     let head = stream::once(async move { Ok(Bytes::from(head)) });
@@ -235,7 +283,7 @@ fn bytes_of(
 
 /// A name as browsers write it in a part's head (WHATWG HTML, multipart form data).
 fn quotable(name: &str) -> String {
-    name.replace('\r', "%0D").replace('\n', "%0A").replace('"', "%22")
+    name.replace('"', "%22")
 }
 
 fn unreadable(what: &str) -> Error {
@@ -339,10 +387,8 @@ mod tests {
 
     #[tokio::test]
     async fn multipart_says_the_tenant_once_and_keeps_the_files() {
-        let file = part(
-            "name=\"file\"; filename=\"a\\\"b.txt\"\r\ncontent-type: text/plain",
-            "one\r\ntwo",
-        );
+        let file =
+            part("name=\"file\"; filename=\"a%22b.txt\"\r\ncontent-type: text/plain", "one\r\ntwo");
         let body = [
             part("name=\"tenant_id\"", "o"),
             part("name=\"Tenant_Id[]\"; filename=\"x\"", "o"),
@@ -365,8 +411,47 @@ mod tests {
         let seen: Vec<_> = seen.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         assert_eq!(
             seen,
-            [("tenant_id", "har\"bor"), ("note", "tenant_id=kept"), ("file", "one\r\ntwo")]
+            [("note", "tenant_id=kept"), ("file", "one\r\ntwo"), ("tenant_id", "har\"bor")]
         );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_two_parsers_could_read_differently_is_refused() {
+        for head in [
+            "name=x\\; filename=\"; name=tenant_id; y=\"",
+            "name=\"a\\\\b\"",
+            "name=\"a\"; filename=b\\",
+            "name=\"a\tb\"",
+        ] {
+            let body = part(head, "o") + "--x--\r\n";
+            let text = rewritten("multipart/form-data; boundary=x", body).await;
+            assert!(text.is_err(), "{head} {text:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_without_an_end_is_not_gathered() {
+        let pieces =
+            stream::iter(0..).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 8192])));
+        let counted = Arc::new(AtomicUsize::new(0));
+        let count = counted.clone();
+        let pieces = pieces.inspect(move |_| {
+            count.fetch_add(1, Relaxed);
+        });
+        let body = Body::from_stream(pieces);
+        assert!(rewritten("multipart/form-data; boundary=b", body).await.is_err());
+        assert!(counted.load(Relaxed) * 8192 <= 2 * LARGEST_HEAD);
+    }
+
+    #[tokio::test]
+    async fn how_a_body_is_to_be_read_is_not_for_the_client_to_say() {
+        let (headers, _) = rewritten("application/json; charset=utf-7", "{}").await.unwrap();
+        assert_eq!(headers[CONTENT_TYPE], "application/json");
+        let form = "application/x-www-form-urlencoded";
+        let (headers, text) =
+            rewritten(&format!("{form}; charset=ibm037"), "_charset_=ibm037&a=1").await.unwrap();
+        assert_eq!(headers[CONTENT_TYPE], form);
+        assert_eq!(text, "a=1&tenant%5Fid=har%22bor");
     }
 
     #[tokio::test]

@@ -3,6 +3,8 @@
 use percent_encoding::percent_decode_str;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::backend::target::shorten;
+
 /// How often something may be encoded over and over.
 const LAYERS: usize = 4;
 
@@ -26,13 +28,22 @@ impl Key {
 
     /// Whether a backend's parser might read `written` as this key.
     ///
-    /// Letter case, punctuation and spaces, `[…]` behind it, a NUL in it, percent-encoding in
-    /// several layers, `%uXXXX` and the compatibility forms of Unicode make no difference: each is
-    /// something that PHP, Rack, ASP.NET, Spring or a proxy in front of them folds away.
+    /// Letter case, punctuation and spaces, brackets around and behind it, a NUL in it,
+    /// percent-encoding in several layers, `%uXXXX`, overlong UTF-8 and the compatibility forms of
+    /// Unicode make no difference: each is something that PHP, Rack, Express, ASP.NET, Spring or a
+    /// proxy in front of them folds away.
     pub fn is(&self, written: &str) -> bool {
+        let is_plain =
+            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if written.bytes().all(is_plain) {
+            let letters = written.chars().filter(char::is_ascii_alphanumeric);
+            return letters.map(|c| c.to_ascii_lowercase()).eq(self.folded.chars());
+        }
         let decoded = decode(written);
-        let before = |ends: [char; 2]| decoded.split(ends).next().unwrap_or_default();
-        [decoded.as_str(), before(['[', '\0'])].into_iter().any(|key| fold(key) == self.folded)
+        let first = decoded.trim_start_matches(is_bracket).split(is_end).next();
+        [decoded.as_str(), first.unwrap_or_default()]
+            .into_iter()
+            .any(|key| fold(key) == self.folded)
     }
 
     /// A query or form without the pairs of this key, its other bytes as they were.
@@ -47,10 +58,19 @@ impl Key {
     }
 }
 
+fn is_bracket(letter: char) -> bool {
+    matches!(letter, '[' | ']')
+}
+
+fn is_end(letter: char) -> bool {
+    is_bracket(letter) || letter == '\0'
+}
+
 fn decode(written: &str) -> String {
     let mut text = written.replace('+', " ");
     for _ in 0..LAYERS {
-        let next = percent_decode_str(&decode_u(&text)).decode_utf8_lossy().into_owned();
+        let bytes: Vec<u8> = percent_decode_str(&decode_u(&text)).collect();
+        let next = String::from_utf8_lossy(&shorten(&bytes)).into_owned();
         if next == text {
             break;
         }
@@ -133,6 +153,13 @@ mod tests {
             "_tenant_id_",
             "\u{feff}tenant_id",
             "\"tenant_id\"",
+            "[tenant_id][0]",
+            "[tenant_id][$ne]",
+            "[[tenant_id]]",
+            "]tenant_id",
+            "%5btenant_id%5d%5b0%5d",
+            "%c1%b4enant_id",
+            "tenant%c1%9fid",
             "'tenant_id'",
         ];
         for spelling in spellings {

@@ -6,14 +6,14 @@
 mod body;
 mod key;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use self::body::Spoiled;
 use self::key::Key;
 use crate::{
     config::TenantRule,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     session::Identity,
 };
 
@@ -55,6 +55,30 @@ impl TenantPlaces {
         tenant.filter(|tenant| !tenant.is_empty()).map(Tenant::Of).ok_or_else(no_tenant)
     }
 
+    /// 415 for a body whose text a backend is told to read in a way that hides keys from us: some
+    /// servers read the query in the body's character set too.
+    pub fn check_charset(&self, headers: &HeaderMap) -> Result<()> {
+        if self.query.is_none() && self.body.is_none() {
+            return Ok(());
+        }
+        let kinds = headers.get_all(CONTENT_TYPE).iter();
+        let is_ascii_at_heart = |charset: &str| {
+            let charset = charset.trim().trim_matches('"').to_ascii_lowercase();
+            matches!(charset.as_str(), "utf-8" | "utf8" | "us-ascii" | "iso-8859-1")
+        };
+        for kind in kinds {
+            let kind = kind.to_str().map_err(|_| unreadable())?;
+            let charsets = kind.split(';').skip(1).filter_map(|parameter| {
+                let (name, value) = parameter.split_once('=')?;
+                name.trim().eq_ignore_ascii_case("charset").then_some(value)
+            });
+            if !charsets.into_iter().all(is_ascii_at_heart) {
+                return Err(unreadable());
+            }
+        }
+        Ok(())
+    }
+
     /// The query with the tenant in it; nothing to change leaves it as it was written.
     pub fn set_in_query(&self, tenant: Tenant, query: Option<&str>) -> Option<String> {
         let Some(key) = &self.query else { return query.map(str::to_owned) };
@@ -81,6 +105,10 @@ impl TenantPlaces {
         }
         Ok(())
     }
+}
+
+fn unreadable() -> Error {
+    Error::new(Kind::UnsupportedMedia, "The body must be in UTF-8 for this backend.")
 }
 
 fn no_tenant() -> Error {
@@ -144,6 +172,27 @@ mod tests {
         assert_eq!(places().of(Some(&identity(Some("t")))).unwrap(), Tenant::Of("t"));
         let nowhere = TenantPlaces::new(&TenantRule::default()).unwrap();
         assert_eq!(nowhere.of(None).unwrap(), Tenant::Unsaid);
+    }
+
+    #[test]
+    fn a_charset_that_hides_keys_is_refused() {
+        let check = |kind: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            places().check_charset(&headers).is_ok()
+        };
+        for fine in ["text/plain", "application/json; charset=UTF-8", "x/y; charset=\"utf-8\"; a=b"]
+        {
+            assert!(check(fine), "{fine}");
+        }
+        for hidden in [
+            "application/x-www-form-urlencoded; charset=ibm037",
+            "application/json; charset=utf-7",
+            "application/json;CHARSET = utf-16",
+            "a/b; charset=utf-8; charset=ibm037",
+        ] {
+            assert!(!check(hidden), "{hidden}");
+        }
     }
 
     #[test]
