@@ -1,17 +1,23 @@
 //! Talking HTTP to an identity provider: one client, bounded answers, errors that quote nothing.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use axum::http::header::SET_COOKIE;
 use oauth2::{
     HttpRequest, HttpResponse, RequestTokenError,
     basic::{BasicErrorResponse, BasicErrorResponseType},
 };
 
-use crate::{
-    error::{Error, Result},
-    session::grants::RefreshError,
-};
+use secrecy::SecretString;
+use tower_sessions::cookie::Cookie;
 
+use crate::error::{Error, Result};
+
+/// How long a connection may take, and how long everything.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(15);
 /// The largest document taken from a provider, in bytes.
@@ -65,18 +71,49 @@ pub async fn read_limited(mut answer: reqwest::Response) -> Result<Vec<u8>, Http
     Ok(body)
 }
 
-/// What a failed refresh means for the grant: only the provider's own word ends it.
-pub fn not_now(cause: TokenError) -> RefreshError {
-    match &cause {
-        RequestTokenError::ServerResponse(answer)
-            if matches!(
+/// What the oauth2 crate does not hand out of an answer: its status and its cookies.
+#[derive(Clone, Default)]
+pub struct Seen(Arc<Mutex<(Option<u16>, BTreeMap<String, SecretString>)>>);
+
+impl Seen {
+    /// Sends a request of the oauth2 crate, and looks at the answer on its way.
+    pub async fn send(
+        self,
+        http: reqwest::Client,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, HttpError> {
+        let answer = send(http, request).await?;
+        let cookies = answer.headers().get_all(SET_COOKIE).iter();
+        let cookies = cookies
+            .filter_map(|value| Cookie::parse(value.to_str().ok()?).ok())
+            .map(|cookie| (cookie.name().to_owned(), SecretString::from(cookie.value())))
+            .collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            (Some(answer.status().as_u16()), cookies);
+        Ok(answer)
+    }
+
+    /// The status of the answer, when there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// The cookies that came with it.
+    pub fn cookies(&self) -> BTreeMap<String, SecretString> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+    }
+
+    /// Whether a failure is the provider's own word that it is over: `invalid_grant` or
+    /// `invalid_client`, and not under a status that speaks of trouble or of haste.
+    pub fn ends(&self, cause: &TokenError) -> bool {
+        let is_its_word = matches!(
+            cause,
+            RequestTokenError::ServerResponse(answer) if matches!(
                 answer.error(),
                 BasicErrorResponseType::InvalidGrant | BasicErrorResponseType::InvalidClient
-            ) =>
-        {
-            RefreshError::Ended
-        }
-        _ => RefreshError::NotNow(describe(&cause)),
+            )
+        );
+        is_its_word && self.status().is_some_and(|status| status < 500 && status != 429)
     }
 }
 

@@ -6,36 +6,38 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use axum::http::{HeaderValue, header::SET_COOKIE};
+use axum::http::HeaderValue;
 use moka::sync::Cache;
 use oauth2::{
-    AuthType, ClientId, ClientSecret, EmptyExtraTokenFields, HttpRequest, RequestTokenError, Scope,
-    StandardTokenResponse, TokenResponse, TokenUrl, basic::BasicTokenType,
+    AuthType, ClientId, ClientSecret, EmptyExtraTokenFields, Scope, StandardTokenResponse,
+    TokenResponse, TokenUrl, basic::BasicTokenType,
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use tower_sessions::cookie::Cookie;
+use uuid::Uuid;
 
 use super::{
     Provider,
-    http::{self, TokenError},
+    http::{self, Seen},
 };
 use crate::{
     config::{MachineConfig, MachineEndpoint},
     error::{Error, Kind, Result},
     session::{
         Identity,
-        grants::{Grant, Life, Renewal, bearer},
+        grants::{Grant, Life, RefreshError, Renewal, bearer},
     },
 };
 
 /// A token that a backend refused is not replaced sooner than this after it was had: it is probably
 /// not the token that the backend minds.
 const YOUNG: Duration = Duration::from_secs(10);
+/// How long a failure is everybody's answer before the authorization server is asked again.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 type Reply = StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>;
 
@@ -46,7 +48,24 @@ pub struct MachineTokens {
     provider: Option<Arc<Provider>>,
     /// `[machine]`: who `POST /api/auth` signs in.
     client: Option<Arc<MachineConfig>>,
-    held: Cache<Request, Arc<Mutex<Option<MachineToken>>>>,
+    held: Cache<Request, Arc<Mutex<Slot>>>,
+}
+
+/// What one request for a token has brought so far.
+#[derive(Default)]
+struct Slot {
+    token: Option<MachineToken>,
+    failed: Option<(Instant, Failed)>,
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone)]
+struct Failed {
+    /// What the provider answered, when it did.
+    status: Option<u16>,
+    /// Whether it knows us no more.
+    ended: bool,
+    cause: String,
 }
 
 /// What tells one token request from another.
@@ -64,10 +83,8 @@ struct Request {
 pub struct MachineToken {
     /// The value of `Authorization`.
     pub bearer: HeaderValue,
-    /// What the provider granted, where that is not what was asked for.
+    /// What the provider granted.
     pub scope: Option<String>,
-    /// How long the token is good from now on.
-    pub expires_in: Option<Duration>,
     /// Cookies of the authorization server.
     pub cookies: Arc<BTreeMap<String, SecretString>>,
     access_token: SecretString,
@@ -89,7 +106,7 @@ impl MachineTokens {
     /// A token for `client`. A provider that refuses answers as it does; one that cannot be reached,
     /// 502.
     pub async fn token(&self, client: &MachineConfig) -> Result<MachineToken> {
-        self.fresher_than(client, None).await
+        Ok(self.fresher_than(client, None).await?)
     }
 
     /// Another token than `used`, which a backend has just refused; `None` when there is none.
@@ -112,15 +129,22 @@ impl MachineTokens {
             name: client.client_id.clone(),
             tenant: client.tenant.clone(),
             roles: client.roles.clone(),
+            // Whoever can reach us can begin one of these; they are not each other's to see.
+            instance: Some(Uuid::new_v4().simple().to_string()),
         };
         Ok((identity, token.grant(), token))
     }
 
     /// A new token for a session that [`Self::sign_in`] began.
-    pub async fn renew_session(&self, grant: &Grant) -> Result<Grant> {
-        let used = bearer(&grant.access_token)?;
-        let client = self.configured()?;
-        Ok(self.fresher_than(client, Some(&used)).await?.grant())
+    pub async fn renew_session(&self, grant: &Grant) -> Result<Grant, RefreshError> {
+        let used = bearer(&grant.access_token).map_err(|_| RefreshError::Ended)?;
+        // A machine that is no longer configured has no sessions either.
+        let client = self.configured().map_err(|_| RefreshError::Ended)?;
+        match self.fresher_than(client, Some(&used)).await {
+            Ok(token) => Ok(token.grant()),
+            Err(failed) if failed.ended => Err(RefreshError::Ended),
+            Err(failed) => Err(RefreshError::NotNow(failed.cause)),
+        }
     }
 
     fn configured(&self) -> Result<&MachineConfig> {
@@ -130,23 +154,42 @@ impl MachineTokens {
         })
     }
 
+    /// One of a token, once for everybody who wants it now. The exchange is a task of its own: who
+    /// began it may leave while others wait.
     async fn fresher_than(
         &self,
         client: &MachineConfig,
         used: Option<&HeaderValue>,
-    ) -> Result<MachineToken> {
+    ) -> Result<MachineToken, Failed> {
         let request = self.request(client).await?;
         let slot = self.held.get_with(request.clone(), Arc::default);
-        let mut held = slot.lock().await;
-        if let Some(token) = held.as_ref().filter(|token| token.serves(used)) {
+        let mut slot = slot.lock_owned().await;
+        if let Some(token) = slot.token.as_ref().filter(|token| token.serves(used)) {
             return Ok(token.clone());
         }
-        let token = self.fetch(client, &request).await?;
-        *held = Some(token.clone());
-        Ok(token)
+        if let Some((at, failed)) = &slot.failed
+            && at.elapsed() < AFTER_FAILURE
+        {
+            return Err(failed.clone());
+        }
+        let (this, client, is_refused) = (self.clone(), client.clone(), used.is_some());
+        let fetching = tokio::spawn(async move {
+            match this.fetch(&client, &request).await {
+                Ok(token) => {
+                    *slot = Slot { token: Some(token.clone()), failed: None };
+                    Ok(token)
+                }
+                Err(failed) => {
+                    slot.failed = Some((Instant::now(), failed.clone()));
+                    let old = slot.token.clone().filter(|old| old.is_alive() && !is_refused);
+                    old.ok_or(failed)
+                }
+            }
+        });
+        fetching.await.map_err(Failed::ours)?
     }
 
-    async fn request(&self, client: &MachineConfig) -> Result<Request> {
+    async fn request(&self, client: &MachineConfig) -> Result<Request, Failed> {
         Ok(Request {
             token_url: self.token_url(client).await?,
             client_id: client.client_id.clone(),
@@ -156,21 +199,25 @@ impl MachineTokens {
         })
     }
 
-    async fn token_url(&self, client: &MachineConfig) -> Result<String> {
+    async fn token_url(&self, client: &MachineConfig) -> Result<String, Failed> {
         match (&client.endpoint, &self.provider) {
             (MachineEndpoint::Url(url), _) => Ok(url.to_string()),
             (MachineEndpoint::Provider, Some(provider)) => {
-                let endpoints = provider.endpoints().await.map_err(network)?;
+                let endpoints = provider.endpoints().await.map_err(Failed::ours)?;
                 Ok(endpoints.token_url.to_string())
             }
             (MachineEndpoint::Sandbox | MachineEndpoint::Provider, _) => {
-                Err(Error::internal("a machine client needs a provider, and there is none"))
+                Err(Failed::ours("a machine client needs a provider, and there is none"))
             }
         }
     }
 
-    async fn fetch(&self, client: &MachineConfig, request: &Request) -> Result<MachineToken> {
-        let url = TokenUrl::new(request.token_url.clone()).map_err(Error::internal)?;
+    async fn fetch(
+        &self,
+        client: &MachineConfig,
+        request: &Request,
+    ) -> Result<MachineToken, Failed> {
+        let url = TokenUrl::new(request.token_url.clone()).map_err(Failed::ours)?;
         let secret = client.client_secret.expose_secret().to_owned();
         let oauth = oauth2::basic::BasicClient::new(ClientId::new(client.client_id.clone()))
             .set_client_secret(ClientSecret::new(secret))
@@ -184,27 +231,33 @@ impl MachineTokens {
                 exchange = exchange.add_extra_param(name, value.clone());
             }
         }
-        let seen = Arc::new(Seen::default());
-        let http = |request: HttpRequest| {
-            let (seen, http) = (seen.clone(), self.http.clone());
-            async move { seen.send(http, request).await }
-        };
-        let reply: Reply =
-            exchange.request_async(&http).await.map_err(|cause| seen.explain(&cause))?;
-        MachineToken::new(&reply, seen.cookies())
+        let seen = Seen::default();
+        let http = |request| seen.clone().send(self.http.clone(), request);
+        let reply: Reply = exchange.request_async(&http).await.map_err(|cause| Failed {
+            status: seen.status().filter(|status| *status >= 400),
+            ended: seen.ends(&cause),
+            cause: http::describe(&cause),
+        })?;
+        MachineToken::new(&reply, client, seen.cookies())
     }
 }
 
 impl MachineToken {
-    fn new(reply: &Reply, cookies: BTreeMap<String, SecretString>) -> Result<Self> {
+    fn new(
+        reply: &Reply,
+        client: &MachineConfig,
+        cookies: BTreeMap<String, SecretString>,
+    ) -> Result<Self, Failed> {
         let access_token = SecretString::from(reply.access_token().secret().to_owned());
-        let scopes: Option<Vec<&str>> =
-            reply.scopes().map(|scopes| scopes.iter().map(|scope| scope.as_str()).collect());
+        // A provider that grants what was asked for need not repeat it (RFC 6749 §5.1).
+        let scopes: Vec<&str> = match reply.scopes() {
+            Some(scopes) => scopes.iter().map(|scope| scope.as_str()).collect(),
+            None => client.scopes.iter().map(String::as_str).collect(),
+        };
         Ok(Self {
-            bearer: bearer(&access_token)?,
+            bearer: bearer(&access_token).map_err(Failed::ours)?,
             access_token,
-            scope: scopes.map(|scopes| scopes.join(" ")),
-            expires_in: reply.expires_in(),
+            scope: (!scopes.is_empty()).then(|| scopes.join(" ")),
             life: reply.expires_in().map(Life::starting_now),
             cookies: Arc::new(cookies),
             had_at: Instant::now(),
@@ -218,6 +271,15 @@ impl MachineToken {
         is_good && !was_refused
     }
 
+    /// How long it is good from now on, when the provider said.
+    pub fn expires_in(&self) -> Option<Duration> {
+        self.life.map(|life| life.left())
+    }
+
+    fn is_alive(&self) -> bool {
+        self.life.is_none_or(|life| !life.left().is_zero())
+    }
+
     fn grant(&self) -> Grant {
         Grant {
             access_token: self.access_token.clone(),
@@ -227,46 +289,22 @@ impl MachineToken {
     }
 }
 
-/// What the oauth2 crate does not hand out of an answer: its status and its cookies.
-#[derive(Default)]
-struct Seen(StdMutex<(Option<u16>, BTreeMap<String, SecretString>)>);
-
-impl Seen {
-    async fn send(
-        &self,
-        http: reqwest::Client,
-        request: HttpRequest,
-    ) -> Result<oauth2::HttpResponse, http::HttpError> {
-        let answer = http::send(http, request).await?;
-        let cookies = answer.headers().get_all(SET_COOKIE).iter();
-        let cookies = cookies
-            .filter_map(|value| Cookie::parse(value.to_str().ok()?).ok())
-            .map(|cookie| (cookie.name().to_owned(), SecretString::from(cookie.value())))
-            .collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            (Some(answer.status().as_u16()), cookies);
-        Ok(answer)
-    }
-
-    fn cookies(&self) -> BTreeMap<String, SecretString> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
-    }
-
-    /// A refusal keeps its status; anything else is trouble on the way.
-    fn explain(&self, cause: &TokenError) -> Error {
-        let status = self.0.lock().unwrap_or_else(PoisonError::into_inner).0;
-        let because = http::describe(cause);
-        match (cause, status) {
-            (RequestTokenError::Request(_), _) | (_, None) => network(because),
-            (_, Some(status @ 400..)) => {
-                Error::from_status(status, "Authentication failed").because(because)
-            }
-            (_, Some(_)) => network(because),
-        }
+impl Failed {
+    /// Nothing was answered, or nothing that can be used.
+    fn ours(cause: impl ToString) -> Self {
+        Self { status: None, ended: false, cause: cause.to_string() }
     }
 }
 
-fn network(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::bad_gateway("The authorization server cannot be reached. Try again in a moment.")
-        .because(cause)
+/// A refusal keeps its status; anything else is trouble on the way.
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        let error = match failed.status {
+            Some(status) => Error::from_status(status, "Authentication failed"),
+            None => Error::bad_gateway(
+                "The authorization server cannot be reached. Try again in a moment.",
+            ),
+        };
+        error.because(failed.cause)
+    }
 }

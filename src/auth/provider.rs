@@ -22,7 +22,7 @@ use serde_json::Value;
 use url::{Url, form_urlencoded};
 
 use super::{
-    http::{self, TokenError},
+    http::{self, Seen, TokenError},
     id_token::{self, Claims, Expected, IdTokenError, Logout},
 };
 use crate::{
@@ -210,12 +210,13 @@ impl Provider {
         let client =
             self.client().await.map_err(|cause| RefreshError::NotNow(cause.to_string()))?;
         let token = RefreshToken::new(token.expose_secret().to_owned());
-        let http = |request| http::send(self.http.clone(), request);
-        let reply = client
-            .exchange_refresh_token(&token)
-            .request_async(&http)
-            .await
-            .map_err(http::not_now)?;
+        let seen = Seen::default();
+        let http = |request| seen.clone().send(self.http.clone(), request);
+        let reply = client.exchange_refresh_token(&token).request_async(&http).await;
+        let reply = reply.map_err(|cause| match seen.ends(&cause) {
+            true => RefreshError::Ended,
+            false => RefreshError::NotNow(http::describe(&cause)),
+        })?;
         let fresh = grant_of(&reply);
         let renewal = match fresh.renewal {
             Renewal::None => Renewal::RefreshToken(token.into_secret().into()),
@@ -320,7 +321,7 @@ impl Provider {
                 "The sign-in service calls itself by another name than the configured one.",
             ));
         }
-        Ok(ProviderEndpoints {
+        let endpoints = ProviderEndpoints {
             issuer: found.issuer,
             authorize_url: found.authorization_endpoint,
             token_url: found.token_endpoint,
@@ -328,7 +329,13 @@ impl Provider {
             end_session_url: found.end_session_endpoint,
             revocation_url: found.revocation_endpoint,
             iss_in_response: found.authorization_response_iss_parameter_supported,
-        })
+        };
+        if issuer.scheme() == "https" && !is_private(&endpoints) {
+            return Err(Error::bad_gateway(
+                "The sign-in service names addresses that anybody on the way could read.",
+            ));
+        }
+        Ok(endpoints)
     }
 
     async fn get_json<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
@@ -349,6 +356,12 @@ impl Provider {
             None => client,
         })
     }
+}
+
+fn is_private(endpoints: &ProviderEndpoints) -> bool {
+    let needed = [&endpoints.authorize_url, &endpoints.token_url, &endpoints.jwks_url];
+    let others = [&endpoints.end_session_url, &endpoints.revocation_url];
+    needed.into_iter().chain(others.into_iter().flatten()).all(|url| url.scheme() == "https")
 }
 
 fn grant_of(reply: &TokenReply) -> Grant {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Provider, http, machine::MachineTokens};
 use crate::{
     config::RefreshConfig,
-    error::{Kind, Result},
+    error::Result,
     session::grants::{Grant, Life, RefreshError, Renewal, TokenEndpoint},
 };
 
@@ -40,12 +40,7 @@ impl TokenEndpoint for Renewer {
         match (&grant.renewal, &self.json, &self.provider) {
             (Renewal::RefreshToken(token), Some(json), _) => json.renew(token).await,
             (Renewal::RefreshToken(token), None, Some(provider)) => provider.renew(token).await,
-            (Renewal::ClientCredentials, ..) => {
-                self.machine.renew_session(grant).await.map_err(|error| match error.kind() {
-                    Kind::Unauthenticated => RefreshError::Ended,
-                    _ => RefreshError::NotNow(error.to_string()),
-                })
-            }
+            (Renewal::ClientCredentials, ..) => self.machine.renew_session(grant).await,
             (Renewal::RefreshToken(_), None, None) | (Renewal::None, ..) => {
                 Err(RefreshError::Ended)
             }
@@ -111,7 +106,9 @@ impl JsonEndpoint {
 /// comes from something in between.
 fn refused(status: StatusCode, body: &Map<String, Value>) -> RefreshError {
     let code = body.get("error").and_then(Value::as_str).unwrap_or_default();
-    if status == StatusCode::UNAUTHORIZED || matches!(code, "invalid_grant" | "invalid_client") {
+    let is_trouble = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+    let is_its_word = matches!(code, "invalid_grant" | "invalid_client");
+    if status == StatusCode::UNAUTHORIZED || (is_its_word && !is_trouble) {
         return RefreshError::Ended;
     }
     RefreshError::NotNow(format!("the refresh endpoint answered {status}"))

@@ -13,7 +13,7 @@ use url::form_urlencoded;
 
 use super::service::Hop;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     server::{client::ClientAddress, state::App},
     session::Caller,
 };
@@ -75,9 +75,15 @@ async fn provider_logout(
     ClientAddress(client): ClientAddress,
     form: Result<Form<LogoutForm>, FormRejection>,
 ) -> Result<impl IntoResponse> {
-    app.auth.check_address(client)?;
-    let Form(form) = form.map_err(|_| Error::bad_request("The request holds no logout token."))?;
-    app.auth.end_by_logout_token(&form.logout_token).await?;
+    let outcome = match form {
+        Ok(Form(form)) => app.auth.end_by_logout_token(&form.logout_token).await,
+        Err(_) => Err(Error::bad_request("The request holds no logout token.")),
+    };
+    // A provider ends many sessions at once; only what is not its own counts against an address.
+    if outcome.as_ref().is_err_and(|error| error.kind() == Kind::BadRequest) {
+        app.auth.check_address(client)?;
+    }
+    outcome?;
     Ok((StatusCode::OK, [(header::CACHE_CONTROL, "no-store")]))
 }
 
@@ -85,7 +91,7 @@ async fn provider_logout(
 #[derive(Serialize)]
 struct MachineAnswer {
     token_type: &'static str,
-    expires_in: Option<u64>,
+    expires_in: Option<u128>,
     scope: Option<String>,
 }
 
@@ -99,7 +105,7 @@ async fn machine(
     let token = app.auth.sign_in_machine(&session, device(&headers)).await?;
     let answer = MachineAnswer {
         token_type: "Bearer",
-        expires_in: token.expires_in.map(|life| life.as_secs()),
+        expires_in: token.expires_in().map(|life| life.as_millis().div_ceil(1000)),
         scope: token.scope,
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)))

@@ -1,6 +1,6 @@
 //! The sign-in flow: leaving for the provider, coming back, and signing out.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tower_sessions::Session;
@@ -123,7 +123,8 @@ impl Auth {
         device: Option<&str>,
     ) -> Result<MachineToken> {
         let (identity, grant, token) = self.inner.machine.sign_in().await?;
-        self.inner.limits.account(&identity)?;
+        let account = Identity { instance: None, ..identity.clone() };
+        self.inner.limits.account(&account)?;
         let who = Arrival { identity: &identity, provider_session: None, device };
         self.start(session, &who, &grant).await?;
         tracing::info!(client = identity.subject, "a machine signed in");
@@ -137,6 +138,11 @@ impl Auth {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Waits for refreshes that are under way, so that no new tokens are lost.
+    pub async fn settle(&self, at_most: Duration) {
+        self.inner.grants.settle(at_most).await;
     }
 
     /// Ends one of the caller's own sessions; 404 for any other.
@@ -168,7 +174,7 @@ impl Auth {
         let logout = provider.check_logout(token).await?;
         let issuer = &provider.endpoints().await?.issuer;
         let Inner { sessions, .. } = &*self.inner;
-        if !sessions.first_use(issuer, &logout.jti, logout.ends_at.saturating_mul(1000)).await? {
+        if sessions.was_used(issuer, &logout.jti).await? {
             return Err(Error::bad_request("The logout token was used before."));
         }
         let ended = Ended {
@@ -180,6 +186,8 @@ impl Auth {
         for key in &keys {
             self.end(key).await?;
         }
+        // Last, so that a provider that has to try again can.
+        sessions.note_use(issuer, &logout.jti, logout.ends_at.saturating_mul(1000)).await?;
         tracing::info!(count = keys.len(), "sessions were ended by the provider");
         Ok(keys.len())
     }
@@ -285,9 +293,19 @@ fn identity(config: &AuthConfig, issuer: String, claims: &Claims) -> Result<Iden
         issuer,
         name: name.unwrap_or_else(|| subject.clone()),
         subject,
-        tenant: text(&config.tenant_claim),
+        tenant: claims.get(&config.tenant_claim).and_then(tenant),
         roles: roles(claims.get(&config.roles_claim)),
+        instance: None,
     })
+}
+
+/// A tenant is a text or a number.
+fn tenant(claim: &Value) -> Option<String> {
+    match claim {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
 }
 
 /// Roles are a list of texts, or one text with spaces between.

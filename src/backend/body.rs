@@ -132,7 +132,7 @@ where
     }
 }
 
-/// Wraps a backend's body: the time between two pieces is bounded, the whole is not.
+/// Wraps a body: the time between two pieces is bounded, the whole is not.
 pub struct IdleBody<B> {
     body: B,
     limit: Duration,
@@ -142,7 +142,7 @@ pub struct IdleBody<B> {
 
 /// Nothing came for the configured time.
 #[derive(Debug, thiserror::Error)]
-#[error("the backend sent nothing for {} seconds", .0.as_secs())]
+#[error("nothing came for {} seconds", .0.as_secs())]
 pub struct Silent(Duration);
 
 impl<B> IdleBody<B> {

@@ -35,6 +35,7 @@ mod tenant;
 
 #[cfg(feature = "ssr")]
 pub use {
+    body::IdleBody,
     call::Call,
     client::{Backend, Backends, read},
 };

@@ -1,7 +1,7 @@
 //! Answering the messages that came by webhook: each once, whatever crashes in between.
 //!
 //! A message is a row before its sender hears 200. From there it goes in two steps, each of which can
-//! be begun again: the assistant writes the reply (a run, found again by its request id), and the
+//! be begun again by whoever claims the row: the assistant writes the reply (a run, found again by its request id), and the
 //! reply is posted (with backoff, under the same name every time).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -34,8 +34,6 @@ const CLAIM: i64 = 15_000;
 const RENEWAL: Duration = Duration::from_secs(5);
 /// How often the table is looked at when nobody says that there is something in it.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a message waits for the one before it in the same thread, in milliseconds.
-const IN_LINE: i64 = 500;
 /// The waits before the next attempt, in seconds. After the last one it is given up.
 const BACKOFF: [i64; 9] = [1, 5, 15, 60, 300, 900, 3_600, 10_800, 43_200];
 /// The waits before the assistant is asked again.
@@ -57,16 +55,18 @@ struct Inner {
     stop: CancellationToken,
 }
 
-/// Where a step has led.
-enum Step {
-    /// This one is done; the next can be taken at once.
-    Done,
-    /// Somebody else is at it, or the server is stopping.
-    Leave,
-    /// To be tried again after this many milliseconds. Counts as an attempt, or does not.
-    Again { millis: i64, counts: bool },
+/// Where one step has led.
+enum Outcome {
+    /// The reply is written; posting it comes next.
+    Answered(String),
+    /// The reply is there.
+    Delivered,
+    /// The server is stopping; somebody goes on after the next start.
+    Stopped,
+    /// To be tried again in this many seconds.
+    Later(i64),
     /// Nothing more can be done.
-    GiveUp(String),
+    Failed(String),
 }
 
 impl Deliveries {
@@ -154,82 +154,83 @@ impl Deliveries {
         for row in self.inner.store.due(limit).await? {
             if let Some(row) = self.inner.store.claim(&row, CLAIM).await? {
                 let this = self.clone();
-                working.spawn(async move { this.see_through(row).await });
+                working.spawn(async move { this.take_step(row).await });
             }
         }
         Ok(())
     }
 
-    /// Takes a message as far as it goes now, keeping others off it meanwhile.
-    async fn see_through(&self, mut row: DeliveryRow) {
-        let outcome = {
-            let mut at = row.clone();
-            let work = self.steps(row.clone());
-            tokio::pin!(work);
-            let mut clock = interval(RENEWAL);
-            clock.tick().await;
-            loop {
-                tokio::select! {
-                    outcome = &mut work => break outcome,
-                    _ = clock.tick() => {
-                        if let Ok(Some(renewed)) = self.inner.store.claim(&at, CLAIM).await {
-                            at = renewed;
-                        }
-                    }
-                }
+    /// Takes one step, keeping others off the row meanwhile. Whoever has lost it stops.
+    async fn take_step(&self, mut row: DeliveryRow) {
+        let mut clock = interval(RENEWAL);
+        clock.tick().await;
+        let taken = row.clone();
+        let step = self.step(&taken);
+        tokio::pin!(step);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut step => break outcome,
+                _ = clock.tick() => match self.inner.store.renew(&row, CLAIM).await {
+                    Ok(Some(renewed)) => row = renewed,
+                    Ok(None) => return tracing::warn!("a delivery was taken over by another node"),
+                    Err(cause) => tracing::warn!(%cause, "a claim could not be renewed"),
+                },
             }
         };
-        row.attempts = outcome.1;
-        if let Err(error) = self.note(&row, outcome.0).await {
-            tracing::warn!(%error, "how a delivery went could not be noted; it will be tried again");
+        if let Err(cause) = self.note(&row, outcome).await {
+            tracing::warn!(%cause, "how a delivery went could not be noted; it will be tried again");
         }
     }
 
-    /// Both steps, one after the other; with how often the last one was tried before.
-    async fn steps(&self, row: DeliveryRow) -> (Step, i64) {
-        let Some(channel) = self.inner.channels.get(&row.channel) else {
-            return (Step::GiveUp("its channel is no longer configured".to_owned()), row.attempts);
-        };
-        let (answer, attempts) = match &row.answer {
-            Some(answer) => (answer.clone(), row.attempts),
-            None => match self.answer(channel, &row).await {
-                Ok(answer) => (answer, 0),
-                Err(step) => return (step, row.attempts),
-            },
-        };
-        if row.answer.is_none()
-            && let Err(cause) = self.inner.store.answered(row.id, &answer).await
-        {
-            tracing::warn!(%cause, "a reply could not be kept; it will be taken up again");
-            return (Step::Leave, row.attempts);
+    async fn step(&self, row: &DeliveryRow) -> Outcome {
+        match (self.inner.channels.get(&row.channel), &row.answer) {
+            (None, _) => Outcome::Failed("its channel is no longer configured".to_owned()),
+            (Some(channel), None) => self.answer(channel, row).await,
+            (Some(channel), Some(answer)) => self.deliver(channel, row, answer).await,
         }
-        (self.deliver(channel, &row, &answer, attempts).await, attempts)
     }
 
-    async fn note(&self, row: &DeliveryRow, step: Step) -> Result<()> {
+    async fn note(&self, row: &DeliveryRow, outcome: Outcome) -> sqlx::Result<bool> {
         let store = &self.inner.store;
-        match step {
-            Step::Done => store.finish(row.id, "delivered").await?,
-            Step::Leave => store.again(row.id, row.attempts, now()).await?,
-            Step::Again { millis, counts } => {
-                let attempts = row.attempts + i64::from(counts);
-                store.again(row.id, attempts, now().saturating_add(millis)).await?;
+        match outcome {
+            Outcome::Answered(text) => {
+                let kept = store.answered(row, &text).await;
+                self.inner.wake.notify_one();
+                kept
             }
-            Step::GiveUp(cause) => {
+            Outcome::Delivered => store.finish(row, true).await,
+            Outcome::Stopped => store.again(row, row.attempts - 1, now()).await,
+            Outcome::Later(seconds) => {
+                let due_at = now().saturating_add(seconds.saturating_mul(1000));
+                store.again(row, row.attempts, due_at).await
+            }
+            Outcome::Failed(cause) => {
                 let (channel, delivery) = (&row.channel, &row.delivery);
                 tracing::warn!(cause, channel, delivery, "a delivery was given up");
-                store.finish(row.id, "failed").await?;
+                store.finish(row, false).await
             }
         }
-        Ok(())
     }
 
     /// Has the assistant write the reply, or finds the one it wrote already.
-    async fn answer(&self, channel: &WebhookConfig, row: &DeliveryRow) -> Result<String, Step> {
+    async fn answer(&self, channel: &WebhookConfig, row: &DeliveryRow) -> Outcome {
         let caller = caller(channel);
-        match self.ask(&caller, channel, row).await {
+        let reply = match self.ask(&caller, channel, row).await {
             Ok(started) => self.reply(&caller, row, started).await,
-            Err(error) => self.not_answered(row, &error),
+            Err(error) => Err(error),
+        };
+        match reply {
+            Ok(Some(text)) => Outcome::Answered(text),
+            Ok(None) => Outcome::Stopped,
+            // Asking again does not make a message shorter.
+            Err(error) if matches!(error.kind(), Kind::BadRequest | Kind::TooLarge) => {
+                Outcome::Answered(error.message().to_owned())
+            }
+            Err(error) => {
+                tracing::warn!(%error, channel = row.channel, "a message is not answered yet");
+                let pause = pause(&ASKING_AGAIN, row);
+                pause.map_or_else(|| Outcome::Answered(SORRY.to_owned()), Outcome::Later)
+            }
         }
     }
 
@@ -251,78 +252,45 @@ impl Deliveries {
         Ok(started)
     }
 
+    /// The text of a run once it is whole; nothing when the server stops first.
     async fn reply(
         &self,
         caller: &Caller,
         row: &DeliveryRow,
         run: Started,
-    ) -> Result<String, Step> {
-        let reply = self.read(caller, row, &run.run).await?;
-        if reply.is_whole() {
-            return Ok(reply.text);
-        }
-        if self.inner.stop.is_cancelled() {
-            return Err(Step::Leave);
-        }
+    ) -> Result<Option<String>> {
+        let chat = &self.inner.chat;
+        let mut reply = gather(chat.follow(caller, &run.run, 0).await?).await;
+        let is_first_attempt = row.attempts <= 1;
+        let is_left_over = reply.state == MessageState::Interrupted || !is_first_attempt;
         // What a crash or an earlier attempt left behind is taken up again.
-        if reply.state == MessageState::Interrupted || row.attempts > 0 {
-            let again = self.inner.chat.resume(caller, &run.message).await;
-            let again = match again {
-                Ok(again) => self.read(caller, row, &again.run).await?,
-                Err(error) => return self.not_answered(row, &error),
-            };
-            if again.is_whole() {
-                return Ok(again.text);
-            }
+        if !reply.is_whole() && is_left_over && !self.inner.stop.is_cancelled() {
+            let again = chat.resume(caller, &run.message).await?;
+            reply = gather(chat.follow(caller, &again.run, 0).await?).await;
         }
-        self.not_answered(row, &Error::bad_gateway("The assistant could not finish its reply."))
-    }
-
-    async fn read(&self, caller: &Caller, row: &DeliveryRow, run: &str) -> Result<Reply, Step> {
-        match self.inner.chat.follow(caller, run, 0).await {
-            Ok(events) => Ok(gather(events).await),
-            Err(error) => Err(self.again(row, &error)),
+        match reply.is_whole() {
+            true => Ok(Some(reply.text)),
+            false if self.inner.stop.is_cancelled() => Ok(None),
+            false => Err(Error::bad_gateway("The assistant could not finish its reply.")),
         }
     }
 
-    /// What to say when there is no reply: nothing yet, or in the end that there is none.
-    fn not_answered(&self, row: &DeliveryRow, error: &Error) -> Result<String, Step> {
-        match self.again(row, error) {
-            Step::GiveUp(_) => Ok(SORRY.to_owned()),
-            step => Err(step),
-        }
-    }
-
-    fn again(&self, row: &DeliveryRow, error: &Error) -> Step {
-        if error.kind() == Kind::Conflict {
-            return Step::Again { millis: IN_LINE, counts: false };
-        }
-        tracing::warn!(%error, channel = row.channel, "a message could not be answered yet");
-        match usize::try_from(row.attempts).ok().and_then(|tried| ASKING_AGAIN.get(tried)) {
-            Some(seconds) => Step::Again { millis: seconds * 1000, counts: true },
-            None => Step::GiveUp(error.to_string()),
-        }
-    }
-
-    async fn deliver(
-        &self,
-        channel: &WebhookConfig,
-        row: &DeliveryRow,
-        answer: &str,
-        attempts: i64,
-    ) -> Step {
+    async fn deliver(&self, channel: &WebhookConfig, row: &DeliveryRow, answer: &str) -> Outcome {
         match outbound::post(&self.inner.http, channel, row, answer).await {
-            Ok(()) => Step::Done,
-            Err(Undelivered::Never(cause)) => Step::GiveUp(cause),
+            Ok(()) => Outcome::Delivered,
+            Err(Undelivered::Never(cause)) => Outcome::Failed(cause),
             Err(Undelivered::Later(cause)) => {
-                tracing::info!(cause, channel = row.channel, "a reply could not be delivered yet");
-                match usize::try_from(attempts).ok().and_then(|tried| BACKOFF.get(tried)) {
-                    Some(seconds) => Step::Again { millis: seconds * 1000, counts: true },
-                    None => Step::GiveUp(cause),
-                }
+                tracing::info!(cause, channel = row.channel, "a reply is not delivered yet");
+                pause(&BACKOFF, row).map_or_else(|| Outcome::Failed(cause), Outcome::Later)
             }
         }
     }
+}
+
+/// How long to wait after this attempt, unless it was the last.
+fn pause(pauses: &[i64], row: &DeliveryRow) -> Option<i64> {
+    let index = usize::try_from(row.attempts - 1).ok()?;
+    pauses.get(index).copied()
 }
 
 struct Reply {
@@ -357,7 +325,9 @@ fn caller(channel: &WebhookConfig) -> Caller {
             name: channel.name.clone(),
             tenant: channel.tenant.clone(),
             roles: Vec::new(),
+            instance: None,
         },
         assistant: channel.assistant.clone(),
+        visitor: None,
     }))
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
-use tokio::time::interval;
+use tokio::{runtime::Handle, time::interval};
 
 use super::Deliveries;
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
 
 const LEASE: &str = "jobs";
 /// Longer than all jobs together may take.
-const AT_MOST: Duration = Duration::from_secs(300);
+const AT_MOST: Duration = Duration::from_secs(60);
 
 /// All jobs. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ pub struct Jobs {
     chat: Chat,
     deliveries: Deliveries,
     config: JobsConfig,
+    runtime: Handle,
 }
 
 /// What a round of jobs did.
@@ -67,8 +68,9 @@ impl Jobs {
         chat: Chat,
         deliveries: Deliveries,
         config: JobsConfig,
+        runtime: Handle,
     ) -> Self {
-        Self { store, sessions, chat, deliveries, config }
+        Self { store, sessions, chat, deliveries, config, runtime }
     }
 
     /// 401 unless `secret` is the configured one. Without one nobody can call.
@@ -80,8 +82,13 @@ impl Jobs {
         is_right.then_some(()).ok_or_else(|| Error::from_status(401, "Unauthorized"))
     }
 
-    /// Does everything that is due, unless somebody is at it.
+    /// Does everything that is due, unless somebody is at it; and does it to the end, whoever leaves.
     pub async fn run(&self) -> Result<Report> {
+        let this = self.clone();
+        self.runtime.spawn(async move { this.run_to_end().await }).await.map_err(Error::internal)?
+    }
+
+    async fn run_to_end(&self) -> Result<Report> {
         let began = Instant::now();
         let Some(lease) = Lease::take(&self.store, LEASE, AT_MOST).await? else {
             return Ok(Report { ran: false, took_ms: 0, jobs: Vec::new() });

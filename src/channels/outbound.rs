@@ -10,6 +10,9 @@ use crate::{
     store::now,
 };
 
+/// What is said when the assistant said nothing.
+const NOTHING: &str = "(no reply)";
+
 /// Why a reply is not there yet.
 #[derive(Debug, thiserror::Error)]
 pub enum Undelivered {
@@ -21,8 +24,47 @@ pub enum Undelivered {
     Never(String),
 }
 
-/// Posts `answer` to where `row` came from.
+/// Posts `answer` to where `row` came from, in as many pieces as it takes there.
 pub async fn post(
+    http: &reqwest::Client,
+    channel: &WebhookConfig,
+    row: &DeliveryRow,
+    answer: &str,
+) -> Result<(), Undelivered> {
+    let answer = if answer.trim().is_empty() { NOTHING } else { answer };
+    let longest = match channel.scheme {
+        WebhookScheme::Signed { .. } => return post_piece(http, channel, row, answer).await,
+        WebhookScheme::Slack { .. } => 30_000,
+        WebhookScheme::Telegram { .. } => 4_000,
+    };
+    for piece in pieces(answer, longest) {
+        post_piece(http, channel, row, piece).await?;
+    }
+    Ok(())
+}
+
+/// `text` in pieces of at most `longest` UTF-16 units, cut behind a line where there is one.
+fn pieces(text: &str, longest: usize) -> Vec<&str> {
+    let (mut pieces, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let mut units = 0;
+        let fits = rest
+            .char_indices()
+            .find(|(_, letter)| {
+                units += letter.len_utf16();
+                units > longest
+            })
+            .map_or(rest.len(), |(index, _)| index);
+        let at_line = rest[..fits].rfind('\n').map(|index| index + 1);
+        let end = if fits == rest.len() { fits } else { at_line.unwrap_or(fits) };
+        let (piece, after) = rest.split_at(end);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces
+}
+
+async fn post_piece(
     http: &reqwest::Client,
     channel: &WebhookConfig,
     row: &DeliveryRow,
@@ -82,11 +124,12 @@ fn request(
     })
 }
 
+/// Most refusals pass: a receiver that is being replaced answers anything for a minute.
 fn refused(status: StatusCode) -> Undelivered {
     let what = format!("the channel answered {status}");
-    match status.as_u16() {
-        408 | 425 | 429 | 500.. => Undelivered::Later(what),
-        _ => Undelivered::Never(what),
+    match status {
+        StatusCode::GONE => Undelivered::Never(what),
+        _ => Undelivered::Later(what),
     }
 }
 
@@ -101,5 +144,21 @@ fn heard_by_slack(reply: Value) -> Result<(), Undelivered> {
         "channel_not_found" | "is_archived" | "invalid_auth" | "not_in_channel"
         | "token_revoked" => Err(Undelivered::Never(what)),
         _ => Err(Undelivered::Later(what)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pieces;
+
+    #[test]
+    fn a_long_reply_is_cut_behind_lines() {
+        assert_eq!(pieces("short", 10), ["short"]);
+        assert_eq!(pieces("one\ntwo\nthree", 9), ["one\ntwo\n", "three"]);
+        assert_eq!(pieces("abcdef", 4), ["abcd", "ef"]);
+        assert_eq!(pieces("😀😀😀", 4), ["😀😀", "😀"]);
+        let long = "word\n".repeat(5_000);
+        let cut = pieces(&long, 4_000);
+        assert!(cut.iter().all(|piece| piece.len() <= 4_000) && cut.concat() == long);
     }
 }

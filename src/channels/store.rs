@@ -1,6 +1,6 @@
 //! The SQL of deliveries and threads.
 
-use sqlx::FromRow;
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::webhook::Incoming;
 use crate::store::{Store, now};
@@ -47,11 +47,15 @@ impl DeliveryStore {
         Ok(done.rows_affected() == 1)
     }
 
-    /// What is to be worked on now, in order of arrival.
+    /// What is to be worked on now, in order of arrival. A message waits for the one before it in its
+    /// thread to be answered.
     pub async fn due(&self, limit: i64) -> sqlx::Result<Vec<DeliveryRow>> {
         sqlx::query_as(
-            "SELECT id, channel, delivery, thread, text, answer, attempts, due_at FROM deliveries
-             WHERE state IN ('received', 'answered') AND due_at <= $1 ORDER BY id LIMIT $2",
+            "SELECT id, channel, delivery, thread, text, answer, attempts, due_at FROM deliveries d
+             WHERE state IN ('received', 'answered') AND due_at <= $1 AND NOT EXISTS (
+                 SELECT 1 FROM deliveries e WHERE e.channel = d.channel AND e.thread = d.thread
+                 AND e.id < d.id AND e.state = 'received')
+             ORDER BY id LIMIT $2",
         )
         .bind(now())
         .bind(limit)
@@ -68,49 +72,65 @@ impl DeliveryStore {
         .await
     }
 
-    /// Takes a row for `millis`; answers whether nobody else did.
+    /// Takes a row for `millis` and counts an attempt; nothing when somebody else was quicker.
     pub async fn claim(&self, row: &DeliveryRow, millis: i64) -> sqlx::Result<Option<DeliveryRow>> {
-        let due_at = now().saturating_add(millis);
-        let done = sqlx::query("UPDATE deliveries SET due_at = $3 WHERE id = $1 AND due_at = $2")
-            .bind(row.id)
-            .bind(row.due_at)
-            .bind(due_at)
-            .execute(self.0.pool())
-            .await?;
-        Ok((done.rows_affected() == 1).then(|| DeliveryRow { due_at, ..row.clone() }))
+        let claimed = DeliveryRow {
+            due_at: now().saturating_add(millis),
+            attempts: row.attempts + 1,
+            ..row.clone()
+        };
+        let taken = self.change(row, "attempts = $3, due_at = $4", &claimed).await?;
+        Ok(taken.then_some(claimed))
     }
 
-    /// Keeps the reply, which is to be delivered at once.
-    pub async fn answered(&self, id: i64, answer: &str) -> sqlx::Result<()> {
-        sqlx::query(
-            "UPDATE deliveries SET state = 'answered', answer = $2, attempts = 0 WHERE id = $1",
-        )
-        .bind(id)
-        .bind(answer)
-        .execute(self.0.pool())
-        .await
-        .map(drop)
+    /// Keeps others off a row for another `millis`; nothing when it is no longer ours.
+    pub async fn renew(&self, row: &DeliveryRow, millis: i64) -> sqlx::Result<Option<DeliveryRow>> {
+        let renewed = DeliveryRow { due_at: now().saturating_add(millis), ..row.clone() };
+        let kept = self.change(row, "attempts = $3, due_at = $4", &renewed).await?;
+        Ok(kept.then_some(renewed))
     }
 
-    /// It is to be tried again at `due_at`.
-    pub async fn again(&self, id: i64, attempts: i64, due_at: i64) -> sqlx::Result<()> {
-        sqlx::query("UPDATE deliveries SET attempts = $2, due_at = $3 WHERE id = $1")
-            .bind(id)
-            .bind(attempts)
-            .bind(due_at)
-            .execute(self.0.pool())
-            .await
-            .map(drop)
+    /// Keeps the reply. Posting it is another step, with attempts of its own, and due at once.
+    pub async fn answered(&self, row: &DeliveryRow, answer: &str) -> sqlx::Result<bool> {
+        let answer = Some(answer.to_owned());
+        let next = DeliveryRow { answer, attempts: 0, due_at: now(), ..row.clone() };
+        let set = "state = 'answered', attempts = $3, due_at = $4, answer = $5";
+        self.change(row, set, &next).await
     }
 
-    /// It is over: `delivered` or `failed`.
-    pub async fn finish(&self, id: i64, state: &str) -> sqlx::Result<()> {
-        sqlx::query("UPDATE deliveries SET state = $2 WHERE id = $1")
-            .bind(id)
-            .bind(state)
-            .execute(self.0.pool())
-            .await
-            .map(drop)
+    /// It is to be tried again at `due_at`, after this many attempts.
+    pub async fn again(&self, row: &DeliveryRow, attempts: i64, due_at: i64) -> sqlx::Result<bool> {
+        let next = DeliveryRow { attempts, due_at, ..row.clone() };
+        self.change(row, "attempts = $3, due_at = $4", &next).await
+    }
+
+    /// It is over: the reply is there, or will never be.
+    pub async fn finish(&self, row: &DeliveryRow, is_delivered: bool) -> sqlx::Result<bool> {
+        let set = match is_delivered {
+            true => "state = 'delivered', attempts = $3, due_at = $4",
+            false => "state = 'failed', attempts = $3, due_at = $4",
+        };
+        self.change(row, set, row).await
+    }
+
+    /// Changes a row that is still as it was when it was claimed; answers whether it was.
+    async fn change(
+        &self,
+        was: &DeliveryRow,
+        set: &'static str,
+        next: &DeliveryRow,
+    ) -> sqlx::Result<bool> {
+        let statement = format!(
+            "UPDATE deliveries SET {set} WHERE id = $1 AND due_at = $2
+             AND state IN ('received', 'answered')"
+        );
+        let query = sqlx::query(AssertSqlSafe(statement))
+            .bind(was.id)
+            .bind(was.due_at)
+            .bind(next.attempts)
+            .bind(next.due_at);
+        let query = if set.contains("$5") { query.bind(&next.answer) } else { query };
+        Ok(query.execute(self.0.pool()).await?.rows_affected() == 1)
     }
 
     /// The conversation that a thread is.

@@ -147,7 +147,12 @@ fn slack(body: &[u8]) -> Result<Post, Refused> {
                 Some(begin) => format!("{channel} {begin}"),
                 None => channel.to_owned(),
             };
-            Ok(message(id.to_owned(), thread, without_mentions(text)))
+            // Being mentioned where one listens anyway makes two events of one message.
+            let delivery = match at("/event/ts") {
+                Some(moment) => format!("{channel} {moment}"),
+                None => id.to_owned(),
+            };
+            Ok(message(delivery, thread, without_mentions(text)))
         }
         _ => Err(Refused::Body),
     }

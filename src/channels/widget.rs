@@ -1,6 +1,6 @@
 //! Chats on other sites: a token instead of a session, and exactly the origins that are listed.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     auth::limits::{Limiter, network},
-    config::WidgetConfig,
+    config::{Rate, WidgetConfig},
     error::{Error, Result},
     session::{Caller, ChannelCaller, Identity},
 };
@@ -33,23 +33,37 @@ const SENT: HeaderValue =
 const SHOWN: HeaderValue = HeaderValue::from_static(
     "breezeway-conversation-id, breezeway-message-id, breezeway-run-id, retry-after, x-request-id",
 );
+/// How many wrong tokens an address may send in a minute.
+const GUESSES: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
 
 /// All widgets. Cheap to clone.
 #[derive(Clone)]
-pub struct Widgets(Arc<[Widget]>);
+pub struct Widgets {
+    widgets: Arc<[Widget]>,
+    /// Of tokens that are none.
+    guesses: Limiter<IpAddr>,
+}
 
 struct Widget {
     origins: Vec<HeaderValue>,
     /// Hashed, so that all are of one length to compare.
-    tokens: Vec<([u8; 32], Arc<ChannelCaller>)>,
+    tokens: Vec<([u8; 32], Speaker)>,
     limit: Limiter<IpAddr>,
+}
+
+/// What a token stands for.
+#[derive(Clone)]
+struct Speaker {
+    identity: Identity,
+    assistant: Option<String>,
 }
 
 impl Widgets {
     /// As configured.
     pub fn new<'a>(configs: impl Iterator<Item = &'a WidgetConfig>) -> Self {
-        Self(configs.map(Widget::new).collect())
+        let rate = Rate { count: GUESSES, per: Duration::from_secs(60) };
+        Self { widgets: configs.map(Widget::new).collect(), guesses: Limiter::new(rate) }
     }
 
     /// Whom the widget token of a request speaks for; nobody when it has none.
@@ -57,23 +71,25 @@ impl Widgets {
     /// 401 for a token that is not one, 403 from a site that is not listed, 429 when the client has
     /// asked too often.
     pub fn admit(&self, request: &Request, client: IpAddr) -> Result<Caller> {
-        if self.0.is_empty() || !is_open(request) {
+        if self.widgets.is_empty() || !is_open(request) {
             return Ok(Caller::Nobody);
         }
         let Some(token) = bearer(request.headers()) else { return Ok(Caller::Nobody) };
-        let token = Sha256::digest(token.as_bytes()).into();
-        let (widget, caller) = self
-            .0
-            .iter()
-            .find_map(|widget| Some((widget, widget.find(&token)?)))
-            .ok_or_else(unauthorized)?;
+        let (token, visitor) = (Sha256::digest(token.as_bytes()).into(), network(client));
+        let found = self.widgets.iter().find_map(|widget| Some((widget, widget.find(&token)?)));
+        let Some((widget, speaker)) = found else {
+            self.guesses.check(visitor)?;
+            return Err(unauthorized());
+        };
         if let Some(origin) = request.headers().get(ORIGIN)
             && !widget.origins.contains(origin)
         {
             return Err(Error::forbidden("This chat is not open to the site that asks."));
         }
-        widget.limit.check(network(client))?;
-        Ok(Caller::Channel(caller))
+        widget.limit.check(visitor)?;
+        let Speaker { identity, assistant } = speaker.clone();
+        let visitor = Some(visitor);
+        Ok(Caller::Channel(Arc::new(ChannelCaller { identity, assistant, visitor })))
     }
 
     /// The answer to a browser that asks on behalf of another site whether it may ask (Fetch, CORS
@@ -96,7 +112,7 @@ impl Widgets {
 
     /// The site that a request comes from, when its answer may be read there.
     pub fn reader(&self, request: &Request) -> Option<HeaderValue> {
-        if self.0.is_empty() || !is_open(request) {
+        if self.widgets.is_empty() || !is_open(request) {
             return None;
         }
         self.listed(request.headers())
@@ -104,7 +120,7 @@ impl Widgets {
 
     fn listed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(ORIGIN)?;
-        self.0.iter().any(|widget| widget.origins.contains(origin)).then(|| origin.clone())
+        self.widgets.iter().any(|widget| widget.origins.contains(origin)).then(|| origin.clone())
     }
 }
 
@@ -117,19 +133,20 @@ pub fn let_read(origin: HeaderValue, headers: &mut HeaderMap) {
 
 impl Widget {
     fn new(config: &WidgetConfig) -> Self {
-        let caller = |assistant: &Option<String>| ChannelCaller {
+        let speaker = |assistant: &Option<String>| Speaker {
             identity: Identity {
                 issuer: "channel".to_owned(),
                 subject: config.name.clone(),
                 name: config.name.clone(),
                 tenant: config.tenant.clone(),
                 roles: Vec::new(),
+                instance: None,
             },
             assistant: assistant.clone().or_else(|| config.assistant.clone()),
         };
         let tokens = config.tokens.iter().map(|token| {
             let hash = Sha256::digest(token.token.expose_secret().as_bytes()).into();
-            (hash, Arc::new(caller(&token.assistant)))
+            (hash, speaker(&token.assistant))
         });
         Self {
             tokens: tokens.collect(),
@@ -139,11 +156,11 @@ impl Widget {
     }
 
     /// Compares with every token, in a time that tells nothing about them.
-    fn find(&self, token: &[u8; 32]) -> Option<Arc<ChannelCaller>> {
+    fn find(&self, token: &[u8; 32]) -> Option<&Speaker> {
         let mut found = None;
-        for (known, caller) in &self.tokens {
+        for (known, speaker) in &self.tokens {
             if known.ct_eq(token).into() {
-                found = Some(caller.clone());
+                found = Some(speaker);
             }
         }
         found

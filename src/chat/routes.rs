@@ -102,7 +102,9 @@ enum View {
 impl AskBody {
     fn question(self, headers: &HeaderMap) -> Question {
         let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-        let last = self.messages.into_iter().rev().find(|message| message.role != "ai");
+        let last = self.messages.into_iter().rev().find(|message| {
+            !matches!(message.role.as_str(), "ai" | "assistant" | "system" | "tool")
+        });
         Question {
             conversation: self.conversation_id,
             text: self.message.or(last.map(|message| message.text)).unwrap_or_default(),

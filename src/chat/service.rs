@@ -139,10 +139,10 @@ impl Chat {
         let identity = caller.known()?;
         let assistant = self.assistant(caller, question.assistant.as_deref())?.clone();
         let text = checked_text(&question.text)?;
-        let request_id = checked_request_id(question.request_id)?;
+        let request_id = scoped(caller, checked_request_id(question.request_id)?);
         let owner = identity.owner();
         if let Some(run) = self.inner.store.run_of_request(&owner, &request_id).await? {
-            return Ok(started(&run));
+            return self.same_again(&run, &question.conversation, text).await;
         }
         let history = match &question.conversation {
             Some(id) => self.conversation_rows(&owner, id).await?,
@@ -153,13 +153,31 @@ impl Chat {
             Ok(live) => live,
             // The same request, sent twice at once: the other one was first.
             Err(error) => match self.inner.store.run_of_request(&owner, &request_id).await? {
-                Some(run) => return Ok(started(&run)),
+                Some(run) => return self.same_again(&run, &question.conversation, text).await,
                 None => return Err(error),
             },
         };
         let mut turns = turns(&assistant, &history);
         turns.push(Turn { role: provider::Role::User, text: text.to_owned() });
         Ok(self.spawn(live, caller, assistant, turns, String::new()))
+    }
+
+    /// The run that a request began, for the same request sent again; 409 for another one under its
+    /// name.
+    async fn same_again(
+        &self,
+        run: &RunRow,
+        conversation: &Option<String>,
+        text: &str,
+    ) -> Result<Started> {
+        let asked = self.inner.store.question_of(&run.message_id).await?;
+        let elsewhere = conversation.as_ref().is_some_and(|id| *id != run.conversation_id);
+        if elsewhere || asked.is_none_or(|asked| asked != text) {
+            return Err(Error::conflict(
+                "This request id was used for another message. Send this one under an id of its own.",
+            ));
+        }
+        Ok(started(run))
     }
 
     /// Takes up the last reply of a conversation again, from what it has, when it did not come to
@@ -271,13 +289,13 @@ impl Chat {
         }
     }
 
-    /// The one that a channel has to itself, else the one that is asked for, else the usual one.
+    /// The one that is asked for, which a channel has no say in, else the usual one.
     fn assistant(&self, caller: &Caller, asked: Option<&str>) -> Result<&AssistantConfig> {
-        let fixed = match caller {
+        let asked = match caller {
             Caller::Channel(channel) => channel.assistant.as_deref(),
-            Caller::Session(_) | Caller::Nobody => None,
+            Caller::Session(_) | Caller::Nobody => asked,
         };
-        let name = fixed.or(asked).or(self.inner.default.as_deref()).ok_or_else(|| {
+        let name = asked.or(self.inner.default.as_deref()).ok_or_else(|| {
             Error::not_found("No assistant is set up here. Add [assistants] to Leptos.toml.")
         })?;
         self.inner
@@ -521,6 +539,18 @@ fn checked_request_id(id: Option<String>) -> Result<String> {
         None => Ok(new_id()),
         Some(id) if !id.is_empty() && id.len() <= LONGEST_REQUEST_ID => Ok(id),
         Some(_) => Err(Error::bad_request("The request id must have 1 to 128 characters.")),
+    }
+}
+
+/// Request ids of people who share an owner, such as the visitors of a widget, are kept apart by where
+/// they come from.
+fn scoped(caller: &Caller, request_id: String) -> String {
+    match caller {
+        Caller::Channel(channel) => match channel.visitor {
+            Some(visitor) => format!("{visitor} {request_id}"),
+            None => request_id,
+        },
+        Caller::Session(_) | Caller::Nobody => request_id,
     }
 }
 

@@ -289,6 +289,18 @@ impl ChatStore {
         self.find_run("WHERE r.owner = $1 AND r.request_id = $2", &[owner, request_id]).await
     }
 
+    /// What a reply is the reply to.
+    pub async fn question_of(&self, reply: &str) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar(
+            "SELECT q.text FROM messages r JOIN messages q
+             ON q.conversation_id = r.conversation_id AND q.position = r.position - 1
+             WHERE r.id = $1",
+        )
+        .bind(reply)
+        .fetch_optional(self.store.pool())
+        .await
+    }
+
     /// The owner's run with this id.
     pub async fn run(&self, owner: &str, id: &str) -> sqlx::Result<Option<RunRow>> {
         self.find_run("WHERE r.owner = $1 AND r.id = $2", &[owner, id]).await

@@ -147,7 +147,8 @@ fn provider_endpoints(page: &mut Page, endpoints: &ProviderEndpoints) {
     page.optional("end_session_url", endpoints.end_session_url.as_ref().map(|url| url.as_str()));
     page.optional("revocation_url", endpoints.revocation_url.as_ref().map(|url| url.as_str()));
     page.set("iss_in_response", endpoints.iss_in_response);
-    page.set("allow_http", required.iter().any(|(_, url)| values::in_the_clear(url)));
+    let sent_to = required.iter().map(|(_, url)| *url).chain(endpoints.revocation_url.as_ref());
+    page.set("allow_http", sent_to.into_iter().any(values::in_the_clear));
 }
 
 fn backend(page: &mut Page, backend: &BackendConfig) {
@@ -263,7 +264,9 @@ fn webhook(page: &mut Page, webhook: &WebhookConfig) {
     if has_token {
         page.text("token", REDACTED);
     }
-    page.text("url", webhook.url.as_str());
+    // Such addresses often hold a secret behind the host.
+    let origin = webhook.url.origin().ascii_serialization();
+    page.text("url", &format!("{origin}/{REDACTED}"));
     page.set("allow_http", values::in_the_clear(&webhook.url));
     page.optional("assistant", webhook.assistant.as_deref());
     page.optional("tenant", webhook.tenant.as_deref());

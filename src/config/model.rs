@@ -191,7 +191,7 @@ pub struct ProviderEndpoints {
 pub struct LimitsConfig {
     /// `per_address`: by the client's address. Default `60/1m`.
     pub per_address: Rate,
-    /// `per_account`: by who signs in. Default `60/1m`.
+    /// `per_account`: by who signs in. Default `600/1m`.
     pub per_account: Rate,
 }
 
@@ -447,7 +447,7 @@ pub struct ResourceConfig {
     pub name: String,
     /// `backend`: a name of `[backends]`.
     pub backend: String,
-    /// `path` on the backend, without a trailing slash.
+    /// `path` on the backend; a slash at its end is kept behind ids too.
     pub path: String,
     /// `title`. Default the name with a capital.
     pub title: String,

@@ -638,9 +638,13 @@ fn the_session_is_checked() {
 
 #[test]
 fn channels_are_checked() {
+    const CHAT: &str = "\n[chat]\ndefault = \"a\"\n[assistants.a]\nprovider = \"openai\"\n\
+        backend = \"b\"\nmodel = \"m\"\n[backends.b]\nurl = \"sandbox\"\n";
+    let nobody = "[channels.web]\ntoken = \"t\"";
+    assert_problem(nobody, 1, "channels.web.assistant", "there is no `[chat]`");
     let web = |lines: &str, line, key: &str, what: &str| {
         assert_problem(
-            &format!("[channels.web]\n{lines}"),
+            &format!("[channels.web]\n{lines}{CHAT}"),
             line,
             &format!("channels.web.{key}"),
             what,
@@ -653,9 +657,13 @@ fn channels_are_checked() {
     web("token = \"t\"\nassistant = \"x\"", 3, "assistant", "there is no `[assistants.x]`");
     web("secret = \"s\"\nwebhook = \"irc\"", 3, "webhook", "write `signed`, `slack` or `telegram`");
     let signed = "webhook = \"signed\"\nsecret = ";
+    for weak in ["whsec_", "whsec_AAAA", "whsec_not-base64", "short"] {
+        let lines = format!("{signed}\"{weak}\"\nurl = \"https://x.example\"");
+        web(&lines, 3, "secret", "is not a key");
+    }
     web(&format!("{signed}\"\"\nurl = \"https://x.example\""), 3, "secret", "is empty");
-    web(&format!("{signed}\"s\""), 1, "url", "is missing");
-    web(&format!("{signed}\"s\"\nurl = \"http://x.example\""), 4, "url", "in the clear");
+    web(&format!("{signed}\"long-enough\""), 1, "url", "is missing");
+    web(&format!("{signed}\"long-enough\"\nurl = \"http://x.example\""), 4, "url", "in the clear");
     web("webhook = \"slack\"\nsecret = \"s\"", 1, "token", "is missing");
     assert_refused("jobs", "cron_secret = \"\"", "cron_secret", "is empty");
     assert_refused("jobs", "cron_secret = \"  \"", "cron_secret", "is empty");
@@ -728,7 +736,13 @@ fn backends_are_checked() {
     assert_backend_refused("csrf = { drupal = [] }", "csrf.drupal", "names no path");
     assert_backend_refused("max_body = \"12\"", "max_body", "is not a size");
     assert_backend_refused("max_body = \"0B\"", "max_body", "is no size at all");
-    for header in ["Cookie", "X-Forwarded-For", "x_forwarded_for", "Forwarded", "Authorization"] {
+    assert_backend_refused("forward_headers = [\"X_Tenant\"]", "forward_headers", "has a `_`");
+    assert_backend_refused(
+        "expose_headers = [\"Access-Control-Allow-Origin\"]",
+        "expose_headers",
+        "meaning of its own",
+    );
+    for header in ["Cookie", "X-Forwarded-For", "Forwarded", "Authorization", "Host"] {
         let line = format!("forward_headers = [\"{header}\"]");
         assert_backend_refused(&line, "forward_headers", "meaning of its own");
     }

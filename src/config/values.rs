@@ -322,8 +322,13 @@ pub(super) fn header_name(value: &Value<'_>) -> Read<String> {
     if !name.chars().all(fits) {
         return Err(value.refuse("is not a header's name; write one such as \"X-Tenant-Id\""));
     }
-    let plain = name.replace('_', "-");
-    if TAKEN.contains(&plain.as_str()) || plain.starts_with("x-forwarded-") {
+    if name.contains('_') {
+        return Err(value.refuse("has a `_`, which some servers take for `-`; write it with `-`"));
+    }
+    let is_ours = ["x-forwarded-", "access-control-", "sec-", "content-security-", "breezeway-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix));
+    if TAKEN.contains(&name.as_str()) || is_ours {
         return Err(value
             .refuse("is a header with a meaning of its own; write one such as \"X-Tenant-Id\""));
     }

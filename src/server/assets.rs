@@ -40,7 +40,7 @@ async fn serve(folder: std::path::PathBuf, request: Request) -> Result<Response>
         .append_index_html_on_directories(false)
         .precompressed_br()
         .precompressed_gzip();
-    let response = match files.oneshot(request).await {
+    let mut response = match files.oneshot(request).await {
         Ok(response) => response.into_response(),
         Err(never) => match never {},
     };
@@ -49,16 +49,17 @@ async fn serve(folder: std::path::PathBuf, request: Request) -> Result<Response>
             "The address may be mistyped, or what it showed was removed.",
         ));
     }
+    // To be asked for again, which costs a few bytes when nothing has changed.
+    let checked = HeaderValue::from_static("no-cache");
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(checked);
     Ok(response)
 }
 
 async fn cached(hashed: bool, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if hashed && response.status().is_success() {
-        response.headers_mut().insert(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=31536000, immutable"),
-        );
+        let for_good = HeaderValue::from_static("public, max-age=31536000, immutable");
+        response.headers_mut().insert(header::CACHE_CONTROL, for_good);
     }
     response
 }

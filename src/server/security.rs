@@ -64,9 +64,12 @@ pub fn prove_same_origin(app: &App, caller: &Caller, request: &Request) -> Resul
 
 fn is_ours(headers: &HeaderMap, origin: &str, caller: &Caller) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    match (text("sec-fetch-site"), headers.get(header::ORIGIN)) {
-        (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(from)) => from.as_bytes() == origin.as_bytes(),
+    let is_own = |site| matches!(site, "same-origin" | "none");
+    match (headers.get(header::ORIGIN), text("sec-fetch-site")) {
+        // The origin names the site; the other only says that it is the same as ours, which it also
+        // is for a site that has made its name point here.
+        (Some(from), site) => from.as_bytes() == origin.as_bytes() && site.is_none_or(is_own),
+        (None, Some(site)) => is_own(site),
         (None, None) => matches!(caller, Caller::Nobody),
     }
 }
@@ -88,6 +91,7 @@ pub fn set_headers(app: &App, headers: &mut HeaderMap) {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if app.config.server.is_https() {
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
@@ -145,6 +149,9 @@ mod tests {
         assert!(passes(&[("sec-fetch-site", "same-origin")]));
         assert!(passes(&[("origin", "https://app.test")]));
         assert!(passes(&[]));
+        assert!(passes(&[("origin", "https://app.test"), ("sec-fetch-site", "same-origin")]));
+        assert!(!passes(&[("origin", "http://evil.test"), ("sec-fetch-site", "same-origin")]));
+        assert!(!passes(&[("origin", "https://app.test"), ("sec-fetch-site", "cross-site")]));
         for site in ["cross-site", "same-site", "", "nonsense"] {
             assert!(!is_ours(&headers(&[("sec-fetch-site", site)]), origin, &Caller::Nobody));
         }

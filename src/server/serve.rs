@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{client::Peer, front::Front, listen::listen, state::App};
 use crate::{
+    backend::IdleBody,
     config::Config,
     error::{Error, Result},
     sandbox::demo_people,
@@ -42,6 +43,10 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(10);
 /// How long a stream has to notice that its run was saved and is over.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long refreshes may take to be saved.
+const SETTLE: Duration = Duration::from_secs(20);
+/// How long a client may leave a body that it began unfinished.
+const BODY_IDLE: Duration = Duration::from_secs(30);
 /// How long a client may take to send a request's head.
 const HEAD: Duration = Duration::from_secs(30);
 /// How long a request's head may be, and how much of a body waits in memory, in bytes.
@@ -67,6 +72,7 @@ pub fn serve(config: Config, config_path: &Path) -> Result<()> {
         drain.cancel();
         app.deliveries.stop();
         app.chat.shut_down(DRAIN).await;
+        app.auth.settle(SETTLE).await;
         Ok::<_, Error>(())
     })?;
     join(threads);
@@ -178,9 +184,12 @@ fn connect(front: &Front, stream: tokio::net::TcpStream, peer: Peer, open: &Grac
     });
 }
 
-/// A body that is over before it began costs nothing.
+/// A body that is over before it began costs nothing; any other may not fall silent.
 fn body(incoming: Incoming) -> Body {
-    if incoming.is_end_stream() { Body::empty() } else { Body::new(incoming) }
+    if incoming.is_end_stream() {
+        return Body::empty();
+    }
+    Body::new(IdleBody::new(incoming, BODY_IDLE))
 }
 
 /// Starts what goes on beside the requests.

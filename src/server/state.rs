@@ -109,6 +109,7 @@ impl App {
             chat.clone(),
             deliveries.clone(),
             config.jobs.clone(),
+            runtime.clone(),
         );
         let services = Services {
             config: Arc::new(config),

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -55,6 +56,8 @@ pub struct ChannelCaller {
     pub identity: Identity,
     /// The assistant that answers on this channel; the usual one where absent.
     pub assistant: Option<String>,
+    /// Where one of several visitors comes from.
+    pub visitor: Option<IpAddr>,
 }
 
 /// Who a request acts for.

@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use tokio::{
     runtime::Handle,
     sync::{Mutex, OwnedMutexGuard},
+    time::timeout,
 };
+use tokio_util::task::TaskTracker;
 
 use super::{Sessions, seal::Sealer, store::SessionKey};
 use crate::{
@@ -34,6 +36,8 @@ const REFRESH_AHEAD: Duration = Duration::from_secs(30);
 const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(1)];
 /// An exchange that took this long is not tried again by the same refresh: people are waiting.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a request that could do with the old token waits for the new one.
+const PROMPT: Duration = Duration::from_secs(1);
 /// How long a grant is left alone after a refresh that failed; doubled each time.
 const COOL_DOWN: Duration = Duration::from_secs(1);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
@@ -91,6 +95,11 @@ impl Life {
         Self { ends_at, refresh_at: ends_at.saturating_sub(millis(margin)) }
     }
 
+    /// How long it is from now.
+    pub fn left(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.ends_at - now()).unwrap_or(0))
+    }
+
     /// Whether a new token should be had before this one is used.
     pub fn is_ending(&self) -> bool {
         self.refresh_at <= now()
@@ -132,6 +141,7 @@ pub struct Grants {
     /// Grants that were refreshed because a backend refused them a moment ago.
     refused: Cache<SessionKey, ()>,
     runtime: Handle,
+    tasks: TaskTracker,
 }
 
 struct Stored {
@@ -172,6 +182,7 @@ impl Grants {
             cooling: Cache::builder().time_to_live(2 * LONGEST_COOL_DOWN).build(),
             refused: Cache::builder().time_to_live(BETWEEN_REFUSALS).build(),
             runtime,
+            tasks: TaskTracker::new(),
         }
     }
 
@@ -184,8 +195,8 @@ impl Grants {
     /// An `Authorization` value that is good for use now.
     ///
     /// Refreshes a token that is about to end. When the provider has ended the grant, the session
-    /// ends too and this answers 401; when the provider cannot be reached, a token that still has
-    /// some life is used, else this answers 503 and the grant is kept.
+    /// ends too and this answers 401; when the provider cannot be reached, or is slow, a token that
+    /// still has some life is used, else this answers 503 and the grant is kept.
     pub async fn bearer(&self, key: &SessionKey) -> Result<HeaderValue> {
         let stored = self.current(key).await?;
         if !stored.grant.is_ending() {
@@ -195,11 +206,13 @@ impl Grants {
         if !stored.grant.can_renew() {
             return if has_ended { Err(ended()) } else { Ok(stored.bearer.clone()) };
         }
-        match self.refresh(key, Reason::Ending).await {
-            Err(error) if error.kind() == Kind::Unavailable && !has_ended => {
-                Ok(stored.bearer.clone())
-            }
-            other => other,
+        if has_ended {
+            return self.refresh(key, Reason::Ending).await;
+        }
+        match timeout(PROMPT, self.refresh(key, Reason::Ending)).await {
+            Ok(Err(error)) if error.kind() == Kind::Unavailable => Ok(stored.bearer.clone()),
+            Ok(other) => other,
+            Err(_) => Ok(stored.bearer.clone()),
         }
     }
 
@@ -220,14 +233,23 @@ impl Grants {
         }
     }
 
-    /// Forgets the cached grant of a session that is ending, and tells the provider once the session
-    /// is gone. The sign-out does not wait for that.
+    /// Forgets the cached grant of a session that is ending, and tells the provider. The sign-out does
+    /// not wait for that.
     pub async fn end(&self, key: &SessionKey) {
         let stored = self.load(key).await;
         self.cache.invalidate(key);
         if let Ok(Some(stored)) = stored {
             let endpoint = self.endpoint.clone();
-            self.runtime.spawn(async move { endpoint.revoke(&stored.grant).await });
+            let work = async move { endpoint.revoke(&stored.grant).await };
+            self.tasks.spawn_on(work, &self.runtime);
+        }
+    }
+
+    /// Waits for what is under way, so that no new tokens are lost and no old ones kept.
+    pub async fn settle(&self, at_most: Duration) {
+        self.tasks.close();
+        if timeout(at_most, self.tasks.wait()).await.is_err() {
+            tracing::warn!("refreshes were still under way when the server stopped");
         }
     }
 
@@ -242,10 +264,8 @@ impl Grants {
         let lock = self.locks.get_with(*key, || Arc::new(Mutex::new(())));
         let turn = lock.lock_owned().await;
         let (this, key) = (self.clone(), *key);
-        self.runtime
-            .spawn(async move { this.refresh_in_turn(&key, reason, turn).await })
-            .await
-            .map_err(Error::internal)?
+        let work = async move { this.refresh_in_turn(&key, reason, turn).await };
+        self.tasks.spawn_on(work, &self.runtime).await.map_err(Error::internal)?
     }
 
     /// Runs with the grant's lock held until the new tokens are saved.

@@ -16,6 +16,9 @@ pub struct Identity {
     pub tenant: Option<String>,
     /// Their roles.
     pub roles: Vec<String>,
+    /// Tells those apart who have one name between them: sessions of a machine.
+    #[serde(default)]
+    pub instance: Option<String>,
 }
 
 impl Identity {
@@ -27,6 +30,14 @@ impl Identity {
 
     /// One text that names this identity among all providers; what conversations are owned by.
     pub fn owner(&self) -> String {
-        format!("{} {}", self.issuer, self.subject)
+        format!("{} {}", self.issuer, self.account())
+    }
+
+    /// The same without the provider.
+    pub fn account(&self) -> String {
+        match &self.instance {
+            Some(instance) => format!("{} {instance}", self.subject),
+            None => self.subject.clone(),
+        }
     }
 }

@@ -145,9 +145,14 @@ impl Sessions {
         Ok(self.tables.of_provider(ended).await?)
     }
 
-    /// Whether a logout token, good until `ends_at`, is used for the first time.
-    pub async fn first_use(&self, issuer: &str, jti: &str, ends_at: i64) -> Result<bool> {
-        Ok(self.tables.first_use(issuer, jti, ends_at).await?)
+    /// Whether a logout token was used before.
+    pub async fn was_used(&self, issuer: &str, jti: &str) -> Result<bool> {
+        Ok(self.tables.was_used(issuer, jti).await?)
+    }
+
+    /// Remembers that a logout token, good until `ends_at`, was used.
+    pub async fn note_use(&self, issuer: &str, jti: &str, ends_at: i64) -> Result<()> {
+        Ok(self.tables.note_use(issuer, jti, ends_at).await?)
     }
 
     /// Signs a browser out: the row is gone before this returns.

@@ -150,7 +150,7 @@ impl SessionStoreTables {
         )
         .bind(key.to_hex())
         .bind(&identity.issuer)
-        .bind(&identity.subject)
+        .bind(identity.account())
         .bind(provider_session)
         .bind(device)
         .execute(self.store.pool())
@@ -166,7 +166,7 @@ impl SessionStoreTables {
              ORDER BY last_seen_at DESC, id",
         )
         .bind(&identity.issuer)
-        .bind(&identity.subject)
+        .bind(identity.account())
         .bind(now())
         .fetch_all(self.store.pool())
         .await
@@ -186,9 +186,20 @@ impl SessionStoreTables {
         Ok(keys.iter().filter_map(|key| SessionKey::from_hex(key)).collect())
     }
 
-    /// Notes that a logout token was used; answers whether it is the first time.
-    pub async fn first_use(&self, issuer: &str, jti: &str, ends_at: i64) -> sqlx::Result<bool> {
-        let done = sqlx::query(
+    /// Whether a logout token was used.
+    pub async fn was_used(&self, issuer: &str, jti: &str) -> sqlx::Result<bool> {
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM logout_tokens WHERE issuer = $1 AND jti = $2)",
+        )
+        .bind(issuer)
+        .bind(jti)
+        .fetch_one(self.store.pool())
+        .await
+    }
+
+    /// Notes that a logout token was used.
+    pub async fn note_use(&self, issuer: &str, jti: &str, ends_at: i64) -> sqlx::Result<()> {
+        sqlx::query(
             "INSERT INTO logout_tokens (issuer, jti, ends_at) VALUES ($1, $2, $3)
              ON CONFLICT (issuer, jti) DO NOTHING",
         )
@@ -196,8 +207,8 @@ impl SessionStoreTables {
         .bind(jti)
         .bind(ends_at)
         .execute(self.store.pool())
-        .await?;
-        Ok(done.rows_affected() == 1)
+        .await
+        .map(drop)
     }
 
     /// Removes the session and, with it, its grant.

@@ -186,6 +186,47 @@ async fn a_widget_that_asks_too_often_has_to_wait() {
     assert!(refused.headers().contains_key("retry-after"));
 }
 
+#[tokio::test]
+async fn one_visitor_never_gets_the_reply_to_another() {
+    let upstream = Upstream::start(completion).await;
+    let folder = tempfile::tempdir().unwrap();
+    let proxies = "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let site = start(folder.path(), &format!("{proxies}{}", config(&upstream.origin, WEB))).await;
+    let widget = Widget::new(&site);
+    let ask = async |from: &str, text: &str| {
+        let request = widget.request(Method::POST, "/api/chat", "first-token");
+        let request = request.header("x-forwarded-for", from).header("idempotency-key", "1");
+        let answer =
+            request.json(&json!({ "message": text, "model": "other" })).send().await.unwrap();
+        let conversation = answer.headers().get("breezeway-conversation-id").cloned();
+        (answer.status(), conversation, answer.text().await.unwrap())
+    };
+    let (_, ours, text) = ask("198.51.100.1", "my secret").await;
+    assert!(text.contains("m heard my secret"), "no say in who answers: {text}");
+    let (status, again, text) = ask("198.51.100.1", "my secret").await;
+    assert!(status == StatusCode::OK && again == ours && text.contains("my secret"));
+    let (status, _, text) = ask("198.51.100.1", "something else").await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(text.contains("was used for another message"), "{text}");
+    let (status, theirs, text) = ask("198.51.100.2", "my secret").await;
+    assert!(status == StatusCode::OK && theirs != ours, "{text}");
+}
+
+#[tokio::test]
+async fn guessing_tokens_has_an_end() {
+    let upstream = Upstream::start(completion).await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, WEB)).await;
+    let widget = Widget::new(&site);
+    let mut answers = Vec::new();
+    for n in 0..40 {
+        answers.push(widget.ask(&format!("guess-{n}")).send().await.unwrap().status());
+    }
+    assert_eq!(answers[0], StatusCode::UNAUTHORIZED);
+    assert_eq!(answers[39], StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(widget.ask("first-token").send().await.unwrap().status(), StatusCode::OK);
+}
+
 // === Webhooks ===
 
 /// What replies are posted to; fails as often as it is told.
@@ -216,14 +257,14 @@ impl Inbox {
 
 fn hooks(url: &str) -> String {
     format!(
-        "[channels.hooks]\nwebhook = \"signed\"\nsecret = \"shh\"\nurl = \"{url}/reply\"\ntenant = \"harbor\"\n\
-         [channels.slack]\nwebhook = \"slack\"\nsecret = \"shh\"\ntoken = \"xoxb\"\nurl = \"{url}/slack\"\ntenant = \"harbor\"\n\
-         [channels.telegram]\nwebhook = \"telegram\"\nsecret = \"shh\"\ntoken = \"12:ab\"\nurl = \"{url}\"\ntenant = \"harbor\"\n"
+        "[channels.hooks]\nwebhook = \"signed\"\nsecret = \"shh-shh-shh\"\nurl = \"{url}/reply\"\ntenant = \"harbor\"\n\
+         [channels.slack]\nwebhook = \"slack\"\nsecret = \"shh-shh-shh\"\ntoken = \"xoxb\"\nurl = \"{url}/slack\"\ntenant = \"harbor\"\n\
+         [channels.telegram]\nwebhook = \"telegram\"\nsecret = \"shh-shh-shh\"\ntoken = \"12:ab\"\nurl = \"{url}\"\ntenant = \"harbor\"\n"
     )
 }
 
 fn mac(parts: &[&str]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"shh").unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"shh-shh-shh").unwrap();
     parts.iter().for_each(|part| mac.update(part.as_bytes()));
     mac
 }
@@ -358,7 +399,7 @@ async fn slack_and_telegram_are_answered_in_their_own_form() {
 
     let update = json!({ "update_id": 9, "message": { "chat": { "id": 42 }, "text": "hi" } });
     let request = http.post(format!("{}/api/webhooks/telegram", site.origin));
-    let request = request.header("x-telegram-bot-api-secret-token", "shh").json(&update);
+    let request = request.header("x-telegram-bot-api-secret-token", "shh-shh-shh").json(&update);
     assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
     eventually("the reply to Telegram", async || inbox.posts().len() == 2).await;
     let reply = inbox.posts().remove(1);
@@ -419,6 +460,48 @@ async fn an_assistant_that_fails_is_asked_again() {
     post_signed(&site, "m-1", "{\"text\":\"hello\"}").await;
     eventually("the reply", async || inbox.posts().len() == 1).await;
     assert!(inbox.posts()[0].body.contains("m heard hello"), "{}", inbox.posts()[0].body);
+    drop(site);
+}
+
+#[tokio::test]
+async fn messages_of_one_thread_are_answered_in_their_order() {
+    let failures = Arc::new(AtomicUsize::new(1));
+    let left = failures.clone();
+    let upstream = Upstream::start(move |seen| {
+        match left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)) {
+            Ok(_) => Response::builder().status(500).body("oops".into()).unwrap(),
+            Err(_) => completion(seen),
+        }
+    })
+    .await;
+    let inbox = Inbox::default();
+    let replies = inbox.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, &hooks(&replies.origin))).await;
+    for (id, text) in [("m-1", "first"), ("m-2", "second"), ("m-3", "third")] {
+        let body = json!({ "text": text, "thread": "room" }).to_string();
+        assert_eq!(post_signed(&site, id, &body).await, StatusCode::OK);
+    }
+    eventually("three replies", async || inbox.posts().len() == 3).await;
+    let said: Vec<String> = inbox.posts().iter().map(|post| post.body.clone()).collect();
+    for (text, reply) in ["first", "second", "third"].iter().zip(&said) {
+        assert!(reply.contains(&format!("heard {text}")), "{said:?}");
+    }
+    let last: Value = serde_json::from_str(&upstream.seen().last().unwrap().body).unwrap();
+    assert_eq!(last["messages"].as_array().unwrap().len(), 5, "one conversation");
+    drop(site);
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_long_is_told_so_once() {
+    let (upstream, inbox) = (Upstream::start(completion).await, Inbox::default());
+    let replies = inbox.start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, &hooks(&replies.origin))).await;
+    post_signed(&site, "m-1", &json!({ "text": "x".repeat(600_000) }).to_string()).await;
+    eventually("the reply", async || inbox.posts().len() == 1).await;
+    assert!(inbox.posts()[0].body.contains("too long"), "{:.200}", inbox.posts()[0].body);
+    assert!(upstream.seen().is_empty());
     drop(site);
 }
 

@@ -139,6 +139,7 @@ mod tests {
             name: "n".into(),
             tenant: tenant.map(str::to_owned),
             roles: Vec::new(),
+            instance: None,
         }
     }
 

@@ -142,6 +142,9 @@ fn written_out(
     ] {
         check_transport(s, key, url, allow_http);
     }
+    if let Some(url) = &endpoints.revocation_url {
+        check_transport(s, "revocation_url", url, allow_http);
+    }
     ProviderConfig::Explicit(ProviderEndpoints {
         issuer: issuer.to_owned(),
         authorize_url: endpoints.authorize_url,

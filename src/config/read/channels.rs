@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::House;
@@ -55,6 +57,7 @@ fn widget(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<WidgetConfig> 
     let usual = Rate { count: NonZeroU32::MIN.saturating_add(29), per: Duration::from_secs(60) };
     let rate = s.defaulted("rate", values::rate, usual);
 
+    check_answered(s, &assistant, house);
     let one = one?.map(|token| WidgetToken { token, assistant: None });
     let tokens: Vec<_> = one.into_iter().chain(more?.unwrap_or_default()).collect();
     if tokens.is_empty() {
@@ -101,11 +104,21 @@ fn webhook(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<WebhookConfig
     let allow_http = s.defaulted("allow_http", |v| v.boolean(), false);
     let assistant = s.optional("assistant", |v| assistant(v, house));
     let tenant = s.optional("tenant", values::text);
+    check_answered(s, &assistant, house);
     let token = |s: &Section<'_>| {
         s.required("token", "write the bot's token: `\"${NAME}\"`", values::token)
     };
     let scheme = match kind?.as_str() {
         "signed" => {
+            if let Ok(secret) = &secret
+                && !is_key(secret)
+            {
+                s.refuse(
+                    "secret",
+                    "is not a key; write `whsec_` and base64 of 16 bytes or more, or any text of 8 \
+                     characters or more",
+                );
+            }
             s.know("token");
             if s.has("token") {
                 s.refuse("token", "has no effect here; remove it");
@@ -140,6 +153,22 @@ fn webhook(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<WebhookConfig
         );
     }
     Ok(WebhookConfig { name: name.to_owned(), scheme, url, assistant: assistant?, tenant: tenant? })
+}
+
+/// Whether a secret can sign: one that is empty would let anybody do it.
+fn is_key(secret: &SecretString) -> bool {
+    let secret = secret.expose_secret();
+    match secret.strip_prefix("whsec_") {
+        Some(encoded) => BASE64_STANDARD.decode(encoded).is_ok_and(|key| key.len() >= 16),
+        None => secret.len() >= 8,
+    }
+}
+
+/// Somebody must answer what comes in.
+fn check_answered(s: &Section<'_>, assistant: &Read<Option<String>>, house: &House<'_>) {
+    if matches!(assistant, Ok(None)) && !house.chat {
+        s.refuse("assistant", "is missing, and there is no `[chat]`; write who is to answer");
+    }
 }
 
 pub(super) fn jobs(s: &Section<'_>) -> Read<JobsConfig> {

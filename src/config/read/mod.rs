@@ -46,6 +46,8 @@ struct House<'a> {
     sandbox: bool,
     /// Whether there is an identity provider.
     auth: bool,
+    /// Whether there is a `[chat]`.
+    chat: bool,
     /// Whether there is a `[machine]`.
     machine: bool,
     backends: Vec<&'a str>,
@@ -63,6 +65,7 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
     let house = House {
         sandbox: sandbox_enabled,
         auth: root.has("auth") || sandbox_enabled,
+        chat: root.has("chat"),
         machine: root.has("machine"),
         backends: root.names("backends"),
         assistants: root.names("assistants"),
@@ -167,9 +170,13 @@ fn sandbox(s: &Section<'_>, server: &Read<ServerConfig>) -> Read<SandboxConfig> 
 }
 
 fn limits(s: &Section<'_>) -> Read<LimitsConfig> {
-    let usual = Rate { count: NonZeroU32::MIN.saturating_add(59), per: Duration::from_secs(60) };
-    let per_address = s.defaulted("per_address", values::rate, usual);
-    let per_account = s.defaulted("per_account", values::rate, usual);
+    let a_minute = |count: u32| Rate {
+        count: NonZeroU32::MIN.saturating_add(count - 1),
+        per: Duration::from_secs(60),
+    };
+    let per_address = s.defaulted("per_address", values::rate, a_minute(60));
+    // Higher, because a machine's account is everybody's who signs in by it.
+    let per_account = s.defaulted("per_account", values::rate, a_minute(600));
     Ok(LimitsConfig { per_address: per_address?, per_account: per_account? })
 }
 

@@ -156,6 +156,22 @@ async fn a_refused_token_is_replaced_once_and_any_other_refusal_passed_on() {
 }
 
 #[tokio::test]
+async fn a_stream_that_cannot_be_sent_again_leaves_no_stale_token_behind() {
+    let state = Arc::new(Mutex::new(Drupal::default()));
+    let upstream = Upstream::start(drupal(state.clone())).await;
+    let (_site, ada, _folder) = site(&upstream.origin, "csrf = \"drupal\"").await;
+    let stream = async || {
+        let pieces = futures::stream::iter([Ok::<_, std::io::Error>("{}")]);
+        let body = reqwest::Body::wrap_stream(pieces);
+        ada.send(ada.request(Method::POST, DEEPCHAT).body(body)).await
+    };
+    let first: Value = stream().await.json().await.unwrap();
+    state.lock().unwrap().void.push(first["token"].as_str().unwrap().to_owned());
+    assert_eq!(stream().await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(stream().await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn the_sandboxs_drupal_is_satisfied() {
     let (site, _folder) = Site::start().await;
     let ada = site.signed_in("ada").await;

@@ -161,3 +161,49 @@ async fn when_the_backend_is_down_the_last_good_answer_is_shown_to_whom_it_belon
     let body: Value = write.json().await.unwrap();
     assert_eq!(body["code"], "unavailable");
 }
+
+#[tokio::test]
+async fn where_a_new_record_is_leads_to_its_own_address() {
+    let upstream = Upstream::start(|seen| {
+        let host = seen.headers["host"].to_str().unwrap();
+        let location = match seen.target.split('?').next().unwrap() {
+            "/contacts" => format!("http://{host}/contacts/7/"),
+            _ => format!("http://{host}/elsewhere/7"),
+        };
+        Response::builder().status(201).header("location", location).body(Body::empty()).unwrap()
+    })
+    .await;
+    let (_site, ada, _folder) = site(&upstream.origin, "").await;
+    let made = ada.send(ada.request(Method::POST, "/api/brain/crm/contacts")).await;
+    assert_eq!(made.headers()["location"], "/api/brain/crm/contacts/7/");
+    let changed = ada.send(ada.request(Method::PUT, "/api/brain/crm/contacts/7")).await;
+    assert!(!changed.headers().contains_key("location"), "a place that has no address here");
+}
+
+#[tokio::test]
+async fn no_id_is_not_a_record() {
+    let upstream = Upstream::start(|_| Response::new("{}".into())).await;
+    let (_site, ada, _folder) = site(&upstream.origin, "").await;
+    for method in [Method::DELETE, Method::GET, Method::PUT] {
+        let answer = ada.send(ada.request(method, "/api/brain/crm/contacts//")).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+    assert!(upstream.seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_one_may_no_longer_see_is_not_shown_in_an_outage() {
+    let status = Arc::new(std::sync::atomic::AtomicU16::new(200));
+    let told = status.clone();
+    let upstream = Upstream::start(move |_| {
+        let status = told.load(Ordering::SeqCst);
+        Response::builder().status(status).body("{\"secret\":1}".into()).unwrap()
+    })
+    .await;
+    let (_site, ada, _folder) = site(&upstream.origin, "").await;
+    let path = "/api/brain/crm/contacts";
+    for (status_now, seen) in [(200, 200), (503, 200), (403, 403), (503, 503)] {
+        status.store(status_now, Ordering::SeqCst);
+        assert_eq!(ada.get(path).await.status().as_u16(), seen, "after {status_now}");
+    }
+}
