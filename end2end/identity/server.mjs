@@ -52,6 +52,8 @@ const provider = new Provider(issuer, {
     RefreshToken: 3600,
     Session: 3600,
   },
+  // It would not call loopback, where everything is here.
+  fetch: (url, { dispatcher: _guard, ...options }) => fetch(url, options),
   interactions: { url: (_context, interaction) => `/interaction/${interaction.uid}` },
   features: {
     devInteractions: { enabled: false },
@@ -59,6 +61,9 @@ const provider = new Provider(issuer, {
     backchannelLogout: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
+      postLogoutSuccessSource: (context) => {
+        context.body = page('Signed out', '');
+      },
       logoutSource: (context, form) => {
         context.body = page('Sign out', `${form}<button form="op.logoutForm" name="logout" value="yes">End my session</button>`);
       },

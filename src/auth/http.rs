@@ -73,7 +73,13 @@ pub async fn read_limited(mut answer: reqwest::Response) -> Result<Vec<u8>, Http
 
 /// What the oauth2 crate does not hand out of an answer: its status and its cookies.
 #[derive(Clone, Default)]
-pub struct Seen(Arc<Mutex<(Option<u16>, BTreeMap<String, SecretString>)>>);
+pub struct Seen(Arc<Mutex<Glimpse>>);
+
+#[derive(Clone, Default)]
+struct Glimpse {
+    status: Option<u16>,
+    cookies: BTreeMap<String, SecretString>,
+}
 
 impl Seen {
     /// Sends a request of the oauth2 crate, and looks at the answer on its way.
@@ -88,19 +94,19 @@ impl Seen {
             .filter_map(|value| Cookie::parse(value.to_str().ok()?).ok())
             .map(|cookie| (cookie.name().to_owned(), SecretString::from(cookie.value())))
             .collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
-            (Some(answer.status().as_u16()), cookies);
+        let status = Some(answer.status().as_u16());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Glimpse { status, cookies };
         Ok(answer)
     }
 
     /// The status of the answer, when there was one.
     pub fn status(&self) -> Option<u16> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).status
     }
 
     /// The cookies that came with it.
     pub fn cookies(&self) -> BTreeMap<String, SecretString> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cookies.clone()
     }
 
     /// Whether a failure is the provider's own word that it is over: `invalid_grant` or
