@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help run dev test bench check build clean
+.PHONY: help run dev test bench check build clean fuzz
 
 WASM_BINDGEN := $(shell awk '/^name = "wasm-bindgen"$$/ { getline; gsub(/[^0-9.]/, ""); print; exit }' Cargo.lock)
 TOOLS := target/tools
@@ -32,7 +32,7 @@ HYDRATE := --lib --no-default-features --features hydrate --target wasm32-unknow
 RUST_FILES := $(shell find src migrations -type f 2>/dev/null) Cargo.toml Cargo.lock rust-toolchain.toml
 SITE_FILES := $(shell find style public -type f 2>/dev/null) tools/ship.mjs
 
-STEPS := $(if $(filter test,$(MAKECMDGOALS)),10,6)
+STEPS := $(if $(filter test,$(MAKECMDGOALS)),11,6)
 # A comma inside an argument of call.
 , := ,
 step = @printf '\n[%s/%s] %s\n' '$(1)' '$(STEPS)' '$(2)'
@@ -65,8 +65,16 @@ test: build $(STAMPS)/npm-test ## everything that must hold: format, lints, test
 	@RUST_TEST_THREADS=8 cargo test $(SSR)
 	$(call step,10,Running the browser tests)
 	@cd end2end && BREEZEWAY_BIN=$(CURDIR)/$(SERVER) node_modules/.bin/playwright test $(ARGS)
+	$(call step,11,Fuzzing what reads bytes from outside)
+	@tools/fuzz.sh $(or $(FUZZ),20)
 
-bench: target/toolchain.mk ## measure what docs and budgets claim (BENCH=gateway for one)
+fuzz: target/toolchain.mk ## fuzz for FUZZ seconds each (60)
+	@tools/fuzz.sh $(or $(FUZZ),60)
+
+bench: build ## measure what docs and budgets claim (BENCH=gateway for one, HARNESS=folder TARGETS=nginx)
+ifdef HARNESS
+	@benches/gateway/run.sh $(HARNESS) $(TARGETS)
+endif
 	@cargo bench $(SSR) --bench '$(or $(BENCH),*)'
 
 check: target/toolchain.mk ## rustfmt and clippy, both halves

@@ -19,6 +19,8 @@ for name in target sse; do
   echo "Fuzzing $name for $1 s"
   mkdir -p "target/fuzz/corpus/$name" target/fuzz/found
   "target/fuzz/$host/debug/$name" "target/fuzz/corpus/$name" "fuzz/seeds/$name" \
-    -max_total_time="$1" -max_len=512 -artifact_prefix=target/fuzz/found/ -print_final_stats=0 -verbosity=0 ||
+    -max_total_time="$1" -max_len=512 -artifact_prefix=target/fuzz/found/ >"target/fuzz/$name.log" 2>&1 || {
+    tail -40 "target/fuzz/$name.log" >&2
     fail "the fuzzer found something in $name." "look at target/fuzz/found, and make a test of it."
+  }
 done

@@ -8,9 +8,9 @@ use axum::http::{
     header::{
         ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCEPT_RANGES, AGE, ALLOW, CACHE_CONTROL,
         CONNECTION, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
-        CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-        IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, LINK, LOCATION, RANGE, RETRY_AFTER,
-        USER_AGENT, VARY,
+        CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, FORWARDED, IF_MATCH, IF_MODIFIED_SINCE,
+        IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, LAST_MODIFIED, LINK, LOCATION, RANGE,
+        RETRY_AFTER, USER_AGENT, VARY,
     },
 };
 
@@ -105,6 +105,8 @@ impl HeaderPolicy {
 pub struct Forwarded {
     host: HeaderValue,
     proto: HeaderValue,
+    /// What ends every `Forwarded` header: `;host="app.example";proto=https`.
+    site: String,
 }
 
 impl Forwarded {
@@ -116,11 +118,19 @@ impl Forwarded {
         Ok(Self {
             host: HeaderValue::try_from(host).map_err(Error::internal)?,
             proto: HeaderValue::try_from(proto).map_err(Error::internal)?,
+            site: format!(";host=\"{host}\";proto={proto}"),
         })
     }
 
-    /// Sets the `X-Forwarded-*` headers and `X-Real-IP` of a request that came from `client`.
+    /// Sets `Forwarded` (RFC 7239), the `X-Forwarded-*` headers and `X-Real-IP` of a request that
+    /// came from `client`.
     pub fn set(&self, headers: &mut HeaderMap, client: IpAddr) -> Result<()> {
+        let site = &self.site;
+        let forwarded = match client {
+            IpAddr::V4(address) => format!("for={address}{site}"),
+            IpAddr::V6(address) => format!("for=\"[{address}]\"{site}"),
+        };
+        headers.insert(FORWARDED, HeaderValue::try_from(forwarded).map_err(Error::internal)?);
         let address = HeaderValue::try_from(client.to_string()).map_err(Error::internal)?;
         headers.insert(REAL_IP, address.clone());
         headers.insert(FORWARDED_FOR, address);
@@ -138,10 +148,8 @@ fn with(usual: &[HeaderName], more: &[String]) -> Result<Vec<HeaderName>> {
 /// The allowed headers, without those that the sender calls its connection's own (RFC 9110 §7.6.1).
 fn pick(from: &HeaderMap, allowed: &[HeaderName]) -> HeaderMap {
     let mut picked = HeaderMap::with_capacity(24);
-    for name in allowed {
-        for value in from.get_all(name) {
-            picked.append(name, value.clone());
-        }
+    for (name, value) in from.iter().filter(|(name, _)| allowed.contains(name)) {
+        picked.append(name, value.clone());
     }
     let named = from.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     for name in named.flat_map(|names| names.split(',')) {
@@ -240,6 +248,9 @@ mod tests {
         assert_eq!(sent["x-real-ip"], "2001:db8::1");
         assert_eq!(sent["x-forwarded-host"], "app.example");
         assert_eq!(sent["x-forwarded-proto"], "https");
+        assert_eq!(sent["forwarded"], r#"for="[2001:db8::1]";host="app.example";proto=https"#);
+        forwarded.set(&mut sent, "192.0.2.1".parse().unwrap()).unwrap();
+        assert_eq!(sent["forwarded"], r#"for=192.0.2.1;host="app.example";proto=https"#);
     }
 
     proptest! {

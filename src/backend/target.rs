@@ -48,6 +48,10 @@ impl Base {
     pub fn resolve(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery> {
         check(path)?;
         let query = query.filter(|query| !query.is_empty());
+        // A parser of targets drops what follows, and with it whatever we put at the end.
+        if query.is_some_and(|query| query.contains('#')) {
+            return Err(refused());
+        }
         let length = self.prefix.len() + path.len() + query.map_or(0, |query| query.len() + 1);
         let mut target = String::with_capacity(length);
         target.push_str(&self.prefix);
@@ -257,6 +261,15 @@ mod tests {
         ];
         for trick in tricks {
             assert!(to(trick).is_err(), "{trick:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_passed_on_whole_or_not_at_all() {
+        let target = base().resolve("/x", Some("a=1&&b;c%zz=?/")).unwrap();
+        assert_eq!(target.query(), Some("a=1&&b;c%zz=?/"));
+        for cut in ["a#b", "a\nb", "a b", "#"] {
+            assert!(base().resolve("/x", Some(cut)).is_err(), "{cut:?}");
         }
     }
 

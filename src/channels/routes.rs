@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header::CACHE_CONTROL},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -13,7 +13,7 @@ use serde_json::json;
 use super::webhook::{self, Post, Refused};
 use crate::{
     error::{Error, Result},
-    server::state::App,
+    server::{extract::Path, state::App},
 };
 
 /// The largest post, in bytes.

@@ -3,7 +3,7 @@
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{Response, StatusCode, header::CONTENT_LENGTH},
 };
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::AssistantConfig,
     error::{Error, Result},
-    server::{context, html, state::App},
+    server::{context, extract::Path, html, state::App},
     session::{Caller, Identity},
     ui::{icon::Icon, page::awaited},
 };

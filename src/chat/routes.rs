@@ -3,9 +3,9 @@
 use std::{convert::Infallible, future::ready, time::Duration};
 
 use axum::{
-    Form, Json, Router,
+    Json, Router,
     body::Body,
-    extract::{Path, Query, State, rejection::BytesRejection},
+    extract::{State, rejection::BytesRejection},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
@@ -27,7 +27,11 @@ use super::{
 };
 use crate::{
     error::{Error, Kind, Result},
-    server::{html, state::App},
+    server::{
+        extract::{Form, Path, Query},
+        html,
+        state::App,
+    },
     session::Caller,
 };
 

@@ -271,6 +271,13 @@ pub enum BackendAuth {
     None,
 }
 
+impl BackendAuth {
+    /// Whether it needs nothing of the caller.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, Self::ClientCredentials | Self::Bearer(_) | Self::None)
+    }
+}
+
 /// `tenant`: `{ query = "tenant_id" }`, `{ header = "X-Tenant-Id" }`, `{ body = "tenant_id" }` or
 /// any combination.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

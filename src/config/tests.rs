@@ -637,9 +637,31 @@ fn the_session_is_checked() {
 }
 
 #[test]
+fn a_channel_nobody_can_answer_is_refused() {
+    const REST: &str = "[chat]\ndefault = \"a\"\n[assistants.a]\nprovider = \"openai\"\n\
+        backend = \"b\"\nmodel = \"m\"\n[backends.b]\nurl = \"sandbox\"\n";
+    let file = |channel: &str, rest: &str| format!("[channels.web]\n{channel}\n{REST}{rest}\n");
+    let personal = "takes only what people bring";
+    assert_problem(&file("token = \"t\"", ""), 1, "channels.web.assistant", personal);
+    let named = file("token = \"t\"\nassistant = \"a\"", "auth = [\"session\", \"caller\"]");
+    assert_problem(&named, 3, "channels.web.assistant", personal);
+    let by_token = file(
+        "tokens = [{ token = \"t\", assistant = \"c\" }]",
+        "auth = [\"none\"]\n[backends.d]\nurl = \"sandbox\"\n\
+         [assistants.c]\nprovider = \"openai\"\nbackend = \"d\"\nmodel = \"m\"",
+    );
+    assert_problem(&by_token, 2, "channels.web.tokens", personal);
+    let hook =
+        file("webhook = \"signed\"\nsecret = \"shh-shh-shh\"\nurl = \"https://x.example\"", "");
+    assert_problem(&hook, 1, "channels.web.assistant", personal);
+    let tenants = "auth = [\"none\"]\ntenant = { query = \"t\" }";
+    assert_problem(&file("token = \"t\"", tenants), 1, "channels.web.tenant", "needs one");
+}
+
+#[test]
 fn channels_are_checked() {
     const CHAT: &str = "\n[chat]\ndefault = \"a\"\n[assistants.a]\nprovider = \"openai\"\n\
-        backend = \"b\"\nmodel = \"m\"\n[backends.b]\nurl = \"sandbox\"\n";
+        backend = \"b\"\nmodel = \"m\"\n[backends.b]\nurl = \"sandbox\"\nauth = [\"none\"]\n";
     let nobody = "[channels.web]\ntoken = \"t\"";
     assert_problem(nobody, 1, "channels.web.assistant", "there is no `[chat]`");
     let web = |lines: &str, line, key: &str, what: &str| {

@@ -11,6 +11,8 @@ pub mod context;
 #[cfg(feature = "ssr")]
 mod errors;
 #[cfg(feature = "ssr")]
+pub mod extract;
+#[cfg(feature = "ssr")]
 pub mod front;
 #[cfg(feature = "ssr")]
 mod health;

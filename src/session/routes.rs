@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     routing::{delete, get},
 };
@@ -12,7 +12,10 @@ use super::{
     Caller,
     wire::{SessionInfo, SessionLine},
 };
-use crate::{error::Result, server::state::App};
+use crate::{
+    error::Result,
+    server::{extract::Path, state::App},
+};
 
 /// `/api/session` and `/api/sessions`.
 pub fn routes() -> Router<App> {

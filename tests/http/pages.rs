@@ -73,3 +73,20 @@ async fn a_form_that_cannot_be_sent_keeps_its_text() {
         "{page}"
     );
 }
+
+#[tokio::test]
+async fn what_no_handler_can_read_is_an_error_of_ours() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    for path in ["/api/chat/runs/1/events?after=x", "/api/chat/runs/%ff/events"] {
+        let answer = ada.get(path).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{path}");
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(body["code"], "bad_request", "{path}");
+        assert!(body["request_id"].is_string(), "{path}");
+    }
+    let typed = ada.request(Method::POST, "/chat").header("accept", "text/html").body("text");
+    let answer = ada.send(typed).await;
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    assert!(answer.text().await.unwrap().contains("The form cannot be read."));
+}

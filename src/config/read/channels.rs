@@ -8,7 +8,10 @@ use url::Url;
 
 use super::House;
 use crate::config::{
-    model::{JobsConfig, Rate, WebhookConfig, WebhookScheme, WidgetConfig, WidgetToken},
+    model::{
+        AssistantConfig, BackendAuth, BackendConfig, ChatConfig, JobsConfig, Rate, TenantRule,
+        WebhookConfig, WebhookScheme, WidgetConfig, WidgetToken,
+    },
     section::{Read, Section, Value, all},
     values,
 };
@@ -22,11 +25,19 @@ pub(super) enum Channel {
     Webhook(WebhookConfig),
 }
 
-pub(super) fn channels(root: &Section<'_>, house: &House<'_>) -> Read<Vec<Channel>> {
+/// Who can answer the people of a channel, as far as the rest of the file could be read.
+pub(super) struct Answerers<'a> {
+    pub house: &'a House<'a>,
+    pub chat: &'a Read<Option<ChatConfig>>,
+    pub assistants: &'a Read<BTreeMap<String, AssistantConfig>>,
+    pub backends: &'a Read<BTreeMap<String, BackendConfig>>,
+}
+
+pub(super) fn channels(root: &Section<'_>, answerers: &Answerers<'_>) -> Read<Vec<Channel>> {
     all(root.named("channels").into_iter().map(|(name, value)| {
         value.table(|s| match s.has("webhook") {
-            true => webhook(s, name, house).map(Channel::Webhook),
-            false => widget(s, name, house).map(Channel::Widget),
+            true => webhook(s, name, answerers).map(Channel::Webhook),
+            false => widget(s, name, answerers).map(Channel::Widget),
         })
     }))
 }
@@ -47,17 +58,22 @@ pub(super) fn sorted(
     (widgets, webhooks)
 }
 
-fn widget(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<WidgetConfig> {
+fn widget(s: &Section<'_>, name: &str, answerers: &Answerers<'_>) -> Read<WidgetConfig> {
     s.know("webhook");
     let one = s.optional("token", values::token);
-    let more = s.optional("tokens", |v| v.list(|v| widget_token(v, house)));
-    let assistant = s.optional("assistant", |v| assistant(v, house));
+    let more = s.optional("tokens", |v| v.list(|v| widget_token(v, answerers.house)));
+    let assistant = s.optional("assistant", |v| assistant(v, answerers.house));
     let origins = s.defaulted("origins", |v| v.list(site), Vec::new());
     let tenant = s.optional("tenant", values::text);
     let usual = Rate { count: NonZeroU32::MIN.saturating_add(29), per: Duration::from_secs(60) };
     let rate = s.defaulted("rate", values::rate, usual);
 
-    check_answered(s, &assistant, house);
+    answerers.check(s, "assistant", &assistant, &tenant);
+    if let Ok(Some(more)) = &more {
+        for token in more.iter().filter(|token| token.assistant.is_some()) {
+            answerers.check(s, "tokens", &Ok(token.assistant.clone()), &tenant);
+        }
+    }
     let one = one?.map(|token| WidgetToken { token, assistant: None });
     let tokens: Vec<_> = one.into_iter().chain(more?.unwrap_or_default()).collect();
     if tokens.is_empty() {
@@ -97,14 +113,14 @@ fn assistant(value: &Value<'_>, house: &House<'_>) -> Read<String> {
     values::name_of(value, "assistants", &house.assistants)
 }
 
-fn webhook(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<WebhookConfig> {
+fn webhook(s: &Section<'_>, name: &str, answerers: &Answerers<'_>) -> Read<WebhookConfig> {
     let kind = s.required("webhook", "", values::word);
     let secret = s.required("secret", "write `\"${NAME}\"`", values::token);
     let url = s.optional("url", values::endpoint);
     let allow_http = s.defaulted("allow_http", |v| v.boolean(), false);
-    let assistant = s.optional("assistant", |v| assistant(v, house));
+    let assistant = s.optional("assistant", |v| assistant(v, answerers.house));
     let tenant = s.optional("tenant", values::text);
-    check_answered(s, &assistant, house);
+    answerers.check(s, "assistant", &assistant, &tenant);
     let token = |s: &Section<'_>| {
         s.required("token", "write the bot's token: `\"${NAME}\"`", values::token)
     };
@@ -164,10 +180,40 @@ fn is_key(secret: &SecretString) -> bool {
     }
 }
 
-/// Somebody must answer what comes in.
-fn check_answered(s: &Section<'_>, assistant: &Read<Option<String>>, house: &House<'_>) {
-    if matches!(assistant, Ok(None)) && !house.chat {
-        s.refuse("assistant", "is missing, and there is no `[chat]`; write who is to answer");
+impl Answerers<'_> {
+    /// Refuses a channel nobody can answer: its people have no tokens and no tenants of their own.
+    fn check(
+        &self,
+        s: &Section<'_>,
+        key: &str,
+        assistant: &Read<Option<String>>,
+        tenant: &Read<Option<String>>,
+    ) {
+        let (Ok(assistant), Ok(tenant)) = (assistant, tenant) else { return };
+        if assistant.is_none() && !self.house.chat {
+            s.refuse(key, "is missing, and there is no `[chat]`; write who is to answer");
+        }
+        let Some(backend) = self.backend(assistant.as_deref()) else { return };
+        if !backend.auth.iter().any(BackendAuth::is_ours) {
+            s.refuse(
+                key,
+                "is answered by a backend that takes only what people bring themselves; add \
+                 \"client_credentials\", a `bearer` or \"none\" to its `auth`",
+            );
+        }
+        if tenant.is_none() && backend.tenant != TenantRule::default() {
+            s.refuse(
+                "tenant",
+                "is missing, and the backend of the assistant needs one; write whose data it sees",
+            );
+        }
+    }
+
+    /// The backend behind an assistant, or behind the usual one.
+    fn backend(&self, assistant: Option<&str>) -> Option<&BackendConfig> {
+        let usual = || self.chat.as_ref().ok()?.as_ref().map(|chat| chat.default.as_str());
+        let assistant = self.assistants.as_ref().ok()?.get(assistant.or_else(usual)?)?;
+        self.backends.as_ref().ok()?.get(&assistant.backend)
     }
 }
 

@@ -77,7 +77,13 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
     let proxy = root.optional_section("proxy", |s| proxy(s, &house));
     let assistants = assistants::assistants(root, &house);
     let chat = root.optional_section("chat", |s| chat(s, &house));
-    let channels = channels::channels(root, &house);
+    let answerers = channels::Answerers {
+        house: &house,
+        chat: &chat,
+        assistants: &assistants,
+        backends: &backends,
+    };
+    let channels = channels::channels(root, &answerers);
     let jobs = root.section("jobs", channels::jobs);
     let groups = resources::groups(root);
     let resources = resources::resources(root, &house);

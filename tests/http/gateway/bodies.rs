@@ -314,8 +314,8 @@ async fn what_a_backend_says_when_it_fails_stays_here() {
 #[tokio::test]
 async fn a_backend_that_hangs_up_on_a_post_is_called_once() {
     let upstream = Recorder::answering("").await;
-    let (_site, ada, _folder) = site(&upstream.origin, "timeouts = { first_byte = \"1s\" }").await;
+    let (_site, ada, _folder) = site(&upstream.origin, "").await;
     let answer = ada.send(ada.request(Method::POST, "/api/proxy/x").body("pay")).await;
-    assert!(matches!(answer.status().as_u16(), 502 | 504), "{}", answer.status());
+    assert_eq!(answer.status(), 502);
     assert_eq!(upstream.seen().len(), 1);
 }

@@ -60,6 +60,8 @@ async fn a_backend_sees_the_session_and_nothing_a_client_made_up() {
     assert!(seen.contains("\r\nx-forwarded-proto: http\r\n"));
     let host = site.origin.strip_prefix("http://").unwrap();
     assert!(seen.contains(&format!("\r\nx-forwarded-host: {host}\r\n")));
+    let forwarded = format!("\r\nforwarded: for=127.0.0.1;host=\"{host}\";proto=http\r\n");
+    assert!(seen.contains(&forwarded));
     for word in ["evil", "6.6.6.6", "made-up", "cookie", &cookie(&ada), "sec-fetch", "gopher"] {
         assert!(!seen.contains(word), "{word} in {seen}");
     }
