@@ -357,7 +357,20 @@ impl Backend {
         credential: &Credential,
         stale: Option<Proof>,
     ) -> Result<Proven> {
-        let Some(csrf) = self.csrf_of(draft) else { return Ok(Proven::With(None)) };
+        match self.csrf_of(draft) {
+            Some(csrf) => Box::pin(self.prove(csrf, draft, credential, stale)).await,
+            None => Ok(Proven::With(None)),
+        }
+    }
+
+    /// The proof of a guarded call: the one that is known, or a new one.
+    async fn prove(
+        &self,
+        csrf: &CsrfTokens,
+        draft: &Draft<'_>,
+        credential: &Credential,
+        stale: Option<Proof>,
+    ) -> Result<Proven> {
         let mut turn = csrf.turn(credential.holder(draft.caller), credential).await;
         if let Some(stale) = stale {
             turn.forget(&stale);

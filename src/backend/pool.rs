@@ -114,7 +114,8 @@ impl Pool {
                 Sent::Broken(cause) => return Err(CallError::Broken { reused: true, cause }),
             }
         }
-        match self.open().await?.send(request).await {
+        // Boxed, as it is rare and large: a future is as large as the largest it may wait for.
+        match Box::pin(self.open()).await?.send(request).await {
             Sent::Answer(answer, line) => Ok(self.answer(answer, line)),
             Sent::Unsent(_, cause) | Sent::Broken(cause) => {
                 Err(CallError::Broken { reused: false, cause })

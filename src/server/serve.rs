@@ -166,10 +166,12 @@ fn connect(front: &Front, stream: tokio::net::TcpStream, peer: Peer, open: &Grac
     let front = front.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let front = front.clone();
-        async move {
+        // hyper keeps room for this as long as the connection lives; boxed, ten kilobytes are given
+        // back when a stream begins.
+        Box::pin(async move {
             let request = request.map(body);
             Ok::<_, Infallible>(front.answer(peer, request).await)
-        }
+        })
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

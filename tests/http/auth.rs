@@ -36,6 +36,21 @@ async fn the_cookie_is_shut_to_scripts_and_changes_at_every_sign_in() {
     let second = ada.cookies.lock().unwrap()["breezeway"].clone();
     assert_ne!(first, second);
 
+    let browser = site.browser();
+    let leave = browser.get("/auth/login").await;
+    let back = browser.consent(&location(&leave).unwrap(), "ada").await;
+    let home = browser.get(&back).await;
+    for answer in [&leave, &home] {
+        for cookie in answer.headers().get_all(header::SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap();
+            assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Lax"), "{cookie}");
+            assert!(!cookie.contains("Domain"), "{cookie}");
+        }
+    }
+    let set =
+        |answer: &reqwest::Response| answer.headers().get_all(header::SET_COOKIE).iter().count();
+    assert!(set(&leave) == 1 && set(&home) >= 1);
+
     let stale = site.browser();
     stale.cookies.lock().unwrap().insert("breezeway".to_owned(), first);
     assert_eq!(stale.get("/api/session").await.status(), StatusCode::UNAUTHORIZED);
@@ -60,15 +75,38 @@ async fn the_answer_of_a_sign_in_works_once_and_in_one_browser() {
 async fn an_answer_from_another_issuer_is_refused() {
     let (site, _folder) = Site::start().await;
     let browser = site.browser();
-    let leave = browser.get("/auth/login").await;
-    let back = browser.consent(&location(&leave).unwrap(), "ada").await;
-    let wrong: Vec<_> = back
-        .split('&')
-        .map(|pair| if pair.contains("iss=") { "iss=https%3A%2F%2Fevil.test" } else { pair })
-        .collect();
-    let absent: Vec<_> = back.split('&').filter(|pair| !pair.contains("iss=")).collect();
-    assert_eq!(browser.get(&wrong.join("&")).await.status(), StatusCode::BAD_REQUEST);
-    assert_eq!(browser.get(&absent.join("&")).await.status(), StatusCode::BAD_REQUEST);
+    // Each has an answer of its own: one that was refused is used up.
+    for (issuer, status) in [
+        (Some("iss=https%3A%2F%2Fevil.test"), StatusCode::BAD_REQUEST),
+        (Some("iss="), StatusCode::BAD_REQUEST),
+        (None, StatusCode::BAD_REQUEST),
+    ] {
+        let leave = browser.get("/auth/login").await;
+        let back = browser.consent(&location(&leave).unwrap(), "ada").await;
+        assert!(back.contains("&iss="), "{back}");
+        let changed: Vec<_> = back
+            .split('&')
+            .filter_map(|pair| if pair.starts_with("iss=") { issuer } else { Some(pair) })
+            .collect();
+        assert_eq!(browser.get(&changed.join("&")).await.status(), status, "{issuer:?}");
+    }
+    assert_eq!(browser.get("/api/session").await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_session_ends_when_nobody_uses_it_and_at_its_end_whoever_does() {
+    for ends in ["idle = \"2s\"", "idle = \"2s\"\nabsolute = \"2s\""] {
+        let folder = tempfile::tempdir().unwrap();
+        let config =
+            include_str!("../../Leptos.toml").replace("[session]", &format!("[session]\n{ends}"));
+        let site = Site::start_with(folder.path(), &config).await;
+        let ada = site.signed_in("ada").await;
+        assert_eq!(ada.get("/api/session").await.status(), StatusCode::OK);
+        tokio::time::sleep(Duration::from_millis(2100)).await;
+        assert_eq!(ada.get("/api/session").await.status(), StatusCode::UNAUTHORIZED, "{ends}");
+        let answer = ada.get("/api/brain/django-crm/contacts").await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{ends}");
+    }
 }
 
 #[tokio::test]
