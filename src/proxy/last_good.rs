@@ -13,19 +13,23 @@ use std::{
 use axum::{
     body::Body,
     http::{
-        HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri,
         header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, WARNING},
+        uri::PathAndQuery,
     },
 };
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use moka::sync::Cache;
+use sha2::{Digest, Sha256};
 
-use crate::session::Caller;
+use crate::session::{Caller, Identity};
 
 const STALE: HeaderName = HeaderName::from_static("x-breezeway-stale");
 /// The largest answer that is kept, in bytes.
 const LARGEST: u64 = 256 << 10;
+/// What keeping any answer takes besides, in bytes.
+const OVERHEAD: usize = 512;
 /// All answers together, in bytes.
 const ROOM: u64 = 64 << 20;
 /// How old an answer may be and still be as good as a new one.
@@ -36,15 +40,10 @@ const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone)]
 pub struct LastGood(Cache<Question, Arc<Kept>>);
 
-/// What an answer was the answer to, and for whom.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Question {
-    person: String,
-    tenant: Option<String>,
-    target: String,
-    /// What the answer's form depends on.
-    accepts: [Option<HeaderValue>; 3],
-}
+/// What an answer was the answer to, and for whom: a fingerprint of it, because every GET of a
+/// resource is looked up by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Question([u8; 32]);
 
 struct Kept {
     headers: HeaderMap,
@@ -54,25 +53,29 @@ struct Kept {
 
 impl Question {
     /// The question that a GET of `target` by `caller` is; only those who are somebody have answers
-    /// of their own.
-    pub fn of(caller: &Caller, target: String, headers: &HeaderMap) -> Option<Self> {
-        let identity = caller.identity()?;
-        let accepts =
-            [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE].map(|name| headers.get(name).cloned());
-        Some(Self { person: identity.owner(), tenant: identity.tenant.clone(), target, accepts })
-    }
-
-    fn weight(&self) -> usize {
-        let accepts = self.accepts.iter().flatten().map(HeaderValue::len).sum::<usize>();
-        self.person.len() + self.target.len() + accepts + 256
+    /// of their own. An answer's form depends on what the client accepts.
+    pub fn of(caller: &Caller, target: &Uri, headers: &HeaderMap) -> Option<Self> {
+        let Identity { issuer, subject, instance, tenant, .. } = caller.identity()?;
+        let who = [Some(issuer), Some(subject), instance.as_ref(), tenant.as_ref()];
+        let accepts = [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE].map(|name| headers.get(name));
+        let what = target.path_and_query().map(PathAndQuery::as_str).map(str::as_bytes);
+        let parts = who.into_iter().map(|part| part.map(String::as_bytes));
+        let parts = parts.chain([what]).chain(accepts.map(|part| part.map(HeaderValue::as_bytes)));
+        let mut print = Sha256::new();
+        for part in parts {
+            // With lengths, so that nothing of one part can pass for a piece of the next.
+            print.update(part.map_or(u64::MAX, |part| part.len() as u64).to_le_bytes());
+            print.update(part.unwrap_or_default());
+        }
+        Some(Self(print.finalize().into()))
     }
 }
 
 impl Default for LastGood {
     fn default() -> Self {
-        let weigh = |question: &Question, kept: &Arc<Kept>| {
+        let weigh = |_: &Question, kept: &Arc<Kept>| {
             let headers = kept.headers.iter().map(|(n, v)| n.as_str().len() + v.len());
-            let weight = question.weight() + headers.sum::<usize>() + kept.body.len();
+            let weight = OVERHEAD + headers.sum::<usize>() + kept.body.len();
             u32::try_from(weight).unwrap_or(u32::MAX)
         };
         let cache = Cache::builder().weigher(weigh).max_capacity(ROOM).time_to_live(KEPT_FOR);

@@ -171,8 +171,7 @@ async fn act(
     if asked != Method::GET {
         return pass(app, place, client, caller, request).await;
     }
-    let target = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    let question = Question::of(caller, target, request.headers());
+    let question = Question::of(caller, request.uri(), request.headers());
     let is_get = request.method() == Method::GET;
     let answer = pass(app, place, client, caller, request).await;
     match (answer, question) {
