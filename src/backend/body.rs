@@ -136,8 +136,11 @@ where
 pub struct IdleBody<B> {
     body: B,
     limit: Duration,
-    /// Set while waiting only: most answers arrive with nothing to wait for.
-    deadline: Option<Pin<Box<Sleep>>>,
+    /// When the present silence has lasted too long.
+    deadline: Option<Instant>,
+    /// Made by the first silence, as most answers arrive with nothing to wait for. It is not set
+    /// anew for each piece: it rings early, at most once in every `limit`, and is set on then.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 /// Nothing came for the configured time.
@@ -148,7 +151,7 @@ pub struct Silent(Duration);
 impl<B> IdleBody<B> {
     /// `body`, with at most `limit` between its pieces.
     pub fn new(body: B, limit: Duration) -> Self {
-        Self { body, limit, deadline: None }
+        Self { body, limit, deadline: None, alarm: None }
     }
 }
 
@@ -168,11 +171,16 @@ where
             self.deadline = None;
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let limit = self.limit;
-        let deadline =
-            self.deadline.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
-        ready!(deadline.as_mut().poll(cx));
-        Poll::Ready(Some(Err(Silent(limit).into())))
+        let Self { limit, deadline, alarm, .. } = &mut *self;
+        let deadline = *deadline.get_or_insert_with(|| Instant::now() + *limit);
+        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        loop {
+            ready!(alarm.as_mut().poll(cx));
+            if alarm.deadline() >= deadline {
+                return Poll::Ready(Some(Err(Silent(*limit).into())));
+            }
+            alarm.as_mut().reset(deadline);
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -126,12 +126,13 @@ impl Forwarded {
     /// came from `client`.
     pub fn set(&self, headers: &mut HeaderMap, client: IpAddr) -> Result<()> {
         let site = &self.site;
+        let address = client.to_string();
         let forwarded = match client {
-            IpAddr::V4(address) => format!("for={address}{site}"),
-            IpAddr::V6(address) => format!("for=\"[{address}]\"{site}"),
+            IpAddr::V4(_) => ["for=", &address, site].concat(),
+            IpAddr::V6(_) => ["for=\"[", &address, "]\"", site].concat(),
         };
         headers.insert(FORWARDED, HeaderValue::try_from(forwarded).map_err(Error::internal)?);
-        let address = HeaderValue::try_from(client.to_string()).map_err(Error::internal)?;
+        let address = HeaderValue::try_from(address).map_err(Error::internal)?;
         headers.insert(REAL_IP, address.clone());
         headers.insert(FORWARDED_FOR, address);
         headers.insert(FORWARDED_HOST, self.host.clone());

@@ -283,6 +283,35 @@ async fn a_silent_backend_is_a_timeout_and_a_slow_upload_is_none() {
 }
 
 #[tokio::test]
+async fn an_answer_may_be_slow_as_long_as_it_does_not_fall_silent() {
+    let router = Router::new().route(
+        "/slow",
+        any(|| async {
+            let pieces = stream::unfold(0, |n| async move {
+                match n {
+                    0 => {}
+                    1..=4 => tokio::time::sleep(Duration::from_millis(600)).await,
+                    _ => std::future::pending().await,
+                }
+                Some((Ok::<_, Infallible>(Bytes::from_static(b"piece")), n + 1))
+            });
+            Body::from_stream(pieces)
+        }),
+    );
+    let (_site, ada, _folder) = site(&serve(router).await, "timeouts = { idle = \"1s\" }").await;
+    let mut answer = ada.get("/api/proxy/slow").await;
+    let mut read = 0;
+    let broken = loop {
+        match timeout(Duration::from_secs(10), answer.chunk()).await.expect("waited for ever") {
+            Ok(Some(piece)) => read += piece.len(),
+            Ok(None) => panic!("a broken answer passed for a whole one"),
+            Err(broken) => break broken,
+        }
+    };
+    assert_eq!(read, 25, "{broken}");
+}
+
+#[tokio::test]
 async fn what_a_backend_says_when_it_fails_stays_here() {
     let secret = "Traceback: password=hunter2";
     let upstream = Upstream::start(move |seen| {
