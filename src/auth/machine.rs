@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use oauth2::{
     TokenResponse, TokenUrl, basic::BasicTokenType,
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 use uuid::Uuid;
 
 use super::{
@@ -25,7 +25,7 @@ use super::{
     http::{self, Seen},
 };
 use crate::{
-    config::{MachineConfig, MachineEndpoint},
+    config::{MachineConfig, MachineEndpoint, Registration},
     error::{Error, Kind, Result},
     session::{
         Identity,
@@ -38,6 +38,8 @@ use crate::{
 const YOUNG: Duration = Duration::from_secs(10);
 /// How long a failure is everybody's answer before the authorization server is asked again.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How long somebody who could do with the old token waits for the new one.
+const PROMPT: Duration = Duration::from_secs(1);
 
 type Reply = StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>;
 
@@ -48,12 +50,19 @@ pub struct MachineTokens {
     provider: Option<Arc<Provider>>,
     /// `[machine]`: who `POST /api/auth` signs in.
     client: Option<Arc<MachineConfig>>,
-    held: Cache<Request, Arc<Mutex<Slot>>>,
+    held: Cache<Request, Arc<Slot>>,
 }
 
 /// What one request for a token has brought so far.
 #[derive(Default)]
 struct Slot {
+    /// Held by whoever asks the provider.
+    turn: Arc<Mutex<()>>,
+    brought: RwLock<Brought>,
+}
+
+#[derive(Default)]
+struct Brought {
     token: Option<MachineToken>,
     failed: Option<(Instant, Failed)>,
 }
@@ -105,14 +114,14 @@ impl MachineTokens {
 
     /// A token for `client`. A provider that refuses answers as it does; one that cannot be reached,
     /// 502.
-    pub async fn token(&self, client: &MachineConfig) -> Result<MachineToken> {
+    pub async fn token(&self, client: &Registration) -> Result<MachineToken> {
         Ok(self.fresher_than(client, None).await?)
     }
 
     /// Another token than `used`, which a backend has just refused; `None` when there is none.
     pub async fn renew(
         &self,
-        client: &MachineConfig,
+        client: &Registration,
         used: &HeaderValue,
     ) -> Result<Option<MachineToken>> {
         let token = self.fresher_than(client, Some(used)).await?;
@@ -121,14 +130,14 @@ impl MachineTokens {
 
     /// The identity and the grant of a session for `[machine]`, with what its answer says.
     pub async fn sign_in(&self) -> Result<(Identity, Grant, MachineToken)> {
-        let client = self.configured()?;
-        let token = self.token(client).await?;
+        let MachineConfig { registration, tenant, roles } = self.configured()?;
+        let token = self.token(registration).await?;
         let identity = Identity {
-            issuer: self.token_url(client).await?,
-            subject: client.client_id.clone(),
-            name: client.client_id.clone(),
-            tenant: client.tenant.clone(),
-            roles: client.roles.clone(),
+            issuer: self.token_url(registration).await?,
+            subject: registration.client_id.clone(),
+            name: registration.client_id.clone(),
+            tenant: tenant.clone(),
+            roles: roles.clone(),
             // Whoever can reach us can begin one of these; they are not each other's to see.
             instance: Some(Uuid::new_v4().simple().to_string()),
         };
@@ -140,7 +149,7 @@ impl MachineTokens {
         let used = bearer(&grant.access_token).map_err(|_| RefreshError::Ended)?;
         // A machine that is no longer configured has no sessions either.
         let client = self.configured().map_err(|_| RefreshError::Ended)?;
-        match self.fresher_than(client, Some(&used)).await {
+        match self.fresher_than(&client.registration, Some(&used)).await {
             Ok(token) => Ok(token.grant()),
             Err(failed) if failed.ended => Err(RefreshError::Ended),
             Err(failed) => Err(RefreshError::NotNow(failed.cause)),
@@ -154,42 +163,52 @@ impl MachineTokens {
         })
     }
 
-    /// One of a token, once for everybody who wants it now. The exchange is a task of its own: who
-    /// began it may leave while others wait.
+    /// A token, had once for everybody who wants it now; another one than `used`, which was refused.
+    /// While the provider is slow or in trouble, one that ends soon still does.
     async fn fresher_than(
         &self,
-        client: &MachineConfig,
+        client: &Registration,
         used: Option<&HeaderValue>,
     ) -> Result<MachineToken, Failed> {
         let request = self.request(client).await?;
         let slot = self.held.get_with(request.clone(), Arc::default);
-        let mut slot = slot.lock_owned().await;
-        if let Some(token) = slot.token.as_ref().filter(|token| token.serves(used)) {
-            return Ok(token.clone());
+        if let Some(token) = slot.good(used) {
+            return Ok(token);
         }
-        if let Some((at, failed)) = &slot.failed
-            && at.elapsed() < AFTER_FAILURE
-        {
-            return Err(failed.clone());
+        let old = slot.token().filter(|old| old.is_alive() && used.is_none());
+        let fetch = self.fetch_in_turn(client, request, slot, used);
+        match old {
+            None => fetch.await,
+            Some(old) => Ok(timeout(PROMPT, fetch).await.ok().and_then(Result::ok).unwrap_or(old)),
         }
-        let (this, client, is_refused) = (self.clone(), client.clone(), used.is_some());
+    }
+
+    /// The exchange is a task of its own: who began it may leave while others wait.
+    async fn fetch_in_turn(
+        &self,
+        client: &Registration,
+        request: Request,
+        slot: Arc<Slot>,
+        used: Option<&HeaderValue>,
+    ) -> Result<MachineToken, Failed> {
+        let turn = slot.turn.clone().lock_owned().await;
+        if let Some(token) = slot.good(used) {
+            return Ok(token);
+        }
+        if let Some(failed) = slot.failed_just_now() {
+            return Err(failed);
+        }
+        let (this, client) = (self.clone(), client.clone());
         let fetching = tokio::spawn(async move {
-            match this.fetch(&client, &request).await {
-                Ok(token) => {
-                    *slot = Slot { token: Some(token.clone()), failed: None };
-                    Ok(token)
-                }
-                Err(failed) => {
-                    slot.failed = Some((Instant::now(), failed.clone()));
-                    let old = slot.token.clone().filter(|old| old.is_alive() && !is_refused);
-                    old.ok_or(failed)
-                }
-            }
+            let _turn = turn;
+            let brought = this.fetch(&client, &request).await;
+            slot.keep(&brought);
+            brought
         });
         fetching.await.map_err(Failed::ours)?
     }
 
-    async fn request(&self, client: &MachineConfig) -> Result<Request, Failed> {
+    async fn request(&self, client: &Registration) -> Result<Request, Failed> {
         Ok(Request {
             token_url: self.token_url(client).await?,
             client_id: client.client_id.clone(),
@@ -199,7 +218,7 @@ impl MachineTokens {
         })
     }
 
-    async fn token_url(&self, client: &MachineConfig) -> Result<String, Failed> {
+    async fn token_url(&self, client: &Registration) -> Result<String, Failed> {
         match (&client.endpoint, &self.provider) {
             (MachineEndpoint::Url(url), _) => Ok(url.to_string()),
             (MachineEndpoint::Provider, Some(provider)) => {
@@ -214,7 +233,7 @@ impl MachineTokens {
 
     async fn fetch(
         &self,
-        client: &MachineConfig,
+        client: &Registration,
         request: &Request,
     ) -> Result<MachineToken, Failed> {
         let url = TokenUrl::new(request.token_url.clone()).map_err(Failed::ours)?;
@@ -242,10 +261,34 @@ impl MachineTokens {
     }
 }
 
+impl Slot {
+    fn token(&self) -> Option<MachineToken> {
+        self.brought.read().unwrap_or_else(PoisonError::into_inner).token.clone()
+    }
+
+    fn good(&self, used: Option<&HeaderValue>) -> Option<MachineToken> {
+        self.token().filter(|token| token.serves(used))
+    }
+
+    fn failed_just_now(&self) -> Option<Failed> {
+        let brought = self.brought.read().unwrap_or_else(PoisonError::into_inner);
+        let (at, failed) = brought.failed.as_ref()?;
+        (at.elapsed() < AFTER_FAILURE).then(|| failed.clone())
+    }
+
+    fn keep(&self, outcome: &Result<MachineToken, Failed>) {
+        let mut brought = self.brought.write().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(token) => *brought = Brought { token: Some(token.clone()), failed: None },
+            Err(failed) => brought.failed = Some((Instant::now(), failed.clone())),
+        }
+    }
+}
+
 impl MachineToken {
     fn new(
         reply: &Reply,
-        client: &MachineConfig,
+        client: &Registration,
         cookies: BTreeMap<String, SecretString>,
     ) -> Result<Self, Failed> {
         let access_token = SecretString::from(reply.access_token().secret().to_owned());

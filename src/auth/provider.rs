@@ -98,7 +98,7 @@ pub struct Departure {
 }
 
 /// What signing in brought.
-pub struct Arrival {
+pub struct SignedIn {
     pub claims: Claims,
     pub grant: Grant,
 }
@@ -162,7 +162,7 @@ impl Provider {
     }
 
     /// Redeems the code that the browser brought back.
-    pub async fn arrive(&self, code: String, verifier: String, nonce: &str) -> Result<Arrival> {
+    pub async fn arrive(&self, code: String, verifier: String, nonce: &str) -> Result<SignedIn> {
         let client = self.client().await?;
         let http = |request| http::send(self.http.clone(), request);
         let reply = client
@@ -173,7 +173,7 @@ impl Provider {
             .map_err(refused)?;
         let token = reply.extra_fields().id_token.as_deref().ok_or_else(no_id_token)?;
         let claims = self.verify(token, nonce).await?;
-        Ok(Arrival { claims, grant: grant_of(&reply) })
+        Ok(SignedIn { claims, grant: grant_of(&reply) })
     }
 
     /// The endpoints, read from the provider when they are not known yet.

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use futures::future::try_join_all;
 use serde_json::Value;
 use tower_sessions::Session;
 use url::form_urlencoded;
@@ -99,13 +100,13 @@ impl Auth {
             .ok_or_else(unknown_attempt)?;
         provider.check_issuer(answer.iss.as_deref()).await?;
         let code = answer.outcome?;
-        let arrival = provider.arrive(code, attempt.verifier, &attempt.nonce).await?;
+        let signed_in = provider.arrive(code, attempt.verifier, &attempt.nonce).await?;
         let issuer = provider.endpoints().await?.issuer.clone();
-        let identity = identity(provider.config(), issuer, &arrival.claims)?;
+        let identity = identity(provider.config(), issuer, &signed_in.claims)?;
         self.inner.limits.account(&identity)?;
-        let provider_session = arrival.claims.get("sid").and_then(Value::as_str);
+        let provider_session = signed_in.claims.get("sid").and_then(Value::as_str);
         let who = Arrival { identity: &identity, provider_session, device };
-        self.start(session, &who, &arrival.grant).await?;
+        self.start(session, &who, &signed_in.grant).await?;
         tracing::info!(subject = identity.subject, "signed in");
         Ok(Hop {
             location: attempt.return_to,
@@ -152,7 +153,7 @@ impl Auth {
             return Err(Error::not_found("That session is not yours, or it has ended already."));
         }
         match SessionKey::from_hex(id) {
-            Some(key) => self.end(&key).await,
+            Some(key) => self.inner.grants.end(&key).await,
             None => Ok(()),
         }
     }
@@ -160,11 +161,10 @@ impl Auth {
     /// Ends all of the caller's sessions but this one; answers how many.
     pub async fn end_other_sessions(&self, caller: &Caller) -> Result<usize> {
         let own = self.inner.sessions.of_person(caller).await?;
-        let others: Vec<_> = own.iter().filter(|line| !line.is_here).collect();
-        for key in others.iter().filter_map(|line| SessionKey::from_hex(&line.id)) {
-            self.end(&key).await?;
-        }
-        Ok(others.len())
+        let others = own.iter().filter(|line| !line.is_here);
+        let keys: Vec<_> = others.filter_map(|line| SessionKey::from_hex(&line.id)).collect();
+        self.end_all(&keys).await?;
+        Ok(keys.len())
     }
 
     /// Ends the sessions that the provider says have ended (OpenID Connect Back-Channel Logout);
@@ -183,18 +183,15 @@ impl Auth {
             provider_session: logout.provider_session.as_deref(),
         };
         let keys = sessions.of_provider(&ended).await?;
-        for key in &keys {
-            self.end(key).await?;
-        }
+        self.end_all(&keys).await?;
         // Last, so that a provider that has to try again can.
         sessions.note_use(issuer, &logout.jti, logout.ends_at.saturating_mul(1000)).await?;
         tracing::info!(count = keys.len(), "sessions were ended by the provider");
         Ok(keys.len())
     }
 
-    async fn end(&self, key: &SessionKey) -> Result<()> {
-        self.inner.grants.end(key).await;
-        self.inner.sessions.end_by_key(key).await
+    async fn end_all(&self, keys: &[SessionKey]) -> Result<()> {
+        try_join_all(keys.iter().map(|key| self.inner.grants.end(key))).await.map(drop)
     }
 
     /// Forgets the attempt whose answer was an error, so that the cookie does not linger.
@@ -206,7 +203,7 @@ impl Auth {
     /// Ends the session here, then sends the browser to end it at the provider too.
     pub async fn sign_out(&self, session: &Session, caller: &Caller) -> Result<Hop> {
         if let Some(active) = caller.session() {
-            self.inner.grants.end(active.key()).await;
+            self.inner.grants.end(active.key()).await?;
         }
         self.inner.sessions.end(session).await?;
         let home = format!("{}/?signed_out", self.inner.origin);

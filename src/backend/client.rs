@@ -14,15 +14,15 @@ use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 use tokio::{
     pin,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use url::Url;
 
 use super::{
     body::{IdleBody, Pulse, Upload, fault_of_upload, limited},
     call::Call,
-    credentials::{Credential, Purse},
-    csrf::{CsrfTokens, Proof, is_about_token},
+    credentials::{Choice, Credential, Purse},
+    csrf::{self, CsrfTokens, Proof, Turn, is_about_token},
     headers::{Forwarded, HeaderPolicy},
     pool::{Answer, CallError, Pool},
     target::{self, Base},
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     auth::MachineTokens,
-    config::{BackendAuth, BackendConfig, BackendUrl, Config},
+    config::{BackendConfig, BackendUrl, Config},
     error::{Error, Kind, Result},
     session::{Caller, Grants},
 };
@@ -95,7 +95,7 @@ impl Backends {
         tokens: &MachineTokens,
     ) -> Result<Self> {
         let origin = config.server.origin();
-        let own = config.machine.as_ref();
+        let own = config.machine.as_ref().map(|machine| &machine.registration);
         let backends = config.backends.iter().map(|(name, config)| {
             let url = match (&config.url, sandbox) {
                 (BackendUrl::Url(url), _) | (BackendUrl::Sandbox, Some(url)) => url,
@@ -116,12 +116,8 @@ impl Backends {
                 purse: Arc::new(Purse {
                     list: config.auth.clone(),
                     grants: grants.clone(),
-                    machine: config
-                        .machine
-                        .as_ref()
-                        .or(own)
-                        .cloned()
-                        .map(|own| (own, tokens.clone())),
+                    own: config.registration.as_ref().or(own).cloned(),
+                    tokens: tokens.clone(),
                     cookies: config.forward_cookies.clone(),
                 }),
                 settings: Arc::new(settings),
@@ -168,13 +164,13 @@ impl Backend {
         is_below(path, &self.config().public_paths)
     }
 
-    /// Whether this caller has credentials for it.
-    pub fn serves(&self, caller: &Caller) -> bool {
-        self.purse.list.iter().any(|auth| match caller {
-            Caller::Session(_) => !matches!(auth, BackendAuth::Caller),
-            Caller::Channel(_) => !matches!(auth, BackendAuth::Session | BackendAuth::Caller),
-            Caller::Nobody => matches!(auth, BackendAuth::None),
-        })
+    /// Whether a call of this caller, who sent `headers`, would be sent on.
+    pub fn serves(&self, caller: &Caller, headers: &HeaderMap) -> bool {
+        match self.purse.first(caller, headers) {
+            Some(Choice::Caller) => true,
+            Some(_) => self.settings.tenant.of(caller.identity()).is_ok(),
+            None => false,
+        }
     }
 
     /// Whether answers from `path` are streams, whatever type they call themselves.
@@ -200,7 +196,7 @@ impl Backend {
         let upload = Upload::take(body).await?;
         let draft = Draft { method, path, query, headers, client, caller, tenant, public };
         match upload {
-            Upload::Stream(body, pulse) => self.send_once(&draft, &credential, body, &pulse).await,
+            Upload::Stream(body, pulse) => self.send_once(&draft, credential, body, &pulse).await,
             Upload::Whole(bytes) => self.send_whole(&draft, credential, bytes).await,
         }
     }
@@ -226,10 +222,10 @@ impl Backend {
         let path = self.csrf.as_ref().and_then(CsrfTokens::drupal_path).ok_or_else(|| {
             Error::not_found("This backend needs no token. Send the message without one.")
         })?;
-        let credential = self.credential(false, caller, &HeaderMap::new()).await?;
+        let mut credential = self.credential(false, caller, &HeaderMap::new()).await?;
         let tenant = self.tenant(false, &credential, caller)?;
         let draft = Draft::new(Method::POST, path.to_owned(), caller, tenant);
-        match self.proof(&draft, &credential, None).await? {
+        match self.proof(&draft, &mut credential, None).await? {
             Proven::With(Some(proof)) => Ok(proof.into_token()),
             Proven::With(None) => Err(Error::internal("a guarded path needs no proof")),
             Proven::Refused(answer) => Err(refusal(answer.status().as_u16())),
@@ -265,36 +261,37 @@ impl Backend {
     async fn send_once(
         &self,
         draft: &Draft<'_>,
-        credential: &Credential,
+        mut credential: Credential,
         body: Body,
         pulse: &Pulse,
     ) -> Result<Response<Body>> {
-        match self.proof(draft, credential, None).await? {
+        match self.proof(draft, &mut credential, None).await? {
             Proven::Refused(answer) => Ok(answer),
             Proven::With(proof) => {
-                let answer = self.attempt(draft, credential, proof.as_ref(), body, Some(pulse));
+                let answer = self.attempt(draft, &credential, proof.as_ref(), body, Some(pulse));
                 let answer = answer.await.map_err(|failure| self.failed(failure))?;
-                self.heed(draft, credential, proof, answer.status()).await;
+                self.heed(draft, credential, proof, answer.status());
                 Ok(answer)
             }
         }
     }
 
     /// A call that cannot be sent again leaves what was refused behind for the next one to replace.
-    async fn heed(
+    fn heed(
         &self,
         draft: &Draft<'_>,
-        credential: &Credential,
+        credential: Credential,
         proof: Option<Proof>,
         status: StatusCode,
     ) {
         match (status, proof, self.csrf_of(draft)) {
             (StatusCode::FORBIDDEN, Some(proof), Some(csrf)) => {
-                csrf.turn(credential.holder(draft.caller), credential).await.forget(&proof);
+                let holder = credential.holder(draft.caller);
+                csrf.in_turn(holder, &credential, move |turn| turn.forget(&proof));
             }
             (StatusCode::UNAUTHORIZED, ..) => {
-                let (purse, refused) = (self.purse.clone(), credential.clone());
-                tokio::spawn(async move { purse.renew(&refused).await });
+                let purse = self.purse.clone();
+                tokio::spawn(async move { purse.renew(&credential).await });
             }
             _ => {}
         }
@@ -305,11 +302,11 @@ impl Backend {
     async fn send_whole(
         &self,
         draft: &Draft<'_>,
-        credential: Credential,
+        mut credential: Credential,
         body: Bytes,
     ) -> Result<Response<Body>> {
-        let (answer, proof) = self.try_whole(draft, &credential, &body, None).await?;
-        let (credential, stale) = match (answer.status(), proof) {
+        let (answer, proof) = self.try_whole(draft, &mut credential, &body, None).await?;
+        let (mut credential, stale) = match (answer.status(), proof) {
             (StatusCode::UNAUTHORIZED, _) => match self.purse.renew(&credential).await? {
                 Some(fresh) => (fresh, None),
                 None => return Ok(answer),
@@ -320,19 +317,20 @@ impl Backend {
             },
             _ => return Ok(answer),
         };
-        self.try_whole(draft, &credential, &body, stale).await.map(|(answer, _)| answer)
+        self.try_whole(draft, &mut credential, &body, stale).await.map(|(answer, _)| answer)
     }
 
     async fn try_whole(
         &self,
         draft: &Draft<'_>,
-        credential: &Credential,
+        credential: &mut Credential,
         body: &Bytes,
         stale: Option<Proof>,
     ) -> Result<(Response<Body>, Option<Proof>)> {
         match self.proof(draft, credential, stale).await? {
             Proven::Refused(answer) => Ok((answer, None)),
             Proven::With(proof) => {
+                let credential = &*credential;
                 let attempt =
                     || self.attempt(draft, credential, proof.as_ref(), body.clone().into(), None);
                 let answer = match attempt().await {
@@ -350,16 +348,24 @@ impl Backend {
         }
     }
 
-    /// What a guarded call must be sent with. `stale` was refused a moment ago.
+    /// What a guarded call must be sent with. `stale` was refused a moment ago. A backend that no
+    /// longer takes the access token gets a fresh one here, while the call itself can still be sent.
     async fn proof(
         &self,
         draft: &Draft<'_>,
-        credential: &Credential,
+        credential: &mut Credential,
         stale: Option<Proof>,
     ) -> Result<Proven> {
-        match self.csrf_of(draft) {
-            Some(csrf) => Box::pin(self.prove(csrf, draft, credential, stale)).await,
-            None => Ok(Proven::With(None)),
+        let Some(csrf) = self.csrf_of(draft) else { return Ok(Proven::With(None)) };
+        match Box::pin(self.prove(csrf, draft, credential, stale)).await? {
+            Proven::Refused(answer) if answer.status() == StatusCode::UNAUTHORIZED => {
+                let Some(fresh) = self.purse.renew(credential).await? else {
+                    return Ok(Proven::Refused(answer));
+                };
+                *credential = fresh;
+                Box::pin(self.prove(csrf, draft, credential, None)).await
+            }
+            proven => Ok(proven),
         }
     }
 
@@ -371,19 +377,36 @@ impl Backend {
         credential: &Credential,
         stale: Option<Proof>,
     ) -> Result<Proven> {
-        let mut turn = csrf.turn(credential.holder(draft.caller), credential).await;
+        let limit = self.config().timeouts.first_byte;
+        let silent = |_| self.failed(Failure::Silent(limit));
+        let turn = csrf.turn(credential.holder(draft.caller), credential);
+        let mut turn = timeout(limit, turn).await.map_err(silent)?;
         if let Some(stale) = stale {
             turn.forget(&stale);
         }
-        if let Some(proof) = turn.known() {
-            return Ok(Proven::With(Some(proof)));
+        match turn.known() {
+            Some(proof) => Ok(Proven::With(Some(proof))),
+            None => {
+                let fetch = self.fetch_proof(csrf, draft, credential, &mut turn);
+                timeout(limit, fetch).await.map_err(silent)?
+            }
         }
+    }
+
+    /// A new proof from the backend, for whose holder it is `turn`.
+    async fn fetch_proof(
+        &self,
+        csrf: &CsrfTokens,
+        draft: &Draft<'_>,
+        credential: &Credential,
+        turn: &mut Turn,
+    ) -> Result<Proven> {
         let (method, path) = csrf.source(&draft.path);
         let source =
             Draft { client: draft.client, ..Draft::new(method, path, draft.caller, draft.tenant) };
         let mut request = self.request(&source, credential, None, Body::empty())?;
         if let Some(cookies) = turn.cookies() {
-            request.headers_mut().insert(COOKIE, cookies);
+            csrf::add_cookies(request.headers_mut(), &cookies)?;
         }
         let answer = self.exchange(request, None).await.map_err(|failure| self.failed(failure))?;
         let answer = answer.map(|body| self.watched(body));
@@ -414,8 +437,9 @@ impl Backend {
         if let Some(csrf) = self.csrf_of(draft)
             && answer.headers().contains_key(SET_COOKIE)
         {
-            let mut turn = csrf.turn(credential.holder(draft.caller), credential).await;
-            turn.learn(csrf, answer.headers());
+            let (tokens, cookies) = (csrf.clone(), answer.headers().clone());
+            let holder = credential.holder(draft.caller);
+            csrf.in_turn(holder, credential, move |turn| turn.learn(&tokens, &cookies));
         }
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Failure::Ours(Error::bad_gateway(

@@ -1,12 +1,12 @@
 //! Whose credentials a call carries: the first of the backend's list that this caller has.
 
 use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use crate::{
     auth::{MachineToken, MachineTokens},
-    config::{BackendAuth, MachineConfig},
+    config::{BackendAuth, Registration},
     error::{Error, Result},
     session::{Caller, Grants, SessionKey, grants::bearer},
 };
@@ -35,6 +35,20 @@ pub enum Holder {
     Caller([u8; 32]),
 }
 
+/// An entry of a backend's list that does for a caller.
+pub enum Choice<'a> {
+    /// The token of this session.
+    Session(&'a SessionKey),
+    /// What the client sent.
+    Caller,
+    /// A token of Breezeway's own.
+    Own,
+    /// This secret of the configuration.
+    Service(&'a SecretString),
+    /// Nothing is needed.
+    Nothing,
+}
+
 /// Where the credentials of one backend come from.
 #[derive(Clone)]
 pub struct Purse {
@@ -42,8 +56,10 @@ pub struct Purse {
     pub list: Vec<BackendAuth>,
     /// The tokens of sessions.
     pub grants: Grants,
-    /// Our own registration, and its tokens.
-    pub machine: Option<(MachineConfig, MachineTokens)>,
+    /// Our own registration.
+    pub own: Option<Registration>,
+    /// The tokens of registrations.
+    pub tokens: MachineTokens,
     /// Cookies of the authorization server that go with our own token.
     pub cookies: Vec<String>,
 }
@@ -51,36 +67,44 @@ pub struct Purse {
 impl Purse {
     /// Picks for `caller`; 401 when there is nothing for them.
     pub async fn choose(&self, caller: &Caller, headers: &HeaderMap) -> Result<Credential> {
-        for auth in &self.list {
-            match (auth, caller) {
-                (BackendAuth::Session, Caller::Session(session)) => {
-                    let key = session.key();
-                    let bearer = self.grants.bearer(key).await?;
-                    return Ok(Credential::Session(*key, bearer));
-                }
-                (BackendAuth::Caller, Caller::Nobody) if headers.contains_key(AUTHORIZATION) => {
-                    return only(headers).map(Credential::Caller);
-                }
-                (BackendAuth::None, _) => return Ok(Credential::Nothing),
-                // What is ours is lent to nobody in particular, or everybody would have it.
-                (_, Caller::Nobody) => {}
-                (BackendAuth::ClientCredentials, _) => return self.own().await,
-                (BackendAuth::Bearer(secret), _) => return bearer(secret).map(Credential::Service),
-                (BackendAuth::Session | BackendAuth::Caller, _) => {}
-            }
+        match self.first(caller, headers).ok_or_else(Error::unauthenticated)? {
+            Choice::Session(key) => Ok(Credential::Session(*key, self.grants.bearer(key).await?)),
+            Choice::Caller => only(headers).map(Credential::Caller),
+            Choice::Own => self.own().await,
+            Choice::Service(secret) => bearer(secret).map(Credential::Service),
+            Choice::Nothing => Ok(Credential::Nothing),
         }
-        Err(Error::unauthenticated())
+    }
+
+    /// What of the list comes first for `caller`.
+    pub fn first<'a>(&'a self, caller: &'a Caller, headers: &HeaderMap) -> Option<Choice<'a>> {
+        self.list.iter().find_map(|auth| match (auth, caller) {
+            (BackendAuth::None, _) => Some(Choice::Nothing),
+            (BackendAuth::Session, Caller::Session(session)) => {
+                Some(Choice::Session(session.key()))
+            }
+            (BackendAuth::Caller, Caller::Nobody) => {
+                headers.contains_key(AUTHORIZATION).then_some(Choice::Caller)
+            }
+            // What is ours is lent to nobody in particular, or everybody would have it.
+            (_, Caller::Nobody) | (BackendAuth::Session | BackendAuth::Caller, _) => None,
+            (BackendAuth::ClientCredentials, _) => Some(Choice::Own),
+            (BackendAuth::Bearer(secret), _) => Some(Choice::Service(secret)),
+        })
     }
 
     /// Another credential of the same kind, when a backend no longer takes this one.
     pub async fn renew(&self, refused: &Credential) -> Result<Option<Credential>> {
-        match (refused, &self.machine) {
+        match (refused, &self.own) {
             (Credential::Session(key, used), _) => {
                 let fresh = self.grants.renew(key, used).await?;
                 Ok(fresh.map(|fresh| Credential::Session(*key, fresh)))
             }
-            (Credential::Machine(used, _), Some((client, tokens))) => {
-                let fresh = tokens.renew(client, used).await?;
+            (Credential::Machine(used, _), Some(own)) => {
+                let fresh = self.tokens.renew(own, used).await.unwrap_or_else(|cause| {
+                    tracing::warn!(%cause, "a token of ours was refused, and there is no other");
+                    None
+                });
                 Ok(fresh.map(|token| self.with_cookies(&token)))
             }
             _ => Ok(None),
@@ -88,11 +112,11 @@ impl Purse {
     }
 
     async fn own(&self) -> Result<Credential> {
-        let (client, tokens) = self
-            .machine
+        let own = self
+            .own
             .as_ref()
             .ok_or_else(|| Error::internal("a backend needs a registration, and there is none"))?;
-        let token = tokens.token(client).await.map_err(|cause| {
+        let token = self.tokens.token(own).await.map_err(|cause| {
             Error::bad_gateway(
                 "This server could not sign in to the backend. Try again in a moment.",
             )

@@ -22,7 +22,7 @@ use super::credentials::{Credential, Holder, fingerprint};
 use crate::{
     config::CsrfRule,
     error::{Error, Result},
-    store::now,
+    store::{millis, now},
 };
 
 /// How long a token is used before another is had.
@@ -110,12 +110,34 @@ impl CsrfTokens {
 
     /// Waits for this holder's turn. Without a holder nothing is remembered.
     pub async fn turn(&self, holder: Option<Holder>, credential: &Credential) -> Turn {
-        let kept = match holder {
+        let kept = self.kept(holder).lock_owned().await;
+        Turn { kept, fingerprint: fingerprint_of(credential) }
+    }
+
+    /// Changes what is remembered of a holder: now, or when others are done. Whoever has an answer
+    /// already does not wait for somebody else's token.
+    pub fn in_turn(
+        &self,
+        holder: Option<Holder>,
+        credential: &Credential,
+        change: impl FnOnce(&mut Turn) + Send + 'static,
+    ) {
+        let (kept, fingerprint) = (self.kept(holder), fingerprint_of(credential));
+        match kept.clone().try_lock_owned() {
+            Ok(kept) => change(&mut Turn { kept, fingerprint }),
+            Err(_) => {
+                tokio::spawn(async move {
+                    change(&mut Turn { kept: kept.lock_owned().await, fingerprint });
+                });
+            }
+        }
+    }
+
+    fn kept(&self, holder: Option<Holder>) -> Arc<Mutex<Kept>> {
+        match holder {
             Some(holder) => self.holders.get_with(holder, Arc::default),
             None => Arc::default(),
-        };
-        let fingerprint = credential.authorization().map(fingerprint).unwrap_or_default();
-        Turn { kept: kept.lock_owned().await, fingerprint }
+        }
     }
 
     /// Puts the proof into a call's query or headers.
@@ -126,13 +148,7 @@ impl CsrfTokens {
         headers: &mut HeaderMap,
     ) -> Result<Option<String>> {
         if let Some(cookies) = &proof.cookies {
-            let both = match headers.get(COOKIE) {
-                Some(others) => [others.as_bytes(), b"; ", cookies.as_bytes()].concat(),
-                None => cookies.as_bytes().to_vec(),
-            };
-            let mut both = HeaderValue::try_from(both).map_err(Error::internal)?;
-            both.set_sensitive(true);
-            headers.insert(COOKIE, both);
+            add_cookies(headers, cookies)?;
         }
         match &*self.rule {
             CsrfRule::Drupal { .. } => {
@@ -198,11 +214,10 @@ impl Turn {
             ));
         }
         self.learn(tokens, headers);
-        let life = i64::try_from(KEPT_FOR.as_millis()).unwrap_or(i64::MAX);
         self.kept.token = Some(Token {
             value: SecretString::from(token),
             fingerprint: self.fingerprint,
-            ends_at: now().saturating_add(life),
+            ends_at: now().saturating_add(millis(KEPT_FOR)),
         });
         Ok(Proof { token: SecretString::from(token), cookies: self.cookies() })
     }
@@ -237,6 +252,22 @@ impl Turn {
             }
         }
     }
+}
+
+/// Sends `cookies` beside those that are sent anyway.
+pub fn add_cookies(headers: &mut HeaderMap, cookies: &HeaderValue) -> Result<()> {
+    let both = match headers.get(COOKIE) {
+        Some(others) => [others.as_bytes(), b"; ", cookies.as_bytes()].concat(),
+        None => cookies.as_bytes().to_vec(),
+    };
+    let mut both = HeaderValue::try_from(both).map_err(Error::internal)?;
+    both.set_sensitive(true);
+    headers.insert(COOKIE, both);
+    Ok(())
+}
+
+fn fingerprint_of(credential: &Credential) -> [u8; 32] {
+    credential.authorization().map(fingerprint).unwrap_or_default()
 }
 
 /// Whether a cookie is sent to be forgotten.

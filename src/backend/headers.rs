@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
 };
 
-const REQUEST: [HeaderName; 18] = [
+const REQUEST: [HeaderName; 17] = [
     ACCEPT,
     ACCEPT_ENCODING,
     ACCEPT_LANGUAGE,
@@ -37,7 +37,6 @@ const REQUEST: [HeaderName; 18] = [
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
     USER_AGENT,
-    HeaderName::from_static("x-request-id"),
 ];
 
 const RESPONSE: [HeaderName; 18] = [
@@ -64,6 +63,7 @@ const RESPONSE: [HeaderName; 18] = [
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What crosses between clients and one backend.
@@ -84,7 +84,12 @@ impl HeaderPolicy {
 
     /// The request headers a backend may see of those a client sent.
     pub fn of_request(&self, client: &HeaderMap) -> HeaderMap {
-        pick(client, &self.request)
+        let mut headers = pick(client, &self.request);
+        // Ours since the request came in, whatever the client calls its connection's own.
+        if let Some(id) = client.get(REQUEST_ID) {
+            headers.insert(REQUEST_ID, id.clone());
+        }
+        headers
     }
 
     /// The response headers a client may see of those a backend sent.
@@ -262,7 +267,8 @@ mod tests {
                 .map(|name| (HeaderName::try_from(name).unwrap(), HeaderValue::from_static("x")))
                 .collect();
             let policy = policy();
-            prop_assert!(policy.of_request(&client).keys().all(|name| policy.request.contains(name)));
+            let listed = |name: &HeaderName| policy.request.contains(name) || *name == REQUEST_ID;
+            prop_assert!(policy.of_request(&client).keys().all(listed));
         }
     }
 }

@@ -26,7 +26,7 @@ use hyper::{
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioIo};
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 use tower::Service;
 
 use crate::error::{Error, Result};
@@ -47,6 +47,8 @@ pub struct Pool(Arc<Connections>);
 struct Connections {
     origin: Uri,
     connector: HttpsConnector<HttpConnector>,
+    /// How long it may take to have one, the name's address and TLS included.
+    connect: Duration,
     idle: Mutex<VecDeque<Idle>>,
 }
 
@@ -99,7 +101,7 @@ impl Pool {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        Ok(Self(Arc::new(Connections { origin, connector, idle: Mutex::default() })))
+        Ok(Self(Arc::new(Connections { origin, connector, connect, idle: Mutex::default() })))
     }
 
     /// Sends a request, whose target is a path, and answers once the head of the answer is here.
@@ -115,7 +117,9 @@ impl Pool {
             }
         }
         // Boxed, as it is rare and large: a future is as large as the largest it may wait for.
-        match Box::pin(self.open()).await?.send(request).await {
+        let open = Box::pin(timeout(self.0.connect, self.open()));
+        let line = open.await.map_err(|late| CallError::Connect(late.into()))??;
+        match line.send(request).await {
             Sent::Answer(answer, line) => Ok(self.answer(answer, line)),
             Sent::Unsent(_, cause) | Sent::Broken(cause) => {
                 Err(CallError::Broken { reused: false, cause })
@@ -159,7 +163,9 @@ impl Pool {
     fn answer(&self, answer: Response<Incoming>, line: Line) -> Response<Answer> {
         answer.map(|body| {
             let mut answer = Answer { body, line: Some(line), pool: self.clone() };
-            answer.release_at_end();
+            if answer.body.is_end_stream() {
+                answer.release();
+            }
             answer
         })
     }
@@ -201,10 +207,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Gives the connection back once the body has come whole.
-    fn release_at_end(&mut self) {
-        if self.body.is_end_stream()
-            && let Some(mut line) = self.line.take()
+    /// Gives the connection back, as the body has come whole.
+    fn release(&mut self) {
+        if let Some(mut line) = self.line.take()
             && line.is_open()
         {
             self.pool.keep(line);
@@ -228,8 +233,9 @@ impl HttpBody for Answer {
             let _ = line.connection.as_mut().poll(cx);
             frame = Pin::new(&mut self.body).poll_frame(cx);
         }
-        if frame.is_ready() {
-            self.release_at_end();
+        // Only a body with a length knows its end before it is asked for more.
+        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
+            self.release();
         }
         frame
     }
@@ -311,6 +317,25 @@ mod tests {
             assert_eq!(pool.call(get()).await.unwrap().status(), 204);
         }
         assert_eq!(*connections.lock().unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_chunks_gives_its_connection_back() {
+        let chunks = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        let (pool, connections) = server(chunks, 100).await;
+        for _ in 0..5 {
+            assert_eq!(text(pool.call(get()).await.unwrap()).await, "ok");
+        }
+        assert_eq!(*connections.lock().unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_ends_with_its_connection_gives_none_back() {
+        let (pool, connections) = server("HTTP/1.1 200 OK\r\n\r\nok", 1).await;
+        for _ in 0..3 {
+            assert_eq!(text(pool.call(get()).await.unwrap()).await, "ok");
+        }
+        assert_eq!(*connections.lock().unwrap(), 3);
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! Answering the messages that came by webhook: each once, whatever crashes in between.
 //!
 //! A message is a row before its sender hears 200. From there it goes in two steps, each of which can
-//! be begun again by whoever claims the row: the assistant writes the reply (a run, found again by its request id), and the
-//! reply is posted (with backoff, under the same name every time).
+//! be begun again by whoever claims the row: the assistant writes the reply (a run, found again by
+//! its request id), and the reply is posted (with backoff, under the same name every time).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -215,7 +215,7 @@ impl Deliveries {
     /// Has the assistant write the reply, or finds the one it wrote already.
     async fn answer(&self, channel: &WebhookConfig, row: &DeliveryRow) -> Outcome {
         let caller = caller(channel);
-        let reply = match self.ask(&caller, channel, row).await {
+        let reply = match self.ask(&caller, row).await {
             Ok(started) => self.reply(&caller, row, started).await,
             Err(error) => Err(error),
         };
@@ -234,18 +234,13 @@ impl Deliveries {
         }
     }
 
-    async fn ask(
-        &self,
-        caller: &Caller,
-        channel: &WebhookConfig,
-        row: &DeliveryRow,
-    ) -> Result<Started> {
+    async fn ask(&self, caller: &Caller, row: &DeliveryRow) -> Result<Started> {
         let Inner { store, chat, .. } = &*self.inner;
         let question = Question {
             conversation: store.conversation(&row.channel, &row.thread).await?,
             text: row.text.clone(),
             request_id: Some(format!("{} {}", row.channel, row.id)),
-            assistant: channel.assistant.clone(),
+            assistant: None,
         };
         let started = chat.ask(caller, question).await?;
         store.name_thread(row, &started.conversation).await?;
@@ -276,7 +271,8 @@ impl Deliveries {
     }
 
     async fn deliver(&self, channel: &WebhookConfig, row: &DeliveryRow, answer: &str) -> Outcome {
-        match outbound::post(&self.inner.http, channel, row, answer).await {
+        let Inner { http, store, .. } = &*self.inner;
+        match outbound::post(http, store, channel, row, answer).await {
             Ok(()) => Outcome::Delivered,
             Err(Undelivered::Never(cause)) => Outcome::Failed(cause),
             Err(Undelivered::Later(cause)) => {
@@ -319,14 +315,7 @@ async fn gather(mut events: Events) -> Reply {
 
 fn caller(channel: &WebhookConfig) -> Caller {
     Caller::Channel(Arc::new(ChannelCaller {
-        identity: Identity {
-            issuer: "channel".to_owned(),
-            subject: channel.name.clone(),
-            name: channel.name.clone(),
-            tenant: channel.tenant.clone(),
-            roles: Vec::new(),
-            instance: None,
-        },
+        identity: Identity::of_channel(&channel.name, channel.tenant.as_deref()),
         assistant: channel.assistant.clone(),
         visitor: None,
     }))

@@ -14,6 +14,7 @@ use crate::{
     chat::Chat,
     config::JobsConfig,
     error::{Error, Result},
+    proxy::LastGood,
     session::Sessions,
     store::{Lease, Store},
 };
@@ -29,6 +30,7 @@ pub struct Jobs {
     sessions: Sessions,
     chat: Chat,
     deliveries: Deliveries,
+    last_good: LastGood,
     config: JobsConfig,
     runtime: Handle,
 }
@@ -41,12 +43,12 @@ pub struct Report {
     /// How long it took, in milliseconds.
     pub took_ms: u128,
     /// One entry per job.
-    pub jobs: Vec<Outcome>,
+    pub jobs: Vec<Job>,
 }
 
 /// What one job did.
 #[derive(Debug, Serialize)]
-pub struct Outcome {
+pub struct Job {
     /// Its name.
     pub job: &'static str,
     /// How many things it dealt with; absent when it failed, which the log explains.
@@ -56,7 +58,7 @@ pub struct Outcome {
 impl Report {
     /// Whether every job came through.
     pub fn is_good(&self) -> bool {
-        self.jobs.iter().all(|outcome| outcome.done.is_some())
+        self.jobs.iter().all(|job| job.done.is_some())
     }
 }
 
@@ -67,10 +69,11 @@ impl Jobs {
         sessions: Sessions,
         chat: Chat,
         deliveries: Deliveries,
+        last_good: LastGood,
         config: JobsConfig,
         runtime: Handle,
     ) -> Self {
-        Self { store, sessions, chat, deliveries, config, runtime }
+        Self { store, sessions, chat, deliveries, last_good, config, runtime }
     }
 
     /// 401 unless `secret` is the configured one. Without one nobody can call.
@@ -95,13 +98,16 @@ impl Jobs {
         };
         let jobs = vec![
             outcome("expired_sessions", self.sessions.remove_expired().await),
+            outcome("stale_answers", Ok(self.last_good.sweep())),
             outcome("interrupted_runs", self.chat.recover().await.map(|count| count as u64)),
             outcome("finished_run_events", self.chat.prune().await),
             outcome("ended_leases", Lease::remove_ended(&self.store).await.map_err(Error::from)),
             outcome("undelivered_replies", self.deliveries.wake().await.map(i64::unsigned_abs)),
             outcome("old_deliveries", self.deliveries.prune().await),
         ];
-        lease.end().await?;
+        if let Err(cause) = lease.end().await {
+            tracing::warn!(%cause, "a lease could not be given back; it ends by itself");
+        }
         Ok(Report { ran: true, took_ms: began.elapsed().as_millis(), jobs })
     }
 
@@ -120,10 +126,10 @@ impl Jobs {
     }
 }
 
-fn outcome(job: &'static str, done: Result<u64>) -> Outcome {
+fn outcome(job: &'static str, done: Result<u64>) -> Job {
     let done =
         done.map_err(|error| tracing::warn!(%error, job, "a job failed; it will be tried again"));
-    Outcome { job, done: done.ok() }
+    Job { job, done: done.ok() }
 }
 
 fn is_same(ours: &SecretString, theirs: &[u8]) -> bool {

@@ -4,7 +4,10 @@ use reqwest::{RequestBuilder, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{store::DeliveryRow, webhook};
+use super::{
+    store::{DeliveryRow, DeliveryStore},
+    webhook,
+};
 use crate::{
     config::{WebhookConfig, WebhookScheme},
     store::now,
@@ -24,21 +27,26 @@ pub enum Undelivered {
     Never(String),
 }
 
-/// Posts `answer` to where `row` came from, in as many pieces as it takes there.
+/// Posts `answer` to where `row` came from, in as many pieces as it takes there; not those again that
+/// were taken before.
 pub async fn post(
     http: &reqwest::Client,
+    store: &DeliveryStore,
     channel: &WebhookConfig,
     row: &DeliveryRow,
     answer: &str,
 ) -> Result<(), Undelivered> {
     let answer = if answer.trim().is_empty() { NOTHING } else { answer };
     let longest = match channel.scheme {
-        WebhookScheme::Signed { .. } => return post_piece(http, channel, row, answer).await,
+        WebhookScheme::Signed { .. } => usize::MAX,
         WebhookScheme::Slack { .. } => 30_000,
         WebhookScheme::Telegram { .. } => 4_000,
     };
-    for piece in pieces(answer, longest) {
-        post_piece(http, channel, row, piece).await?;
+    for (number, piece) in (1..).zip(pieces(answer, longest)) {
+        if number > row.pieces {
+            post_piece(http, channel, row, piece).await?;
+            store.took(row, number).await.map_err(|cause| Undelivered::Later(cause.to_string()))?;
+        }
     }
     Ok(())
 }

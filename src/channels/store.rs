@@ -19,6 +19,7 @@ pub struct DeliveryRow {
     pub answer: Option<String>,
     pub attempts: i64,
     pub due_at: i64,
+    pub pieces: i64,
 }
 
 /// The tables `deliveries` and `channel_threads`.
@@ -51,7 +52,8 @@ impl DeliveryStore {
     /// thread to be answered.
     pub async fn due(&self, limit: i64) -> sqlx::Result<Vec<DeliveryRow>> {
         sqlx::query_as(
-            "SELECT id, channel, delivery, thread, text, answer, attempts, due_at FROM deliveries d
+            "SELECT id, channel, delivery, thread, text, answer, attempts, due_at, pieces
+             FROM deliveries d
              WHERE state IN ('received', 'answered') AND due_at <= $1 AND NOT EXISTS (
                  SELECT 1 FROM deliveries e WHERE e.channel = d.channel AND e.thread = d.thread
                  AND e.id < d.id AND e.state = 'received')
@@ -102,6 +104,16 @@ impl DeliveryStore {
     pub async fn again(&self, row: &DeliveryRow, attempts: i64, due_at: i64) -> sqlx::Result<bool> {
         let next = DeliveryRow { attempts, due_at, ..row.clone() };
         self.change(row, "attempts = $3, due_at = $4", &next).await
+    }
+
+    /// The channel has taken this many pieces of the reply; nothing changes hands.
+    pub async fn took(&self, row: &DeliveryRow, pieces: i64) -> sqlx::Result<()> {
+        sqlx::query("UPDATE deliveries SET pieces = $2 WHERE id = $1 AND pieces < $2")
+            .bind(row.id)
+            .bind(pieces)
+            .execute(self.0.pool())
+            .await
+            .map(drop)
     }
 
     /// It is over: the reply is there, or will never be.

@@ -134,14 +134,7 @@ pub fn let_read(origin: HeaderValue, headers: &mut HeaderMap) {
 impl Widget {
     fn new(config: &WidgetConfig) -> Self {
         let speaker = |assistant: &Option<String>| Speaker {
-            identity: Identity {
-                issuer: "channel".to_owned(),
-                subject: config.name.clone(),
-                name: config.name.clone(),
-                tenant: config.tenant.clone(),
-                roles: Vec::new(),
-                instance: None,
-            },
+            identity: Identity::of_channel(&config.name, config.tenant.as_deref()),
             assistant: assistant.clone().or_else(|| config.assistant.clone()),
         };
         let tokens = config.tokens.iter().map(|token| {

@@ -115,7 +115,13 @@ fn auth(page: &mut Page, auth: &AuthConfig) {
 }
 
 fn machine(page: &mut Page, machine: &MachineConfig) {
-    match &machine.endpoint {
+    registration(page, &machine.registration);
+    page.optional("tenant", machine.tenant.as_deref());
+    page.texts("roles", machine.roles.iter().cloned());
+}
+
+fn registration(page: &mut Page, registration: &Registration) {
+    match &registration.endpoint {
         MachineEndpoint::Sandbox => page.text("token_url", "sandbox"),
         MachineEndpoint::Provider => {}
         MachineEndpoint::Url(url) => {
@@ -123,15 +129,13 @@ fn machine(page: &mut Page, machine: &MachineConfig) {
             page.set("allow_http", values::in_the_clear(url));
         }
     }
-    if machine.endpoint != MachineEndpoint::Sandbox {
-        page.text("client_id", &machine.client_id);
+    if registration.endpoint != MachineEndpoint::Sandbox {
+        page.text("client_id", &registration.client_id);
         page.text("client_secret", REDACTED);
     }
-    page.texts("scopes", machine.scopes.iter().cloned());
-    page.optional("audience", machine.audience.as_deref());
-    page.optional("resource", machine.resource.as_deref());
-    page.optional("tenant", machine.tenant.as_deref());
-    page.texts("roles", machine.roles.iter().cloned());
+    page.texts("scopes", registration.scopes.iter().cloned());
+    page.optional("audience", registration.audience.as_deref());
+    page.optional("resource", registration.resource.as_deref());
 }
 
 fn provider_endpoints(page: &mut Page, endpoints: &ProviderEndpoints) {
@@ -187,9 +191,9 @@ fn backend(page: &mut Page, backend: &BackendConfig) {
             quoted(&duration::write(backend.timeouts.idle)),
         ),
     );
-    if let Some(machine) = &backend.machine {
+    if let Some(registration) = &backend.registration {
         page.table(format_args!("backends.{}.client_credentials", backend.name));
-        self::machine(page, machine);
+        self::registration(page, registration);
     }
 }
 

@@ -123,9 +123,21 @@ pub struct RefreshConfig {
     pub expires_in: String,
 }
 
-/// `[machine]`, or `client_credentials` of a backend: a registration of Breezeway itself.
+/// `[machine]`: who `POST /api/auth` signs in.
 #[derive(Debug, Clone)]
 pub struct MachineConfig {
+    /// What it is known by.
+    pub registration: Registration,
+    /// `tenant`: whose data a session of it sees.
+    pub tenant: Option<String>,
+    /// `roles` of a session of it.
+    pub roles: Vec<String>,
+}
+
+/// What `[machine]` and `client_credentials` of a backend say alike: a registration of Breezeway
+/// itself.
+#[derive(Debug, Clone)]
+pub struct Registration {
     /// Where its tokens are had.
     pub endpoint: MachineEndpoint,
     /// `client_id`
@@ -138,10 +150,6 @@ pub struct MachineConfig {
     pub audience: Option<String>,
     /// `resource`: asked for (RFC 8707).
     pub resource: Option<String>,
-    /// `tenant`: whose data a session of it sees.
-    pub tenant: Option<String>,
-    /// `roles` of a session of it.
-    pub roles: Vec<String>,
 }
 
 /// Where a machine client's tokens are had.
@@ -230,7 +238,7 @@ pub struct BackendConfig {
     /// call themselves.
     pub stream_paths: Vec<String>,
     /// `client_credentials`: the registration to use for this backend; `[machine]` where absent.
-    pub machine: Option<MachineConfig>,
+    pub registration: Option<Registration>,
     /// `forward_cookies`: cookies of the authorization server that are sent to this backend beside
     /// Breezeway's own token.
     pub forward_cookies: Vec<String>,

@@ -53,14 +53,21 @@ struct Kept {
 
 impl Question {
     /// The question that a GET of `target` by `caller` is; only those who are somebody have answers
-    /// of their own. An answer's form depends on what the client accepts.
-    pub fn of(caller: &Caller, target: &Uri, headers: &HeaderMap) -> Option<Self> {
+    /// of their own. An answer's form depends on what the client accepts, and on the headers that are
+    /// `forwarded` to this backend in particular.
+    pub fn of(
+        caller: &Caller,
+        target: &Uri,
+        headers: &HeaderMap,
+        forwarded: &[String],
+    ) -> Option<Self> {
         let Identity { issuer, subject, instance, tenant, .. } = caller.identity()?;
         let who = [Some(issuer), Some(subject), instance.as_ref(), tenant.as_ref()];
-        let accepts = [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE].map(|name| headers.get(name));
+        let how = [ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE].map(|name| headers.get(name));
+        let how = how.into_iter().chain(forwarded.iter().map(|name| headers.get(name)));
         let what = target.path_and_query().map(PathAndQuery::as_str).map(str::as_bytes);
         let parts = who.into_iter().map(|part| part.map(String::as_bytes));
-        let parts = parts.chain([what]).chain(accepts.map(|part| part.map(HeaderValue::as_bytes)));
+        let parts = parts.chain([what]).chain(how.map(|part| part.map(HeaderValue::as_bytes)));
         let mut print = Sha256::new();
         for part in parts {
             // With lengths, so that nothing of one part can pass for a piece of the next.
@@ -73,17 +80,21 @@ impl Question {
 
 impl Default for LastGood {
     fn default() -> Self {
+        Self::kept_for(KEPT_FOR)
+    }
+}
+
+impl LastGood {
+    fn kept_for(span: Duration) -> Self {
         let weigh = |_: &Question, kept: &Arc<Kept>| {
             let headers = kept.headers.iter().map(|(n, v)| n.as_str().len() + v.len());
             let weight = OVERHEAD + headers.sum::<usize>() + kept.body.len();
             u32::try_from(weight).unwrap_or(u32::MAX)
         };
-        let cache = Cache::builder().weigher(weigh).max_capacity(ROOM).time_to_live(KEPT_FOR);
+        let cache = Cache::builder().weigher(weigh).max_capacity(ROOM).time_to_live(span);
         Self(cache.build())
     }
-}
 
-impl LastGood {
     /// Lets an answer pass. A good one is kept once it has come whole, unless there is one of the same
     /// second; one that says that there is nothing to see ends what was kept.
     pub fn watch(&self, question: Question, answer: Response<Body>) -> Response<Body> {
@@ -97,8 +108,15 @@ impl LastGood {
             return answer;
         }
         let headers = answer.headers().clone();
-        let watched = Watched { question, headers, so_far: BytesMut::new(), answers: self.clone() };
-        answer.map(|body| Body::new(Copying { body, watched: Some(watched) }))
+        let copy = Copy { question, headers, so_far: BytesMut::new(), answers: self.clone() };
+        answer.map(|body| Body::new(Copied { body, copy: Some(copy) }))
+    }
+
+    /// Gives back the room of answers that are too old; answers how many.
+    pub fn sweep(&self) -> u64 {
+        let before = self.0.entry_count();
+        self.0.run_pending_tasks();
+        before.saturating_sub(self.0.entry_count())
     }
 
     /// The last good answer, marked as old (RFC 9111 §5.5, as of RFC 7234).
@@ -113,27 +131,28 @@ impl LastGood {
     }
 }
 
-/// An answer that is being copied.
-struct Watched {
+/// What of an answer has been copied so far.
+struct Copy {
     question: Question,
     headers: HeaderMap,
     so_far: BytesMut,
     answers: LastGood,
 }
 
-impl Watched {
+impl Copy {
     fn keep(self) {
         let kept = Kept { headers: self.headers, body: self.so_far.freeze(), at: Instant::now() };
         self.answers.0.insert(self.question, Arc::new(kept));
     }
 }
 
-struct Copying {
+/// A body that leaves a copy behind, unless it grows too large or breaks off.
+struct Copied {
     body: Body,
-    watched: Option<Watched>,
+    copy: Option<Copy>,
 }
 
-impl HttpBody for Copying {
+impl HttpBody for Copied {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -144,18 +163,19 @@ impl HttpBody for Copying {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         match &frame {
             Some(Ok(frame)) => {
-                if let (Some(watched), Some(data)) = (&mut self.watched, frame.data_ref()) {
-                    watched.so_far.extend_from_slice(data);
+                if let (Some(copy), Some(data)) = (&mut self.copy, frame.data_ref()) {
+                    copy.so_far.extend_from_slice(data);
                 }
-                self.watched.take_if(|watched| watched.so_far.len() as u64 > LARGEST);
+                self.copy.take_if(|copy| copy.so_far.len() as u64 > LARGEST);
             }
-            Some(Err(_)) => self.watched = None,
+            Some(Err(_)) => self.copy = None,
             None => {}
         }
-        if self.body.is_end_stream()
-            && let Some(watched) = self.watched.take()
+        // Only a body with a length knows its end before it is asked for more.
+        if (frame.is_none() || self.body.is_end_stream())
+            && let Some(copy) = self.copy.take()
         {
-            watched.keep();
+            copy.keep();
         }
         Poll::Ready(frame)
     }
@@ -166,5 +186,23 @@ impl HttpBody for Copying {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_old_gives_its_room_back() {
+        let answers = LastGood::kept_for(Duration::from_millis(30));
+        let (headers, body) = (HeaderMap::new(), Bytes::from_static(b"[]"));
+        let kept = Arc::new(Kept { headers, body, at: Instant::now() });
+        answers.0.insert(Question([1; 32]), kept.clone());
+        answers.0.insert(Question([2; 32]), kept);
+        assert_eq!(answers.sweep(), 0);
+        std::thread::sleep(Duration::from_millis(60));
+        assert!(answers.recall(&Question([1; 32])).is_none());
+        assert_eq!(answers.sweep(), 2);
     }
 }

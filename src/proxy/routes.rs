@@ -1,4 +1,4 @@
-//! The pass-through routes. Bodies stream; nothing is parsed.
+//! The pass-through routes. Bodies stream, and nothing is parsed here.
 
 use axum::{
     Json,
@@ -45,6 +45,14 @@ pub fn takes(path: &str) -> bool {
     [PROXY, BRAIN].iter().any(|place| below(path, place).is_some())
 }
 
+/// Who asks, and from where.
+#[derive(Clone, Copy)]
+struct Visit<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    client: ClientAddress,
+}
+
 /// `/api/proxy/{*path}`, `/api/brain`, `/api/brain/{group}/{name}[/{id}]`.
 pub async fn answer(
     app: &App,
@@ -52,20 +60,19 @@ pub async fn answer(
     client: ClientAddress,
     request: Request,
 ) -> Result<Response<Body>> {
+    let visit = Visit { app, caller, client };
     let path = request.uri().path();
     if let Some(path) = below(path, PROXY) {
         let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
-        return forward(app, caller, client, path, request).await;
+        return forward(visit, path, request).await;
     }
     let path = below(path, BRAIN).unwrap_or_default();
     let path = path.strip_suffix('/').unwrap_or(path).to_owned();
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     match segments.as_slice() {
-        [] => catalogue(app, caller, request.method()),
-        [group, name] => collection(app, group, name, caller, client, request).await,
-        [group, name, id] if !id.is_empty() => {
-            item(app, group, name, id, caller, client, request).await
-        }
+        [] => catalogue(visit, &request),
+        [group, name] => collection(visit, group, name, request).await,
+        [group, name, id] if !id.is_empty() => item(visit, group, name, id, request).await,
         _ => Err(Error::not_found("There is no such collection here.")),
     }
 }
@@ -76,56 +83,48 @@ fn below<'a>(path: &'a str, place: &str) -> Option<&'a str> {
 }
 
 /// Forwards a request to the `[proxy]` backend under the raw path it came with.
-async fn forward(
-    app: &App,
-    caller: &Caller,
-    client: ClientAddress,
-    path: String,
-    request: Request,
-) -> Result<Response<Body>> {
-    let proxy = app.config.proxy.as_ref().ok_or_else(|| {
+async fn forward(visit: Visit<'_>, path: String, request: Request) -> Result<Response<Body>> {
+    let proxy = visit.app.config.proxy.as_ref().ok_or_else(|| {
         Error::not_found("No backend is set up here. Add a [proxy] table to Leptos.toml.")
     })?;
     if !FORWARDED.contains(request.method()) {
         return not_taken(request.method(), &FORWARDED);
     }
     let place = Place { backend: &proxy.backend, path, mount: Mount::Whole(PROXY) };
-    pass(app, place, client, caller, request).await
+    pass(visit, place, request).await
 }
 
 /// The list of a resource, and a new record in it.
 async fn collection(
-    app: &App,
+    visit: Visit<'_>,
     group: &str,
     name: &str,
-    caller: &Caller,
-    client: ClientAddress,
     request: Request,
 ) -> Result<Response<Body>> {
-    let resource = app.resources.find(group, name)?;
+    let resources = &visit.app.resources;
+    let resource = resources.find(group, name)?;
     let place = Place {
         backend: &resource.backend,
-        path: app.resources.list_path(resource),
+        path: resources.list_path(resource),
         mount: Mount::Resource(resource),
     };
     let taken = [(Method::GET, Action::List), (Method::POST, Action::Create)];
-    act(app, resource, &taken, place, client, caller, request).await
+    act(visit, resource, &taken, place, request).await
 }
 
 /// One record of a resource. The id goes on as the client wrote it.
 async fn item(
-    app: &App,
+    visit: Visit<'_>,
     group: &str,
     name: &str,
     id: &str,
-    caller: &Caller,
-    client: ClientAddress,
     request: Request,
 ) -> Result<Response<Body>> {
-    let resource = app.resources.find(group, name)?;
+    let resources = &visit.app.resources;
+    let resource = resources.find(group, name)?;
     let place = Place {
         backend: &resource.backend,
-        path: app.resources.raw_item_path(resource, id),
+        path: resources.raw_item_path(resource, id),
         mount: Mount::Resource(resource),
     };
     let taken = [
@@ -134,7 +133,7 @@ async fn item(
         (Method::PATCH, Action::Update),
         (Method::DELETE, Action::Delete),
     ];
-    act(app, resource, &taken, place, client, caller, request).await
+    act(visit, resource, &taken, place, request).await
 }
 
 /// Where a request goes.
@@ -146,14 +145,13 @@ struct Place<'a> {
 
 /// Does what the resource declares for the method; anything else is 405 with what there is.
 async fn act(
-    app: &App,
+    visit: Visit<'_>,
     resource: &ResourceConfig,
     taken: &[(Method, Action)],
     place: Place<'_>,
-    client: ClientAddress,
-    caller: &Caller,
     request: Request,
 ) -> Result<Response<Body>> {
+    let Visit { app, caller, .. } = visit;
     let declared = |action: &Action| resource.actions.contains(action);
     let asked = match *request.method() {
         Method::HEAD => &Method::GET,
@@ -169,11 +167,12 @@ async fn act(
         return not_taken(asked, &methods);
     }
     if asked != Method::GET {
-        return pass(app, place, client, caller, request).await;
+        return pass(visit, place, request).await;
     }
-    let question = Question::of(caller, request.uri(), request.headers());
+    let forwarded = &app.backends.find(place.backend)?.config().forward_headers;
+    let question = Question::of(caller, request.uri(), request.headers(), forwarded);
     let is_get = request.method() == Method::GET;
-    let answer = pass(app, place, client, caller, request).await;
+    let answer = pass(visit, place, request).await;
     match (answer, question) {
         (Ok(answer), Some(question)) if is_out(answer.status()) => {
             Ok(app.last_good.recall(&question).unwrap_or(answer))
@@ -208,10 +207,8 @@ fn not_taken(asked: &Method, methods: &[Method]) -> Result<Response<Body>> {
 }
 
 async fn pass(
-    app: &App,
+    Visit { app, caller, client: ClientAddress(client) }: Visit<'_>,
     place: Place<'_>,
-    ClientAddress(client): ClientAddress,
-    caller: &Caller,
     request: Request,
 ) -> Result<Response<Body>> {
     refuse_upgrade(request.headers())?;
@@ -282,7 +279,8 @@ struct CatalogueEntry<'a> {
 }
 
 /// What this caller may use.
-fn catalogue(app: &App, caller: &Caller, method: &Method) -> Result<Response<Body>> {
+fn catalogue(Visit { app, caller, .. }: Visit<'_>, request: &Request) -> Result<Response<Body>> {
+    let method = request.method();
     let taken = [Method::GET, Method::HEAD, Method::OPTIONS];
     if !matches!(*method, Method::GET | Method::HEAD) {
         return not_taken(method, &taken);
@@ -291,7 +289,7 @@ fn catalogue(app: &App, caller: &Caller, method: &Method) -> Result<Response<Bod
     for group in app.resources.groups() {
         let mut resources = Vec::new();
         for resource in &group.resources {
-            if app.backends.find(&resource.backend)?.serves(caller) {
+            if app.backends.find(&resource.backend)?.serves(caller, request.headers()) {
                 resources.push(CatalogueEntry {
                     name: &resource.name,
                     title: &resource.title,

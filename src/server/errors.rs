@@ -87,7 +87,6 @@ pub fn is_error(response: &Response) -> bool {
 /// Turns an error that a handler answered into a page or JSON. The page knows who is signed in when
 /// the answer carries its [`Caller`].
 pub async fn render(app: &App, asker: Asker, response: Response) -> Response {
-    let response = named_here(response);
     let Some(error) = response.extensions().get::<Arc<Error>>().cloned() else { return response };
     log_named(&error, &asker.id);
     let request_id = asker.id.to_string();
@@ -116,7 +115,7 @@ pub async fn of_server_function(response: Response) -> Response {
 }
 
 /// A 405 that axum answered by itself gets our body too.
-fn named_here(response: Response) -> Response {
+pub fn named_here(response: Response) -> Response {
     let bare = response.status() == StatusCode::METHOD_NOT_ALLOWED
         && !response.headers().contains_key(header::CONTENT_TYPE)
         && !is_error(&response);

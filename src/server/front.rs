@@ -64,7 +64,10 @@ impl Front {
         request.extensions_mut().insert(peer);
         match self.app.widgets.preflight(&request) {
             Some(preflight) => preflight,
-            None => self.router.clone().oneshot(request).await.into_response(),
+            None => {
+                let response = self.router.clone().oneshot(request).await.into_response();
+                errors::named_here(response)
+            }
         }
     }
 

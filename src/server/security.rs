@@ -15,8 +15,8 @@ use crate::{
 
 const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
 
-/// A request must say once and clearly which site it wants (RFC 9112 §3.2), and not a tunnel: what says two things can
-/// mean one to us and another to whoever passed it on.
+/// A request must say once and clearly which site it wants (RFC 9112 §3.2), and not a tunnel: what
+/// says two things can mean one to us and another to whoever passed it on.
 pub fn check_target(request: &Request) -> Result<()> {
     if request.method() == Method::CONNECT {
         return Err(Error::new(Kind::MethodNotAllowed, "This server opens no tunnels."));

@@ -13,7 +13,7 @@ use crate::{
     backend::Backends,
     channels::{Deliveries, Widgets, jobs::Jobs},
     chat::Chat,
-    config::{AuthConfig, Config, MachineConfig, MachineEndpoint, ProviderConfig},
+    config::{AuthConfig, Config, MachineEndpoint, ProviderConfig, Registration},
     data::{Data, Resources},
     error::{Error, Result},
     proxy::LastGood,
@@ -103,11 +103,13 @@ impl App {
         let webhooks = config.webhooks.clone();
         let deliveries =
             Deliveries::new(store.clone(), chat.clone(), webhooks, stop.child_token())?;
+        let last_good = LastGood::default();
         let jobs = Jobs::new(
             store.clone(),
             sessions.clone(),
             chat.clone(),
             deliveries.clone(),
+            last_good.clone(),
             config.jobs.clone(),
             runtime.clone(),
         );
@@ -123,7 +125,7 @@ impl App {
             widgets,
             deliveries,
             jobs,
-            last_good: LastGood::default(),
+            last_good,
             sandbox,
         };
         Ok(Self(Arc::new(services)))
@@ -185,14 +187,15 @@ fn provider(config: &Config, sandbox: Option<&Sandbox>) -> Result<Option<Provide
 /// Fills in the sandbox's own registration where the configuration asks for it.
 fn register_machines(config: &mut Config, sandbox: &Sandbox) {
     let (id, secret) = sandbox.machine_client();
-    let of_backends = config.backends.values_mut().map(|backend| &mut backend.machine);
-    for machine in of_backends.chain([&mut config.machine]).flatten() {
-        if machine.endpoint == MachineEndpoint::Sandbox {
-            *machine = MachineConfig {
+    let own = config.machine.as_mut().map(|machine| &mut machine.registration);
+    let of_backends = config.backends.values_mut().filter_map(|b| b.registration.as_mut());
+    for registration in of_backends.chain(own) {
+        if registration.endpoint == MachineEndpoint::Sandbox {
+            *registration = Registration {
                 endpoint: MachineEndpoint::Url(sandbox.endpoints().token_url),
                 client_id: id.to_owned(),
                 client_secret: secret.clone(),
-                ..machine.clone()
+                ..registration.clone()
             };
         }
     }

@@ -23,10 +23,14 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{Sessions, seal::Sealer, store::SessionKey};
+use super::{
+    Sessions,
+    seal::Sealer,
+    store::{GrantRow, SessionKey},
+};
 use crate::{
     error::{Error, Kind, Result},
-    store::{Lease, now},
+    store::{Lease, millis, now},
 };
 
 const PURPOSE: &str = "grant";
@@ -43,7 +47,8 @@ const COOL_DOWN: Duration = Duration::from_secs(1);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
 /// A backend that refuses fresh tokens too does not get another one sooner than this.
 const BETWEEN_REFUSALS: Duration = Duration::from_secs(30);
-/// Longer than any refresh takes: three exchanges of at most fifteen seconds, and their pauses.
+/// Longer than any refresh takes: `PATIENCE`, one more exchange of at most fifteen seconds, and
+/// `SAVE_PAUSES`.
 const LEASE: Duration = Duration::from_secs(60);
 /// How often a node looks whether another one has finished a refresh.
 const LEASE_POLL: Duration = Duration::from_millis(100);
@@ -233,16 +238,29 @@ impl Grants {
         }
     }
 
-    /// Forgets the cached grant of a session that is ending, and tells the provider. The sign-out does
-    /// not wait for that.
-    pub async fn end(&self, key: &SessionKey) {
-        let stored = self.load(key).await;
-        self.cache.invalidate(key);
-        if let Ok(Some(stored)) = stored {
-            let endpoint = self.endpoint.clone();
-            let work = async move { endpoint.revoke(&stored.grant).await };
-            self.tasks.spawn_on(work, &self.runtime);
-        }
+    /// Ends a session with its grant, whoever leaves meanwhile. The provider is told of the tokens that
+    /// were there last, and nobody waits for that.
+    pub async fn end(&self, key: &SessionKey) -> Result<()> {
+        let (this, key) = (self.clone(), *key);
+        let work = async move {
+            let taken = this.sessions.tables().take_grant(&key).await?;
+            this.cache.invalidate(&key);
+            this.sessions.end_by_key(&key).await?;
+            match taken.map(|row| this.open(&row)) {
+                Some(Ok(grant)) => this.revoke(grant),
+                Some(Err(cause)) => {
+                    tracing::warn!(%cause, "tokens could not be read, to revoke them")
+                }
+                None => {}
+            }
+            Ok(())
+        };
+        self.tasks.spawn_on(work, &self.runtime).await.map_err(Error::internal)?
+    }
+
+    fn revoke(&self, grant: Grant) {
+        let endpoint = self.endpoint.clone();
+        self.tasks.spawn_on(async move { endpoint.revoke(&grant).await }, &self.runtime);
     }
 
     /// Waits for what is under way, so that no new tokens are lost and no old ones kept.
@@ -402,11 +420,15 @@ impl Grants {
 
     async fn load(&self, key: &SessionKey) -> Result<Option<Arc<Stored>>> {
         let Some(row) = self.sessions.tables().find_grant(key).await? else { return Ok(None) };
-        let plain = self.sealer.open_sealed(PURPOSE, &row.sealed).map_err(Error::internal)?;
-        let plain: PlainGrant = serde_json::from_slice(&plain).map_err(Error::internal)?;
-        let stored = Arc::new(Stored::new(plain.into(), row.version)?);
+        let stored = Arc::new(Stored::new(self.open(&row)?, row.version)?);
         self.cache.insert(*key, stored.clone());
         Ok(Some(stored))
+    }
+
+    fn open(&self, row: &GrantRow) -> Result<Grant> {
+        let plain = self.sealer.open_sealed(PURPOSE, &row.sealed).map_err(Error::internal)?;
+        let plain: PlainGrant = serde_json::from_slice(&plain).map_err(Error::internal)?;
+        Ok(plain.into())
     }
 
     fn seal(&self, grant: &Grant) -> Result<Vec<u8>> {
@@ -463,10 +485,6 @@ fn not_now(cause: &str) -> Error {
          signed in; try again in a moment.",
     )
     .because(cause)
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// A grant's form before it is sealed.

@@ -22,6 +22,18 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// What all who come in by one channel are.
+    pub fn of_channel(name: &str, tenant: Option<&str>) -> Self {
+        Self {
+            issuer: "channel".to_owned(),
+            subject: name.to_owned(),
+            name: name.to_owned(),
+            tenant: tenant.map(str::to_owned),
+            roles: Vec::new(),
+            instance: None,
+        }
+    }
+
     /// Eight digits that tell this identity from others on the same browser and say nothing of it.
     pub fn tag(&self) -> String {
         let [a, b, c, d, ..] = Sha256::digest(self.owner()).0;

@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::SessionConfig,
     error::{Error, Result},
-    store::{Store, now},
+    store::{Store, millis, now},
 };
 
 const IDENTITY: &str = "identity";
@@ -164,7 +164,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends a session whose grant the provider has withdrawn.
+    /// Ends a session that is not the request's own, or that no request has at hand.
     pub async fn end_by_key(&self, key: &SessionKey) -> Result<()> {
         self.forget(key);
         Ok(self.tables.delete(key).await?)
@@ -225,8 +225,4 @@ fn identity(row: &SessionRow) -> Result<Option<Identity>> {
         }
         None => Ok(None),
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -20,7 +20,7 @@ use tower_sessions::{
 };
 
 use super::Identity;
-use crate::store::{Store, now};
+use crate::store::{Store, millis, now};
 
 /// Names a session in the database: the SHA-256 of its cookie's value. A stolen database cannot be
 /// turned back into cookies.
@@ -242,6 +242,14 @@ impl SessionStoreTables {
             .await
     }
 
+    /// Removes the session's grant; answers what it was.
+    pub async fn take_grant(&self, key: &SessionKey) -> sqlx::Result<Option<GrantRow>> {
+        sqlx::query_as("DELETE FROM grants WHERE session_id = $1 RETURNING sealed, version")
+            .bind(key.to_hex())
+            .fetch_optional(self.store.pool())
+            .await
+    }
+
     /// Keeps the grant of a new session.
     pub async fn insert_grant(&self, key: &SessionKey, sealed: &[u8]) -> sqlx::Result<()> {
         sqlx::query("INSERT INTO grants (session_id, sealed, version) VALUES ($1, $2, 1)")
@@ -273,7 +281,7 @@ impl SessionStoreTables {
 
     async fn insert(&self, record: &Record) -> session_store::Result<bool> {
         let at = now();
-        let idle = i64::try_from(self.idle.as_millis()).unwrap_or(i64::MAX);
+        let idle = millis(self.idle);
         let done = sqlx::query(
             "INSERT INTO sessions (id, data, created_at, last_seen_at, expires_at)
              VALUES ($1, $2, $3, $3, $4) ON CONFLICT (id) DO NOTHING",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Store, now};
+use super::{Store, millis, now};
 
 /// A right that is held. Give it back with [`Lease::end`]; one that is dropped ends by itself.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Lease {
     /// Takes the lease called `name` for `span`, unless somebody else holds it.
     pub async fn take(store: &Store, name: &str, span: Duration) -> sqlx::Result<Option<Self>> {
         let (holder, at) = (Uuid::new_v4().simple().to_string(), now());
-        let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let span = millis(span);
         let done = sqlx::query(
             "INSERT INTO leases (name, holder, ends_at) VALUES ($1, $2, $3)
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, ends_at = excluded.ends_at

@@ -100,8 +100,12 @@ impl Store {
 
 /// Milliseconds since 1970, as every table keeps time.
 pub fn now() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    millis(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+/// A span as every table keeps it: in milliseconds.
+pub fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn connect_options(config: &ServerConfig) -> Result<SqliteConnectOptions, OpenError> {

@@ -76,11 +76,7 @@ async fn an_answer_from_another_issuer_is_refused() {
     let (site, _folder) = Site::start().await;
     let browser = site.browser();
     // Each has an answer of its own: one that was refused is used up.
-    for (issuer, status) in [
-        (Some("iss=https%3A%2F%2Fevil.test"), StatusCode::BAD_REQUEST),
-        (Some("iss="), StatusCode::BAD_REQUEST),
-        (None, StatusCode::BAD_REQUEST),
-    ] {
+    for issuer in [Some("iss=https%3A%2F%2Fevil.test"), Some("iss="), None] {
         let leave = browser.get("/auth/login").await;
         let back = browser.consent(&location(&leave).unwrap(), "ada").await;
         assert!(back.contains("&iss="), "{back}");
@@ -88,19 +84,26 @@ async fn an_answer_from_another_issuer_is_refused() {
             .split('&')
             .filter_map(|pair| if pair.starts_with("iss=") { issuer } else { Some(pair) })
             .collect();
-        assert_eq!(browser.get(&changed.join("&")).await.status(), status, "{issuer:?}");
+        let answer = browser.get(&changed.join("&")).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{issuer:?}");
     }
     assert_eq!(browser.get("/api/session").await.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
 async fn a_session_ends_when_nobody_uses_it_and_at_its_end_whoever_does() {
-    for ends in ["idle = \"2s\"", "idle = \"2s\"\nabsolute = \"2s\""] {
+    for (ends, is_in_use) in [("idle = \"2s\"", false), ("idle = \"2s\"\nabsolute = \"2s\"", true)]
+    {
         let folder = tempfile::tempdir().unwrap();
         let config =
             include_str!("../../Leptos.toml").replace("[session]", &format!("[session]\n{ends}"));
         let site = Site::start_with(folder.path(), &config).await;
         let ada = site.signed_in("ada").await;
+        if is_in_use {
+            // As if it had been used at the very end of its idle time.
+            let later = "UPDATE sessions SET expires_at = expires_at + 3600000";
+            sqlx::query(later).execute(site.app.store.pool()).await.unwrap();
+        }
         assert_eq!(ada.get("/api/session").await.status(), StatusCode::OK);
         tokio::time::sleep(Duration::from_millis(2100)).await;
         assert_eq!(ada.get("/api/session").await.status(), StatusCode::UNAUTHORIZED, "{ends}");

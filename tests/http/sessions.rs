@@ -1,5 +1,7 @@
 //! Sessions that people can see and end, and that a provider can end.
 
+use std::time::Duration;
+
 use axum::{Json, Router, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use p256::{
@@ -83,6 +85,23 @@ async fn signing_out_takes_the_refresh_token_back_at_the_provider() {
     assert_eq!(revoked().await, 0);
     ada.post_form("/auth/logout", &[]).await;
     eventually("the revocation", async || revoked().await == 1).await;
+}
+
+#[tokio::test]
+async fn signing_out_is_done_also_for_who_does_not_wait_for_it() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let pool = site.app.store.pool();
+    let left = async || -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM sessions").fetch_one(pool).await.unwrap()
+    };
+    let busy = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let request = ada.request(Method::POST, "/auth/logout").timeout(Duration::from_millis(500));
+    assert!(request.send().await.unwrap_err().is_timeout(), "it waits for the database");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(left().await, 1);
+    busy.rollback().await.unwrap();
+    eventually("the end of the session", async || left().await == 0).await;
 }
 
 #[tokio::test]

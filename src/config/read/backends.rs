@@ -34,7 +34,8 @@ fn backend(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<BackendConfig
     let csrf = s.optional("csrf", csrf);
     let public_paths = s.defaulted("public_paths", |v| v.list(public_path), Vec::new());
     let stream_paths = s.defaulted("stream_paths", |v| v.list(values::path), Vec::new());
-    let machine = s.optional_section("client_credentials", |s| machine::machine(s, house));
+    let registration =
+        s.optional_section("client_credentials", |s| machine::registration(s, house));
     let forward_cookies = s.defaulted("forward_cookies", |v| v.list(values::word), Vec::new());
     let forward_headers = s.defaulted("forward_headers", headers, Vec::new());
     let expose_headers = s.defaulted("expose_headers", headers, Vec::new());
@@ -42,10 +43,10 @@ fn backend(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<BackendConfig
     let max_body = s.defaulted("max_body", values::size, MAX_BODY);
     let timeouts = s.section("timeouts", timeouts);
 
-    let (url, auth, machine) = (url?, auth?, machine?);
+    let (url, auth, registration) = (url?, auth?, registration?);
     check_auth(s, &auth);
     let forward_cookies: Vec<String> = forward_cookies?;
-    check_machine(s, &auth, machine.is_some() || house.machine);
+    check_machine(s, &auth, registration.is_some() || house.machine);
     if !forward_cookies.is_empty() && !uses_machine(&auth) {
         s.refuse("forward_cookies", "has no effect without `\"client_credentials\"` in `auth`");
     }
@@ -58,7 +59,7 @@ fn backend(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<BackendConfig
         csrf: csrf?.flatten(),
         public_paths: public_paths?,
         stream_paths: stream_paths?,
-        machine,
+        registration,
         forward_cookies,
         forward_headers: forward_headers?,
         expose_headers: expose_headers?,

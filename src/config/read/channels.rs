@@ -114,17 +114,39 @@ fn assistant(value: &Value<'_>, house: &House<'_>) -> Read<String> {
 }
 
 fn webhook(s: &Section<'_>, name: &str, answerers: &Answerers<'_>) -> Read<WebhookConfig> {
-    let kind = s.required("webhook", "", values::word);
     let secret = s.required("secret", "write `\"${NAME}\"`", values::token);
     let url = s.optional("url", values::endpoint);
     let allow_http = s.defaulted("allow_http", |v| v.boolean(), false);
     let assistant = s.optional("assistant", |v| assistant(v, answerers.house));
     let tenant = s.optional("tenant", values::text);
     answerers.check(s, "assistant", &assistant, &tenant);
-    let token = |s: &Section<'_>| {
-        s.required("token", "write the bot's token: `\"${NAME}\"`", values::token)
+    let (scheme, usual) = scheme(s, secret)?;
+    let url = match (url?, usual.and_then(|usual| Url::parse(usual).ok())) {
+        (Some(url), _) | (None, Some(url)) => url,
+        (None, None) => {
+            return Err(s.refuse("url", "is missing; write where replies are posted to"));
+        }
     };
-    let scheme = match kind?.as_str() {
+    if matches!(scheme, WebhookScheme::Telegram { .. }) && url.query().is_some() {
+        s.refuse("url", "has a query; write where `/bot<token>/sendMessage` is below");
+    }
+    if values::in_the_clear(&url) && !allow_http? {
+        s.refuse(
+            "url",
+            "would send replies in the clear; write an https URL, or `allow_http = true` if the \
+             network on the way is yours",
+        );
+    }
+    Ok(WebhookConfig { name: name.to_owned(), scheme, url, assistant: assistant?, tenant: tenant? })
+}
+
+/// How posts prove themselves, and where replies usually go.
+fn scheme(
+    s: &Section<'_>,
+    secret: Read<SecretString>,
+) -> Read<(WebhookScheme, Option<&'static str>)> {
+    let token = || s.required("token", "write the bot's token: `\"${NAME}\"`", values::token);
+    match s.required("webhook", "", values::word)?.as_str() {
         "signed" => {
             if let Ok(secret) = &secret
                 && !is_key(secret)
@@ -139,36 +161,21 @@ fn webhook(s: &Section<'_>, name: &str, answerers: &Answerers<'_>) -> Read<Webho
             if s.has("token") {
                 s.refuse("token", "has no effect here; remove it");
             }
-            secret.map(|secret| (WebhookScheme::Signed { secret }, None))
+            Ok((WebhookScheme::Signed { secret: secret? }, None))
         }
         "slack" => {
-            let (secret, token) = (secret, token(s));
+            let token = token();
             Ok((WebhookScheme::Slack { secret: secret?, token: token? }, Some(SLACK)))
         }
         "telegram" => {
-            let (secret, token) = (secret, token(s));
+            let token = token();
             Ok((WebhookScheme::Telegram { secret: secret?, token: token? }, Some(TELEGRAM)))
         }
         _ => {
             s.know("token");
             Err(s.refuse("webhook", "is not known here; write `signed`, `slack` or `telegram`"))
         }
-    };
-    let (scheme, usual) = scheme?;
-    let url = match (url?, usual.and_then(|usual| Url::parse(usual).ok())) {
-        (Some(url), _) | (None, Some(url)) => url,
-        (None, None) => {
-            return Err(s.refuse("url", "is missing; write where replies are posted to"));
-        }
-    };
-    if values::in_the_clear(&url) && !allow_http? {
-        s.refuse(
-            "url",
-            "would send replies in the clear; write an https URL, or `allow_http = true` if the \
-             network on the way is yours",
-        );
     }
-    Ok(WebhookConfig { name: name.to_owned(), scheme, url, assistant: assistant?, tenant: tenant? })
 }
 
 /// Whether a secret can sign: one that is empty would let anybody do it.

@@ -2,31 +2,35 @@
 
 use super::House;
 use crate::config::{
-    model::{MachineConfig, MachineEndpoint},
+    model::{MachineConfig, MachineEndpoint, Registration},
     section::{Read, Section},
     values,
 };
 
-/// `[machine]`. The sandbox has a registration for Breezeway.
+/// `[machine]`
 pub(super) fn machine(s: &Section<'_>, house: &House<'_>) -> Read<MachineConfig> {
+    let registration = registration(s, house);
+    let tenant = s.optional("tenant", values::text);
+    let roles = s.defaulted("roles", |v| v.list(values::word), Vec::new());
+    Ok(MachineConfig { registration: registration?, tenant: tenant?, roles: roles? })
+}
+
+/// What `client_credentials` of a backend says, and `[machine]` too. The sandbox has a registration
+/// for Breezeway.
+pub(super) fn registration(s: &Section<'_>, house: &House<'_>) -> Read<Registration> {
     let endpoint = endpoint(s, house);
     let client_id = credential(s, &endpoint, "client_id", "write the registration's client id");
     let client_secret = credential(s, &endpoint, "client_secret", "write `\"${NAME}\"`");
     let scopes = s.defaulted("scopes", |v| v.list(values::word), Vec::new());
     let audience = s.optional("audience", values::text);
     let resource = s.optional("resource", values::text);
-    let tenant = s.optional("tenant", values::text);
-    let roles = s.defaulted("roles", |v| v.list(values::word), Vec::new());
-
-    Ok(MachineConfig {
+    Ok(Registration {
         endpoint: endpoint?,
         client_id: client_id?,
         client_secret: client_secret?.into(),
         scopes: scopes?,
         audience: audience?,
         resource: resource?,
-        tenant: tenant?,
-        roles: roles?,
     })
 }
 

@@ -174,6 +174,33 @@ async fn breezeways_own_token_is_had_once_for_everybody() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_still_good_outlives_trouble_at_the_authorization_server() {
+    let (token_url, _, status) = token_endpoint(8).await;
+    let upstream = Upstream::start(|seen| match seen.target.as_str() {
+        "/refused" => Response::builder().status(401).body("the backend's".into()).unwrap(),
+        _ => echo(seen),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let backend = with_backend(&upstream.origin, "auth = [\"client_credentials\"]");
+    let config = format!("{backend}{}", machine(&token_url, ""));
+    let site = Site::start_with(folder.path(), &config).await;
+    let ada = site.signed_in("ada").await;
+    assert_eq!(text(ada.get("/api/proxy/x").await).await, "Bearer machine-0");
+    for trouble in [503, 400, 401, 429] {
+        status.store(trouble, Ordering::SeqCst);
+        let answer = ada.get("/api/proxy/refused").await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(text(answer).await, "the backend's", "and not the authorization server's");
+    }
+    // In its last quarter.
+    tokio::time::sleep(Duration::from_millis(6_300)).await;
+    for _ in 0..5 {
+        assert_eq!(text(ada.get("/api/proxy/x").await).await, "Bearer machine-0");
+    }
+}
+
+#[tokio::test]
 async fn a_machine_signs_in_and_never_sees_its_token() {
     let (token_url, calls, status) = token_endpoint(2).await;
     let upstream = Upstream::start(echo).await;
@@ -261,20 +288,19 @@ async fn a_site_that_makes_its_name_point_here_signs_nobody_in() {
     assert_eq!(request.send().await.unwrap().status(), StatusCode::FORBIDDEN);
 }
 
-/// Refuses every access token it has not been told of.
-fn refusing(good: Arc<std::sync::Mutex<Option<String>>>) -> impl Fn(&Seen) -> Response<Body> {
+/// Refuses the first access token it sees, and no other.
+fn refusing_the_first() -> impl Fn(&Seen) -> Response<Body> {
+    let first = std::sync::OnceLock::new();
     move |seen| {
-        let used = seen.headers["authorization"].to_str().unwrap().to_owned();
-        let mut bad = good.lock().unwrap();
-        let refused = *bad.get_or_insert_with(|| used.clone()) == used;
-        let status = if refused { 401 } else { 200 };
+        let used = &seen.headers["authorization"];
+        let status = if first.get_or_init(|| used.clone()) == used { 401 } else { 200 };
         Response::builder().status(status).body(seen.body.clone().into()).unwrap()
     }
 }
 
 #[tokio::test]
 async fn a_token_that_a_backend_no_longer_takes_is_renewed_once() {
-    let upstream = Upstream::start(refusing(Arc::default())).await;
+    let upstream = Upstream::start(refusing_the_first()).await;
     let (_site, ada, _folder) = site(&upstream.origin, "").await;
     let answer = ada.send(ada.request(Method::POST, "/api/proxy/x").body("again")).await;
     assert_eq!(answer.status(), StatusCode::OK);
@@ -289,7 +315,7 @@ async fn a_token_that_a_backend_no_longer_takes_is_renewed_once() {
 
 #[tokio::test]
 async fn a_body_that_is_gone_is_not_sent_again() {
-    let upstream = Upstream::start(refusing(Arc::default())).await;
+    let upstream = Upstream::start(refusing_the_first()).await;
     let (_site, ada, _folder) = site(&upstream.origin, "").await;
     let pieces = futures::stream::iter([Ok::<_, std::io::Error>("streamed")]);
     let request = ada.request(Method::POST, "/api/proxy/x");

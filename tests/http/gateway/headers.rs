@@ -32,6 +32,20 @@ fn echo(seen: &Seen) -> Response<Body> {
 }
 
 #[tokio::test]
+async fn a_client_cannot_take_our_own_headers_away() {
+    let upstream = Recorder::start().await;
+    let (site, ada, _folder) = site(&upstream.origin, "").await;
+    let ours = ["x-request-id", "authorization", "x-forwarded-for", "forwarded", "host"];
+    let named = format!("connection: {}\r\n", ours.join(", "));
+    let request = head(&site, &cookie(&ada), "GET /api/proxy/x", &named);
+    assert_eq!(status(&raw(&site, request.as_bytes()).await), 200);
+    let seen = upstream.seen().pop().unwrap();
+    for name in ours {
+        assert!(seen.contains(&format!("\r\n{name}: ")), "{name} {seen}");
+    }
+}
+
+#[tokio::test]
 async fn a_backend_sees_the_session_and_nothing_a_client_made_up() {
     let upstream = Recorder::start().await;
     let tenant = "tenant = { query = \"tenant_id\", header = \"X-Tenant-Id\" }";

@@ -96,8 +96,7 @@ async fn a_record_is_created_changed_and_deleted() {
 #[tokio::test]
 async fn methods_that_are_not_declared_are_refused_with_those_that_are() {
     let upstream = Upstream::start(|_| Response::new("{}".into())).await;
-    let (site, ada, _folder) = site(&upstream.origin, "").await;
-    let _ = site;
+    let (_site, ada, _folder) = site(&upstream.origin, "").await;
     for (method, path, allow) in [
         (Method::DELETE, "/api/brain/crm/contacts", "GET, POST, HEAD, OPTIONS"),
         (Method::POST, "/api/brain/crm/contacts/1", "GET, PUT, PATCH, DELETE, HEAD, OPTIONS"),
@@ -160,6 +159,54 @@ async fn when_the_backend_is_down_the_last_good_answer_is_shown_to_whom_it_belon
     assert_eq!(write.status(), StatusCode::SERVICE_UNAVAILABLE);
     let body: Value = write.json().await.unwrap();
     assert_eq!(body["code"], "unavailable");
+}
+
+#[tokio::test]
+async fn what_is_kept_for_an_outage_may_come_in_chunks_and_in_versions() {
+    let is_down = Arc::new(AtomicBool::new(false));
+    let flag = is_down.clone();
+    let upstream = Upstream::start(move |seen| {
+        if flag.load(Ordering::SeqCst) {
+            return Response::builder().status(502).body(Body::empty()).unwrap();
+        }
+        let version = seen.headers["x-api-version"].to_str().unwrap().to_owned();
+        let pieces = ["version ".to_owned(), version].map(Ok::<_, std::convert::Infallible>);
+        Response::new(Body::from_stream(futures::stream::iter(pieces)))
+    })
+    .await;
+    let lines = "forward_headers = [\"X-Api-Version\"]";
+    let (_site, ada, _folder) = site(&upstream.origin, lines).await;
+    let ask = |version: &'static str| {
+        let request = ada.request(Method::GET, "/api/brain/crm/contacts");
+        ada.send(request.header("x-api-version", version))
+    };
+    assert_eq!(ask("1").await.text().await.unwrap(), "version 1");
+    is_down.store(true, Ordering::SeqCst);
+    let stale = ask("1").await;
+    assert!(stale.headers().contains_key("x-breezeway-stale"), "{stale:?}");
+    assert_eq!(stale.text().await.unwrap(), "version 1");
+    assert_eq!(ask("2").await.status(), StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn the_catalogue_lists_what_would_be_answered_and_nothing_else() {
+    let upstream = Upstream::start(|_| Response::new("[]".into())).await;
+    let (site, ada, _folder) = site(&upstream.origin, "auth = [\"session\", \"caller\"]").await;
+    let nobody = site.browser();
+    assert_eq!(ada.get("/api/brain").await.status(), StatusCode::OK);
+    assert_eq!(nobody.get("/api/brain").await.status(), StatusCode::UNAUTHORIZED);
+    for path in ["/api/brain", "/api/brain/crm/contacts"] {
+        let request = nobody.request(Method::GET, path).header("authorization", "Bearer own");
+        assert_eq!(nobody.send(request).await.status(), StatusCode::OK, "{path}");
+    }
+
+    let lines = "auth = [\"none\"]\ntenant = { query = \"t\" }";
+    let (site, ada, _folder) = super::site(&upstream.origin, lines).await;
+    assert_ne!(ada.get("/api/brain").await.text().await.unwrap(), "[]");
+    for path in ["/api/brain", "/api/brain/crm/contacts"] {
+        let answer = site.browser().get(path).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
 }
 
 #[tokio::test]

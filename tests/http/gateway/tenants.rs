@@ -1,14 +1,12 @@
 //! Whose data a call is about: the session's tenant, once, whatever a client writes.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use axum::{body::Body, response::Response};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{cookie, site};
 use crate::{
-    support::{Site, Upstream, with_backend},
+    support::{Browser, Site, Upstream, with_backend},
     wire::{Recorder, head, raw, status},
 };
 
@@ -191,11 +189,11 @@ async fn two_tenants_hammering_at_once_never_meet() {
                  csrf = \"none\"";
     let (site, ada, _folder) = site(&upstream.origin, lines).await;
     let chen = site.signed_in("chen").await;
-    let crossed = AtomicUsize::new(0);
+    let (ada, chen) = (&(token_of(&ada).await, ada), &(token_of(&chen).await, chen));
+    assert_ne!(ada.0, chen.0);
     let calls = (0..400).map(|number| {
-        let (who, own, other) =
-            if number % 2 == 0 { (&ada, "harbor", "summit") } else { (&chen, "summit", "harbor") };
-        let crossed = &crossed;
+        let ((token, who), own, other) =
+            if number % 2 == 0 { (ada, "harbor", "summit") } else { (chen, "summit", "harbor") };
         async move {
             let path = match number % 3 {
                 0 => format!("/api/brain/crm/contacts?n={number}&tenant_id={other}"),
@@ -211,12 +209,16 @@ async fn two_tenants_hammering_at_once_never_meet() {
             assert_eq!(answer.status(), StatusCode::OK);
             let text = answer.text().await.unwrap();
             assert!(text.contains(&format!("n={number}&tenant_id={own} {own} ")), "{text}");
-            if text.contains(other) {
-                crossed.fetch_add(1, Ordering::Relaxed);
-            }
+            assert!(!text.contains(other) && text.ends_with(token.as_str()), "{text}");
         }
     });
     futures::future::join_all(calls).await;
-    assert_eq!(crossed.load(Ordering::Relaxed), 0);
-    assert_eq!(upstream.seen().len(), 400);
+    assert_eq!(upstream.seen().len(), 402);
+}
+
+/// What the backend is sent as this browser's token.
+async fn token_of(browser: &Browser) -> String {
+    let seen = browser.get("/api/proxy/token").await.text().await.unwrap();
+    let (_, token) = seen.rsplit_once(" Bearer ").unwrap();
+    format!("Bearer {token}")
 }
