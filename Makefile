@@ -57,7 +57,7 @@ dev: target/toolchain.mk $(BINDGEN) $(LEPTOS) $(STAMPS)/npm ## rebuild and reloa
 	@PATH="$(CURDIR)/$(dir $(LEPTOS)):$(CURDIR)/$(dir $(BINDGEN)):$(CURDIR)/tools/node_modules/.bin:$$PATH" \
 	  LEPTOS_HASH_FILES=false cargo leptos watch -- serve $(ARGS)
 
-test: build $(STAMPS)/npm-test ## everything that must hold: format, lints, tests, browser tests
+test: build $(STAMPS)/npm-test ## everything that must hold: format, lints, tests, browser tests, a little fuzzing
 	$(call step,8,Checking format and lints)
 	@$(MAKE) check
 	$(call step,9,Running the tests of the server)
