@@ -70,7 +70,10 @@ pub struct Logout {
 pub fn verify(token: &str, keys: &[Jwk], expected: &Expected) -> Result<Claims, IdTokenError> {
     let claims = decoded(token, keys, expected, &["exp", "iss", "aud", "sub"])?;
     check_text(&claims, "nonce", expected.nonce)?;
-    if claims.contains_key("azp") {
+    // A token for several says for which of them it was made (OpenID Connect Core §3.1.3.7).
+    let is_for_several =
+        claims.get("aud").and_then(Value::as_array).is_some_and(|aud| aud.len() > 1);
+    if is_for_several || claims.contains_key("azp") {
         check_text(&claims, "azp", expected.client_id)?;
     }
     Ok(claims)

@@ -6,11 +6,14 @@ use axum::{body::Body, response::Response};
 use breezeway::sandbox::{Sandbox, SandboxOptions};
 use reqwest::{Method, StatusCode, header};
 use secrecy::ExposeSecret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Seen, Site, Upstream, location, with_backend};
+use crate::{
+    provider::Provider,
+    support::{Seen, Site, Upstream, location, with_backend},
+};
 
 #[tokio::test]
 async fn a_session_tells_who_is_there_and_never_a_token() {
@@ -88,6 +91,66 @@ async fn an_answer_from_another_issuer_is_refused() {
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{issuer:?}");
     }
     assert_eq!(browser.get("/api/session").await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_id_token_that_is_not_one_for_us_signs_nobody_in() {
+    let (provider, site, _folder) = Provider::start().await;
+    let browser = site.browser();
+    let sign_in = async |make: &dyn Fn(&str) -> String| {
+        let departure = location(&browser.get("/auth/login").await).unwrap();
+        let departure = url::Url::parse(&departure).unwrap();
+        let parameter = |name: &str| {
+            departure.query_pairs().find(|(key, _)| key == name).unwrap().1.into_owned()
+        };
+        provider.answer(make(&parameter("nonce")));
+        browser.get(&format!("/auth/callback?code=x&state={}", parameter("state"))).await
+    };
+    type Change = fn(&mut Value, &mut Value);
+    let without = |nonce: &str, name: &'static str| {
+        provider.id_token(nonce, |_, claims| {
+            claims.as_object_mut().unwrap().remove(name);
+        })
+    };
+    let stranger = provider.with_another_key();
+    let wrong: [(&str, Change); 10] = [
+        ("another nonce", |_, claims| claims["nonce"] = json!("other")),
+        ("another party's", |_, claims| claims["azp"] = json!("d")),
+        ("another audience", |_, claims| claims["aud"] = json!("d")),
+        ("several audiences and no party", |_, claims| claims["aud"] = json!(["c", "d"])),
+        ("another issuer", |_, claims| claims["iss"] = json!("https://evil.test")),
+        ("over", |_, claims| claims["exp"] = json!(1_000)),
+        ("not yet", |_, claims| claims["nbf"] = json!(9_999_999_999_u64)),
+        ("unsigned", |head, _| head["alg"] = json!("none")),
+        ("symmetric", |head, _| head["alg"] = json!("HS256")),
+        ("an unknown key", |head, _| head["kid"] = json!("other")),
+    ];
+    for (what, change) in wrong {
+        let answer = sign_in(&|nonce| provider.id_token(nonce, change)).await;
+        assert_ne!(answer.status(), StatusCode::SEE_OTHER, "{what}");
+        assert!(answer.status().is_client_error() || answer.status().is_server_error(), "{what}");
+    }
+    for claim in ["nonce", "aud", "iss", "exp", "sub"] {
+        let answer = sign_in(&|nonce| without(nonce, claim)).await;
+        assert_ne!(answer.status(), StatusCode::SEE_OTHER, "without {claim}");
+    }
+    let answer = sign_in(&|nonce| stranger.id_token(nonce, |_, _| {})).await;
+    assert_ne!(answer.status(), StatusCode::SEE_OTHER, "a stranger's");
+    assert_eq!(browser.get("/api/session").await.status(), StatusCode::UNAUTHORIZED);
+
+    let right: [Change; 3] = [
+        |_, _| {},
+        |_, claims| claims["azp"] = json!("c"),
+        |_, claims| {
+            claims["aud"] = json!(["c", "d"]);
+            claims["azp"] = json!("c");
+        },
+    ];
+    for change in right {
+        let answer = sign_in(&|nonce| provider.id_token(nonce, change)).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        assert_eq!(browser.get("/api/session").await.status(), StatusCode::OK);
+    }
 }
 
 #[tokio::test]

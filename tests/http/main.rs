@@ -10,6 +10,7 @@ mod command;
 mod data;
 mod gateway;
 mod pages;
+mod provider;
 mod refresh;
 mod sessions;
 mod support;

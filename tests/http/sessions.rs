@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use axum::{Json, Router, routing::get};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use p256::{
-    ecdsa::{Signature, SigningKey, signature::Signer},
-    elliptic_curve::rand_core::OsRng,
-};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::net::TcpListener;
 
-use crate::support::{Browser, Site, Upstream, eventually, with_backend};
+use crate::{
+    provider::Provider,
+    support::{Browser, Site, eventually},
+};
 
 async fn ids(browser: &Browser) -> Vec<(String, bool)> {
     let lines: Vec<Value> = browser.get("/api/sessions").await.json().await.unwrap();
@@ -139,53 +134,6 @@ async fn signing_in_too_often_has_to_wait() {
     assert!(account.headers().contains_key("retry-after"));
 }
 
-/// A provider that signs logout tokens, and a site with one signed-in session of it.
-struct Provider {
-    key: SigningKey,
-    issuer: String,
-}
-
-impl Provider {
-    fn logout_token(&self, change: impl FnOnce(&mut Value, &mut Value)) -> String {
-        let now = std::time::SystemTime::now();
-        let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let mut head = json!({ "alg": "ES256", "typ": "logout+jwt", "kid": "k" });
-        let mut claims = json!({
-            "iss": self.issuer, "aud": "c", "iat": now, "exp": now + 120, "sub": "ada",
-            "jti": uuid::Uuid::new_v4().to_string(),
-            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
-        });
-        change(&mut head, &mut claims);
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&head), part(&claims));
-        let signature: Signature = self.key.sign(signed.as_bytes());
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.to_bytes()))
-    }
-}
-
-async fn with_provider() -> (Provider, Site, TempDir) {
-    let key = SigningKey::random(&mut OsRng);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let issuer = format!("http://{}", listener.local_addr().unwrap());
-    let point = key.verifying_key().to_encoded_point(false);
-    let coordinate = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
-    let keys = json!({ "keys": [{
-        "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "k",
-        "x": coordinate(point.x().unwrap()), "y": coordinate(point.y().unwrap()),
-    }] });
-    let router = Router::new().route("/keys", get(move || async move { Json(keys) }));
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    let folder = tempfile::tempdir().unwrap();
-    let upstream = Upstream::start(|_| axum::response::Response::new("".into())).await;
-    let config = format!(
-        "{}[sandbox]\nenabled = false\n[auth]\nissuer = \"{issuer}\"\nauthorize_url = \"{issuer}/a\"\n\
-         token_url = \"{issuer}/t\"\njwks_url = \"{issuer}/keys\"\nclient_id = \"c\"\n",
-        with_backend(&upstream.origin, "")
-    );
-    let site = Site::start_with(folder.path(), &config).await;
-    (Provider { key, issuer }, site, folder)
-}
-
 /// Puts a session into the database as signing in does; answers its cookie.
 async fn session(site: &Site, issuer: &str, subject: &str, sid: &str) -> Browser {
     let id = tower_sessions::session::Id::default();
@@ -224,7 +172,7 @@ async fn bring(site: &Site, token: &str) -> reqwest::Response {
 
 #[tokio::test]
 async fn a_provider_ends_the_sessions_it_names() {
-    let (provider, site, _folder) = with_provider().await;
+    let (provider, site, _folder) = Provider::start().await;
     let issuer = &provider.issuer;
     let first = session(&site, issuer, "ada", "s1").await;
     let second = session(&site, issuer, "ada", "s2").await;
@@ -252,7 +200,7 @@ async fn a_provider_ends_the_sessions_it_names() {
 
 #[tokio::test]
 async fn a_logout_token_that_is_not_one_ends_nothing() {
-    let (provider, site, _folder) = with_provider().await;
+    let (provider, site, _folder) = Provider::start().await;
     let ada = session(&site, &provider.issuer, "ada", "s1").await;
     let changed = |change: &dyn Fn(&mut Value, &mut Value)| provider.logout_token(change);
     let drop = |name: &'static str| {
@@ -260,8 +208,7 @@ async fn a_logout_token_that_is_not_one_ends_nothing() {
             claims.as_object_mut().unwrap().remove(name);
         })
     };
-    let stranger =
-        Provider { key: SigningKey::random(&mut OsRng), issuer: provider.issuer.clone() };
+    let stranger = provider.with_another_key();
     let unsigned = {
         let token = changed(&|head, _| head["alg"] = json!("none"));
         let (signed, _) = token.rsplit_once('.').unwrap();

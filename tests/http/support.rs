@@ -54,11 +54,22 @@ impl Site {
 
     /// The same at an address that was chosen before.
     pub async fn start_on(listener: TcpListener, folder: &Path, text: &str) -> Self {
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        Self::start_behind(listener, folder, text, &origin).await
+    }
+
+    /// The same behind something that makes it known as `public_url`.
+    pub async fn start_behind(
+        listener: TcpListener,
+        folder: &Path,
+        text: &str,
+        public_url: &str,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let origin = format!("http://{address}");
         let environment = BTreeMap::from([
             ("BREEZEWAY__SERVER__ADDRESS".to_owned(), address.to_string()),
-            ("BREEZEWAY__SERVER__PUBLIC_URL".to_owned(), origin.clone()),
+            ("BREEZEWAY__SERVER__PUBLIC_URL".to_owned(), public_url.to_owned()),
             ("BREEZEWAY__SERVER__DATA_DIR".to_owned(), folder.display().to_string()),
         ]);
         let config = Config::from_text(Path::new("Leptos.toml"), text, &environment).unwrap();

@@ -239,6 +239,35 @@ async fn a_machine_signs_in_and_never_sees_its_token() {
 }
 
 #[tokio::test]
+async fn over_https_the_cookie_is_for_this_host_and_browsers_are_told_to_stay() {
+    let (token_url, _, _) = token_endpoint(3600).await;
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let config = format!("[sandbox]\nenabled = false\n{}", machine(&token_url, ""));
+    let site = Site::start_behind(listener, folder.path(), &config, "https://app.example").await;
+    let ask = |method: Method, path: &str| {
+        let request = reqwest::Client::new().request(method, format!("{}{path}", site.origin));
+        request.header("host", "app.example").header("sec-fetch-site", "same-origin")
+    };
+    let answer = ask(Method::POST, "/api/auth").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let hsts = answer.headers()["strict-transport-security"].to_str().unwrap();
+    assert!(hsts.starts_with("max-age="), "{hsts}");
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let (pair, attributes) = cookie.split_once(';').unwrap();
+    assert!(pair.starts_with("__Host-breezeway="), "{cookie}");
+    for attribute in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(attributes.contains(attribute), "{cookie}");
+    }
+    assert!(!attributes.contains("Domain"), "{cookie}");
+    let session = ask(Method::GET, "/api/session").header("cookie", pair).send().await.unwrap();
+    assert_eq!(session.status(), StatusCode::OK);
+    let plain = pair.replace("__Host-", "");
+    let other = ask(Method::GET, "/api/session").header("cookie", plain).send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::UNAUTHORIZED, "a neighbour's name is not ours");
+}
+
+#[tokio::test]
 async fn a_machine_that_is_not_set_up_or_not_reachable_is_told_apart() {
     let upstream = Upstream::start(echo).await;
     let (none, _ada, _folder) = site(&upstream.origin, "").await;
