@@ -17,7 +17,7 @@ use super::{
     last_good::Question,
 };
 use crate::{
-    backend::Call,
+    backend::{Backend, Call},
     config::{Action, ResourceConfig},
     error::{Error, Kind, Result},
     server::{client::ClientAddress, state::App},
@@ -36,6 +36,15 @@ const FORWARDED: [Method; 7] = [
     Method::DELETE,
     Method::OPTIONS,
 ];
+/// What can be done with the list of a resource, and with one record of it.
+const OF_LISTS: [(Method, Action); 2] =
+    [(Method::GET, Action::List), (Method::POST, Action::Create)];
+const OF_RECORDS: [(Method, Action); 4] = [
+    (Method::GET, Action::Read),
+    (Method::PUT, Action::Update),
+    (Method::PATCH, Action::Update),
+    (Method::DELETE, Action::Delete),
+];
 /// What a browser says it fetches when it is going to run it.
 const CODE: [&str; 6] =
     ["script", "worker", "sharedworker", "serviceworker", "audioworklet", "paintworklet"];
@@ -45,134 +54,23 @@ pub fn takes(path: &str) -> bool {
     [PROXY, BRAIN].iter().any(|place| below(path, place).is_some())
 }
 
-/// Who asks, and from where.
-#[derive(Clone, Copy)]
-struct Visit<'a> {
-    app: &'a App,
-    caller: &'a Caller,
-    client: ClientAddress,
-}
-
 /// `/api/proxy/{*path}`, `/api/brain`, `/api/brain/{group}/{name}[/{id}]`.
+///
+/// A GET of a resource whose backend is out is answered with the last good answer there is.
 pub async fn answer(
     app: &App,
     caller: &Caller,
     client: ClientAddress,
     request: Request,
 ) -> Result<Response<Body>> {
-    let visit = Visit { app, caller, client };
-    let path = request.uri().path();
-    if let Some(path) = below(path, PROXY) {
-        let path = if path.is_empty() { "/".to_owned() } else { path.to_owned() };
-        return forward(visit, path, request).await;
-    }
-    let path = below(path, BRAIN).unwrap_or_default();
-    let path = path.strip_suffix('/').unwrap_or(path).to_owned();
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    match segments.as_slice() {
-        [] => catalogue(visit, &request),
-        [group, name] => collection(visit, group, name, request).await,
-        [group, name, id] if !id.is_empty() => item(visit, group, name, id, request).await,
-        _ => Err(Error::not_found("There is no such collection here.")),
-    }
-}
-
-/// What of `path` is below `place`: nothing at all, or something that begins with `/`.
-fn below<'a>(path: &'a str, place: &str) -> Option<&'a str> {
-    path.strip_prefix(place).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Forwards a request to the `[proxy]` backend under the raw path it came with.
-async fn forward(visit: Visit<'_>, path: String, request: Request) -> Result<Response<Body>> {
-    let proxy = visit.app.config.proxy.as_ref().ok_or_else(|| {
-        Error::not_found("No backend is set up here. Add a [proxy] table to Leptos.toml.")
-    })?;
-    if !FORWARDED.contains(request.method()) {
-        return not_taken(request.method(), &FORWARDED);
-    }
-    let place = Place { backend: &proxy.backend, path, mount: Mount::Whole(PROXY) };
-    pass(visit, place, request).await
-}
-
-/// The list of a resource, and a new record in it.
-async fn collection(
-    visit: Visit<'_>,
-    group: &str,
-    name: &str,
-    request: Request,
-) -> Result<Response<Body>> {
-    let resources = &visit.app.resources;
-    let resource = resources.find(group, name)?;
-    let place = Place {
-        backend: &resource.backend,
-        path: resources.list_path(resource),
-        mount: Mount::Resource(resource),
+    let place = match way(app, caller, &request)? {
+        Way::On(place) => place,
+        Way::Here(response) => return Ok(response),
     };
-    let taken = [(Method::GET, Action::List), (Method::POST, Action::Create)];
-    act(visit, resource, &taken, place, request).await
-}
-
-/// One record of a resource. The id goes on as the client wrote it.
-async fn item(
-    visit: Visit<'_>,
-    group: &str,
-    name: &str,
-    id: &str,
-    request: Request,
-) -> Result<Response<Body>> {
-    let resources = &visit.app.resources;
-    let resource = resources.find(group, name)?;
-    let place = Place {
-        backend: &resource.backend,
-        path: resources.raw_item_path(resource, id),
-        mount: Mount::Resource(resource),
-    };
-    let taken = [
-        (Method::GET, Action::Read),
-        (Method::PUT, Action::Update),
-        (Method::PATCH, Action::Update),
-        (Method::DELETE, Action::Delete),
-    ];
-    act(visit, resource, &taken, place, request).await
-}
-
-/// Where a request goes.
-struct Place<'a> {
-    backend: &'a str,
-    path: String,
-    mount: Mount<'a>,
-}
-
-/// Does what the resource declares for the method; anything else is 405 with what there is.
-async fn act(
-    visit: Visit<'_>,
-    resource: &ResourceConfig,
-    taken: &[(Method, Action)],
-    place: Place<'_>,
-    request: Request,
-) -> Result<Response<Body>> {
-    let Visit { app, caller, .. } = visit;
-    let declared = |action: &Action| resource.actions.contains(action);
-    let asked = match *request.method() {
-        Method::HEAD => &Method::GET,
-        ref method => method,
-    };
-    if !taken.iter().any(|(method, action)| method == asked && declared(action)) {
-        let mut methods: Vec<Method> =
-            taken.iter().filter(|(_, action)| declared(action)).map(|(m, _)| m.clone()).collect();
-        if methods.contains(&Method::GET) {
-            methods.push(Method::HEAD);
-        }
-        methods.push(Method::OPTIONS);
-        return not_taken(asked, &methods);
-    }
-    if asked != Method::GET {
-        return pass(visit, place, request).await;
-    }
-    let forwarded = &app.backends.find(place.backend)?.config().forward_headers;
-    let question = Question::of(caller, request.uri(), request.headers(), forwarded);
+    let question = place.question(caller, &request);
     let is_get = request.method() == Method::GET;
-    let answer = pass(visit, place, request).await;
+    let (asked, call) = place.call(client, request)?;
+    let answer = asked.backend.send(caller, call).await.map(|answer| asked.pass(answer));
     match (answer, question) {
         (Ok(answer), Some(question)) if is_out(answer.status()) => {
             Ok(app.last_good.recall(&question).unwrap_or(answer))
@@ -182,6 +80,124 @@ async fn act(
             app.last_good.recall(&question).ok_or(error)
         }
         (answer, _) => answer,
+    }
+}
+
+/// What becomes of a request.
+enum Way<'a> {
+    /// It goes on to a backend.
+    On(Place<'a>),
+    /// It is answered here.
+    Here(Response<Body>),
+}
+
+/// Where a request goes.
+struct Place<'a> {
+    backend: &'a Backend,
+    path: String,
+    mount: Mount<'a>,
+}
+
+fn way<'a>(app: &'a App, caller: &Caller, request: &Request) -> Result<Way<'a>> {
+    let (path, method) = (request.uri().path(), request.method());
+    if let Some(path) = below(path, PROXY) {
+        return forward(app, path, method);
+    }
+    let path = below(path, BRAIN).unwrap_or_default();
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    let resources = &app.resources;
+    match segments.as_slice() {
+        [] => catalogue(app, caller, request).map(Way::Here),
+        [group, name] => {
+            let resource = resources.find(group, name)?;
+            act(app, resource, resources.list_path(resource), &OF_LISTS, method)
+        }
+        // The id goes on as the client wrote it.
+        [group, name, id] if !id.is_empty() => {
+            let resource = resources.find(group, name)?;
+            act(app, resource, resources.raw_item_path(resource, id), &OF_RECORDS, method)
+        }
+        _ => Err(Error::not_found("There is no such collection here.")),
+    }
+}
+
+/// What of `path` is below `place`: nothing at all, or something that begins with `/`.
+fn below<'a>(path: &'a str, place: &str) -> Option<&'a str> {
+    path.strip_prefix(place).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// To the `[proxy]` backend, under the raw path that the request came with.
+fn forward<'a>(app: &'a App, path: &str, method: &Method) -> Result<Way<'a>> {
+    let proxy = app.config.proxy.as_ref().ok_or_else(|| {
+        Error::not_found("No backend is set up here. Add a [proxy] table to Leptos.toml.")
+    })?;
+    if !FORWARDED.contains(method) {
+        return not_taken(method, &FORWARDED).map(Way::Here);
+    }
+    let path = if path.is_empty() { "/" } else { path }.to_owned();
+    let backend = app.backends.find(&proxy.backend)?;
+    Ok(Way::On(Place { backend, path, mount: Mount::Whole(PROXY) }))
+}
+
+/// To what the resource declares for the method; anything else is 405 with what there is.
+fn act<'a>(
+    app: &'a App,
+    resource: &'a ResourceConfig,
+    path: String,
+    taken: &[(Method, Action)],
+    method: &Method,
+) -> Result<Way<'a>> {
+    let declared = |action: &Action| resource.actions.contains(action);
+    let asked = if method == Method::HEAD { &Method::GET } else { method };
+    if !taken.iter().any(|(method, action)| method == asked && declared(action)) {
+        let mut methods: Vec<Method> =
+            taken.iter().filter(|(_, action)| declared(action)).map(|(m, _)| m.clone()).collect();
+        if methods.contains(&Method::GET) {
+            methods.push(Method::HEAD);
+        }
+        methods.push(Method::OPTIONS);
+        return not_taken(asked, &methods).map(Way::Here);
+    }
+    let backend = app.backends.find(&resource.backend)?;
+    Ok(Way::On(Place { backend, path, mount: Mount::Resource(resource) }))
+}
+
+impl<'a> Place<'a> {
+    /// What is to be remembered, or recalled in an outage: what is read of a resource.
+    fn question(&self, caller: &Caller, request: &Request) -> Option<Question> {
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        let Mount::Resource(_) = self.mount else { return None };
+        let forwarded = &self.backend.config().forward_headers;
+        is_read.then(|| Question::of(caller, request.uri(), request.headers(), forwarded))?
+    }
+
+    /// The call that a request becomes here.
+    fn call(
+        self,
+        ClientAddress(client): ClientAddress,
+        request: Request,
+    ) -> Result<(Asked<'a>, Call)> {
+        let Self { backend, path, mount } = self;
+        refuse_upgrade(request.headers())?;
+        refuse_code(request.headers())?;
+        let (parts, body) = request.into_parts();
+        let asked = Asked {
+            backend,
+            method: parts.method.clone(),
+            streams: backend.streams(&path),
+            public: backend.is_public(&path),
+            mount,
+        };
+        let call = Call {
+            method: parts.method,
+            path,
+            query: parts.uri.query().map(str::to_owned),
+            headers: parts.headers,
+            body,
+            client: Some(client),
+        };
+        Ok((asked, call))
     }
 }
 
@@ -204,33 +220,6 @@ fn not_taken(asked: &Method, methods: &[Method]) -> Result<Response<Body>> {
     let mut response = error.into_response();
     response.headers_mut().insert(ALLOW, allow);
     Ok(response)
-}
-
-async fn pass(
-    Visit { app, caller, client: ClientAddress(client) }: Visit<'_>,
-    place: Place<'_>,
-    request: Request,
-) -> Result<Response<Body>> {
-    refuse_upgrade(request.headers())?;
-    refuse_code(request.headers())?;
-    let backend = app.backends.find(place.backend)?;
-    let (parts, body) = request.into_parts();
-    let asked = Asked {
-        backend,
-        method: parts.method.clone(),
-        streams: backend.streams(&place.path),
-        public: backend.is_public(&place.path),
-        mount: place.mount,
-    };
-    let call = Call {
-        method: parts.method,
-        path: place.path,
-        query: parts.uri.query().map(str::to_owned),
-        headers: parts.headers,
-        body,
-        client: Some(client),
-    };
-    Ok(asked.pass(backend.send(caller, call).await?))
 }
 
 /// Connections are not handed over. An offer of another HTTP version may be passed by (RFC 9110
@@ -279,7 +268,7 @@ struct CatalogueEntry<'a> {
 }
 
 /// What this caller may use.
-fn catalogue(Visit { app, caller, .. }: Visit<'_>, request: &Request) -> Result<Response<Body>> {
+fn catalogue(app: &App, caller: &Caller, request: &Request) -> Result<Response<Body>> {
     let method = request.method();
     let taken = [Method::GET, Method::HEAD, Method::OPTIONS];
     if !matches!(*method, Method::GET | Method::HEAD) {
