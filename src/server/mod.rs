@@ -9,6 +9,8 @@ pub mod command;
 #[cfg(feature = "ssr")]
 pub mod context;
 #[cfg(feature = "ssr")]
+mod descriptors;
+#[cfg(feature = "ssr")]
 mod errors;
 #[cfg(feature = "ssr")]
 pub mod extract;

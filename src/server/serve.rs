@@ -30,7 +30,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{client::Peer, front::Front, listen::listen, state::App};
+use super::{client::Peer, descriptors, front::Front, listen::listen, state::App};
 use crate::{
     backend::IdleBody,
     config::Config,
@@ -54,6 +54,7 @@ const LARGEST_HEAD: usize = 16 << 10;
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub fn serve(config: Config, config_path: &Path) -> Result<()> {
+    descriptors::make_room();
     let leptos = leptos_options(&config, config_path)?;
     let listeners = listen(config.server.address, config.server.threads).map_err(Error::startup)?;
     let _alone = DataDirLock::take(&config.server.data_dir).map_err(Error::startup)?;

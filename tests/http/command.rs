@@ -2,9 +2,10 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     net::TcpListener,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 /// Runs the program to its end, on the checked-in configuration and the data in `folder`.
@@ -65,6 +66,33 @@ fn an_address_in_use_and_a_folder_that_cannot_be_written_are_named() {
     let not_a_folder = ("BREEZEWAY__SERVER__DATA_DIR", file.to_str().unwrap());
     let said = complaint(&run(folder.path(), &["serve"], &[not_a_folder]));
     assert!(said.contains("cannot be created or written"), "{said}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_are_as_many_as_the_system_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("Leptos.toml"), include_str!("../../Leptos.toml")).unwrap();
+    let mut server = Command::new("sh")
+        .args(["-c", "ulimit -Sn 64; exec \"$0\" serve", env!("CARGO_BIN_EXE_breezeway")])
+        .current_dir(folder.path())
+        .env("BREEZEWAY__SERVER__DATA_DIR", folder.path().join("data"))
+        .env("BREEZEWAY__SERVER__ADDRESS", "127.0.0.1:0")
+        .env("BREEZEWAY__SERVER__PUBLIC_URL", "http://127.0.0.1:1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let welcome = BufReader::new(server.stdout.take().unwrap()).lines();
+    let is_up = welcome.map_while(Result::ok).any(|line| line.contains("Breezeway is at"));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert!(is_up);
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let [soft, hard] = files.split_whitespace().skip(3).take(2).collect::<Vec<_>>()[..] else {
+        panic!("{files}")
+    };
+    assert!(soft == hard && soft != "64", "{files}");
 }
 
 #[test]
