@@ -29,7 +29,7 @@ use crate::{
     error::{Error, Kind, Result},
     session::{
         Identity,
-        grants::{Grant, Life, RefreshError, Renewal, bearer},
+        grants::{Grant, Life, PROMPT, RefreshError, Renewal, bearer},
     },
 };
 
@@ -38,8 +38,6 @@ use crate::{
 const YOUNG: Duration = Duration::from_secs(10);
 /// How long a failure is everybody's answer before the authorization server is asked again.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// How long somebody who could do with the old token waits for the new one.
-const PROMPT: Duration = Duration::from_secs(1);
 
 type Reply = StandardTokenResponse<EmptyExtraTokenFields, BasicTokenType>;
 

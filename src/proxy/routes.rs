@@ -166,10 +166,13 @@ fn act<'a>(
 impl<'a> Place<'a> {
     /// What is to be remembered, or recalled in an outage: what is read of a resource.
     fn question(&self, caller: &Caller, request: &Request) -> Option<Question> {
-        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-        let Mount::Resource(_) = self.mount else { return None };
-        let forwarded = &self.backend.config().forward_headers;
-        is_read.then(|| Question::of(caller, request.uri(), request.headers(), forwarded))?
+        match (&self.mount, request.method()) {
+            (Mount::Resource(_), &Method::GET | &Method::HEAD) => {
+                let forwarded = &self.backend.config().forward_headers;
+                Question::of(caller, request.uri(), request.headers(), forwarded)
+            }
+            _ => None,
+        }
     }
 
     /// The call that a request becomes here.

@@ -41,7 +41,7 @@ const RETRY_PAUSES: [Duration; 2] = [Duration::from_millis(300), Duration::from_
 /// An exchange that took this long is not tried again by the same refresh: people are waiting.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a request that could do with the old token waits for the new one.
-const PROMPT: Duration = Duration::from_secs(1);
+pub const PROMPT: Duration = Duration::from_secs(1);
 /// How long a grant is left alone after a refresh that failed; doubled each time.
 const COOL_DOWN: Duration = Duration::from_secs(1);
 const LONGEST_COOL_DOWN: Duration = Duration::from_secs(30);
@@ -302,9 +302,7 @@ impl Grants {
             self.check_cool(key)?;
             if let Some(lease) = self.lease(key).await? {
                 let outcome = self.refresh_alone(key, &reason).await;
-                if let Err(cause) = lease.end().await {
-                    tracing::warn!(%cause, "a lease could not be given back; it ends by itself");
-                }
+                lease.give_back().await;
                 return outcome;
             }
             tokio::time::sleep(LEASE_POLL).await;

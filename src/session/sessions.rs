@@ -164,7 +164,7 @@ impl Sessions {
         Ok(())
     }
 
-    /// Ends a session that is not the request's own, or that no request has at hand.
+    /// Ends a session by its name alone; the cookie that leads to it may be anywhere.
     pub async fn end_by_key(&self, key: &SessionKey) -> Result<()> {
         self.forget(key);
         Ok(self.tables.delete(key).await?)

@@ -47,6 +47,13 @@ impl Lease {
             .map(drop)
     }
 
+    /// Gives it back, or leaves it to end by itself where the database does not take it.
+    pub async fn give_back(self) {
+        if let Err(cause) = self.end().await {
+            tracing::warn!(%cause, "a lease could not be given back; it ends by itself");
+        }
+    }
+
     /// Removes what has ended by itself.
     pub async fn remove_ended(store: &Store) -> sqlx::Result<u64> {
         let done = sqlx::query("DELETE FROM leases WHERE ends_at <= $1")

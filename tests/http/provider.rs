@@ -16,9 +16,8 @@ use p256::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
-use crate::support::{Site, Upstream, with_backend};
+use crate::support::{Site, Upstream, serve, with_backend};
 
 /// A provider with one key, which knows the client `c`.
 pub struct Provider {
@@ -31,8 +30,6 @@ impl Provider {
     /// A provider, and a site whose people sign in there.
     pub async fn start() -> (Self, Site, TempDir) {
         let key = SigningKey::random(&mut OsRng);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let issuer = format!("http://{}", listener.local_addr().unwrap());
         let point = key.verifying_key().to_encoded_point(false);
         let coordinate = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
         let keys = json!({ "keys": [{
@@ -48,7 +45,7 @@ impl Provider {
         let router = Router::new()
             .route("/keys", get(move || async move { Json(keys) }))
             .route("/t", post(tokens));
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let issuer = serve(router).await;
         let folder = tempfile::tempdir().unwrap();
         let upstream = Upstream::start(|_| axum::response::Response::new("".into())).await;
         let config = format!(

@@ -221,6 +221,14 @@ pub struct Seen {
     pub body: String,
 }
 
+/// Serves a router on an address of its own; answers its origin.
+pub async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    origin
+}
+
 /// An upstream that remembers what it was asked and answers as it is told.
 #[derive(Clone)]
 pub struct Upstream {
@@ -232,12 +240,9 @@ type Answer = Arc<dyn Fn(&Seen) -> Response<Body> + Send + Sync>;
 
 impl Upstream {
     pub async fn start(answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let state: (Arc<Mutex<Vec<Seen>>>, Answer) = (seen.clone(), Arc::new(answer));
-        let router = Router::new().fallback(remember).with_state(state);
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let origin = serve(Router::new().fallback(remember).with_state(state)).await;
         Self { origin, seen }
     }
 

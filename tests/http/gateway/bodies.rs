@@ -21,20 +21,13 @@ use futures::{StreamExt, stream};
 use http_body_util::BodyExt;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{cookie, site};
 use crate::{
-    support::{Upstream, eventually},
+    support::{Upstream, eventually, serve},
     wire::{Recorder, head, raw, status},
 };
-
-async fn serve(router: Router) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    origin
-}
 
 fn stream_of(events: mpsc::Receiver<&'static str>) -> Body {
     let pieces = stream::unfold(events, |mut events| async move {

@@ -20,8 +20,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::site;
-use crate::support::{Seen, Site, Upstream, with_backend};
+use super::{refusing_the_first, site};
+use crate::support::{Seen, Site, Upstream, serve, with_backend};
 
 /// Answers with the `Authorization` that it saw.
 fn echo(seen: &Seen) -> Response<Body> {
@@ -129,11 +129,8 @@ async fn token_endpoint(life: u64) -> (String, Arc<AtomicUsize>, Arc<AtomicU16>)
         let cookies = [("set-cookie", "affinity=node-7; HttpOnly"), ("x-other", "y")];
         (cookies, Json(body)).into_response()
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}/token", listener.local_addr().unwrap());
-    let router = Router::new().route("/token", post(answer));
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (origin, calls, status)
+    let origin = serve(Router::new().route("/token", post(answer))).await;
+    (format!("{origin}/token"), calls, status)
 }
 
 fn machine(token_url: &str, more: &str) -> String {
@@ -317,19 +314,9 @@ async fn a_site_that_makes_its_name_point_here_signs_nobody_in() {
     assert_eq!(request.send().await.unwrap().status(), StatusCode::FORBIDDEN);
 }
 
-/// Refuses the first access token it sees, and no other.
-fn refusing_the_first() -> impl Fn(&Seen) -> Response<Body> {
-    let first = std::sync::OnceLock::new();
-    move |seen| {
-        let used = &seen.headers["authorization"];
-        let status = if first.get_or_init(|| used.clone()) == used { 401 } else { 200 };
-        Response::builder().status(status).body(seen.body.clone().into()).unwrap()
-    }
-}
-
 #[tokio::test]
 async fn a_token_that_a_backend_no_longer_takes_is_renewed_once() {
-    let upstream = Upstream::start(refusing_the_first()).await;
+    let upstream = Upstream::start(refusing_the_first(|seen| seen.body.clone())).await;
     let (_site, ada, _folder) = site(&upstream.origin, "").await;
     let answer = ada.send(ada.request(Method::POST, "/api/proxy/x").body("again")).await;
     assert_eq!(answer.status(), StatusCode::OK);
@@ -344,7 +331,7 @@ async fn a_token_that_a_backend_no_longer_takes_is_renewed_once() {
 
 #[tokio::test]
 async fn a_body_that_is_gone_is_not_sent_again() {
-    let upstream = Upstream::start(refusing_the_first()).await;
+    let upstream = Upstream::start(refusing_the_first(|seen| seen.body.clone())).await;
     let (_site, ada, _folder) = site(&upstream.origin, "").await;
     let pieces = futures::stream::iter([Ok::<_, std::io::Error>("streamed")]);
     let request = ada.request(Method::POST, "/api/proxy/x");

@@ -10,8 +10,8 @@ use axum::{body::Body, response::Response};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::site;
-use crate::support::{Browser, Seen, Site, Upstream};
+use super::{refusing_the_first, site};
+use crate::support::{Browser, Seen, Site, Upstream, serve};
 
 /// What Drupal remembers: the token's seed by session cookie, and how often a session was begun.
 #[derive(Default)]
@@ -226,14 +226,8 @@ async fn the_header_form_sends_a_header_and_the_cookies_that_came_with_it() {
 
 #[tokio::test]
 async fn an_upload_whose_token_is_refused_for_the_access_token_gets_another_one() {
-    let first = std::sync::OnceLock::new();
-    let upstream = Upstream::start(move |seen| {
-        let used = &seen.headers["authorization"];
-        let status = if first.get_or_init(|| used.clone()) == used { 401 } else { 200 };
-        Response::builder().status(status).body("token".into()).unwrap()
-    })
-    .await;
-    let (site, ada, _folder) = site(&upstream.origin, "csrf = \"drupal\"").await;
+    let upstream = Upstream::start(refusing_the_first(|_| "token".to_owned())).await;
+    let (_site, ada, _folder) = site(&upstream.origin, "csrf = \"drupal\"").await;
     let pieces = futures::stream::iter([Ok::<_, std::io::Error>("streamed")]);
     let request = ada.request(Method::POST, DEEPCHAT);
     let answer = ada.send(request.body(reqwest::Body::wrap_stream(pieces))).await;
@@ -243,16 +237,13 @@ async fn an_upload_whose_token_is_refused_for_the_access_token_gets_another_one(
     let [refused, token, call] = targets.as_slice() else { panic!("{targets:?}") };
     assert_eq!((refused, &*token.0), (token, "/api/deepchat/session"));
     assert_eq!(call.1, "streamed");
-    drop(site);
 }
 
 #[tokio::test]
 async fn a_backend_that_gives_no_token_keeps_nobody_waiting_for_the_others() {
     let upstream = axum::Router::new()
         .route("/api/deepchat/session", axum::routing::any(std::future::pending::<()>));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let origin = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, upstream).await.unwrap() });
+    let origin = serve(upstream).await;
     let lines = "csrf = \"drupal\"\ntimeouts = { first_byte = \"1s\" }";
     let (_site, ada, _folder) = site(&origin, lines).await;
     let calls = futures::future::join_all((0..6).map(|_| talk(&ada, DEEPCHAT)));
