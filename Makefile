@@ -78,6 +78,8 @@ endif
 	@cargo bench $(SSR) --bench '$(or $(BENCH),*)'
 
 check: target/toolchain.mk ## rustfmt and clippy, both halves
+	@# The fuzz targets have a lock file of their own, which goes stale with every new dependency.
+	@cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 ifdef NO_LINTERS
 	@echo "Skipped: Debian's Rust, in use because rustup could not fetch its own, has no rustfmt and clippy."
 else
