@@ -18,6 +18,8 @@ pub struct Call {
     pub query: Option<String>,
     /// The client's headers; only those on the allow-list are sent.
     pub headers: HeaderMap,
+    /// Headers of ours, sent as they are.
+    pub own: HeaderMap,
     /// The body, streamed.
     pub body: Body,
     /// Where the client is, for the backend's log.
@@ -32,6 +34,7 @@ impl Call {
             path: path.into(),
             query: None,
             headers: HeaderMap::new(),
+            own: HeaderMap::new(),
             body: Body::empty(),
             client: None,
         }

@@ -6,7 +6,7 @@ use axum::{
     body::Body,
     http::{
         HeaderMap, Method, Request, Response, StatusCode, Uri,
-        header::{ACCEPT_ENCODING, AUTHORIZATION, COOKIE, HOST, SET_COOKIE},
+        header::{ACCEPT_ENCODING, COOKIE, HOST, SET_COOKIE},
     },
 };
 use bytes::Bytes;
@@ -71,6 +71,7 @@ struct Draft<'a> {
     query: Option<String>,
     /// The client's; what of them is sent is picked for every attempt.
     headers: HeaderMap,
+    own: HeaderMap,
     client: Option<IpAddr>,
     caller: &'a Caller,
     tenant: Tenant<'a>,
@@ -81,8 +82,18 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// A call of ours, without query, headers and body.
     fn new(method: Method, path: String, caller: &'a Caller, tenant: Tenant<'a>) -> Self {
-        let headers = HeaderMap::new();
-        Self { method, path, query: None, headers, client: None, caller, tenant, public: false }
+        let (headers, own) = (HeaderMap::new(), HeaderMap::new());
+        Self {
+            method,
+            path,
+            query: None,
+            headers,
+            own,
+            client: None,
+            caller,
+            tenant,
+            public: false,
+        }
     }
 }
 
@@ -185,7 +196,7 @@ impl Backend {
     /// that the backend does not take, 503 when it cannot be reached, 504 when it stays silent. A
     /// status the backend answers is not an error here.
     pub async fn send(&self, caller: &Caller, call: Call) -> Result<Response<Body>> {
-        let Call { method, path, query, mut headers, body, client } = call;
+        let Call { method, path, query, mut headers, own, body, client } = call;
         target::check(&path)?;
         let public = self.is_public(&path);
         let credential = self.credential(public, caller, &headers).await?;
@@ -194,7 +205,7 @@ impl Backend {
         let body = limited(body, self.config().max_body)?;
         let body = self.settings.tenant.set_in_body(tenant, &mut headers, body).await?;
         let upload = Upload::take(body).await?;
-        let draft = Draft { method, path, query, headers, client, caller, tenant, public };
+        let draft = Draft { method, path, query, headers, own, client, caller, tenant, public };
         match upload {
             Upload::Stream(body, pulse) => self.send_once(&draft, credential, body, &pulse).await,
             Upload::Whole(bytes) => self.send_whole(&draft, credential, bytes).await,
@@ -465,6 +476,7 @@ impl Backend {
     ) -> Result<Request<Body>> {
         let Settings { base, headers: policy, forwarded, tenant, .. } = &*self.settings;
         let mut headers = policy.of_request(&draft.headers);
+        headers.extend(draft.own.clone());
         tenant.set_in_headers(draft.tenant, &mut headers)?;
         let mut query = tenant.set_in_query(draft.tenant, draft.query.as_deref());
         if let Some(cookies) = credential.cookies() {
@@ -475,8 +487,8 @@ impl Backend {
             // A refusal must be readable here.
             headers.remove(ACCEPT_ENCODING);
         }
-        if let Some(authorization) = credential.authorization() {
-            headers.insert(AUTHORIZATION, authorization.clone());
+        if let Some((name, secret)) = credential.header() {
+            headers.insert(name.clone(), secret.clone());
         }
         if let Some(client) = draft.client {
             forwarded.set(&mut headers, client)?;

@@ -1,6 +1,6 @@
 //! Whose credentials a call carries: the first of the backend's list that this caller has.
 
-use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -18,8 +18,8 @@ pub enum Credential {
     Session(SessionKey, HeaderValue),
     /// A token of Breezeway's own, with the authorization server's cookies that go with it.
     Machine(HeaderValue, Option<HeaderValue>),
-    /// A secret of the configuration, the same for everybody.
-    Service(HeaderValue),
+    /// A secret of the configuration, the same for everybody, and the header that carries it.
+    Service(HeaderName, HeaderValue),
     /// What the client sent, for the backend to judge.
     Caller(HeaderValue),
     /// Nothing.
@@ -45,6 +45,8 @@ pub enum Choice<'a> {
     Own,
     /// This secret of the configuration.
     Service(&'a SecretString),
+    /// This secret of the configuration, in this header.
+    Header(&'a str, &'a SecretString),
     /// Nothing is needed.
     Nothing,
 }
@@ -71,7 +73,8 @@ impl Purse {
             Choice::Session(key) => Ok(Credential::Session(*key, self.grants.bearer(key).await?)),
             Choice::Caller => only(headers).map(Credential::Caller),
             Choice::Own => self.own().await,
-            Choice::Service(secret) => bearer(secret).map(Credential::Service),
+            Choice::Service(secret) => Ok(Credential::Service(AUTHORIZATION, bearer(secret)?)),
+            Choice::Header(name, secret) => in_header(name, secret),
             Choice::Nothing => Ok(Credential::Nothing),
         }
     }
@@ -90,6 +93,7 @@ impl Purse {
             (_, Caller::Nobody) | (BackendAuth::Session | BackendAuth::Caller, _) => None,
             (BackendAuth::ClientCredentials, _) => Some(Choice::Own),
             (BackendAuth::Bearer(secret), _) => Some(Choice::Service(secret)),
+            (BackendAuth::Header { name, value }, _) => Some(Choice::Header(name, value)),
         })
     }
 
@@ -137,13 +141,13 @@ impl Purse {
 }
 
 impl Credential {
-    /// The value of `Authorization`.
-    pub fn authorization(&self) -> Option<&HeaderValue> {
+    /// The header that carries it, `Authorization` as a rule, and its value.
+    pub fn header(&self) -> Option<(&HeaderName, &HeaderValue)> {
         match self {
-            Self::Session(_, value)
-            | Self::Machine(value, _)
-            | Self::Service(value)
-            | Self::Caller(value) => Some(value),
+            Self::Session(_, value) | Self::Machine(value, _) | Self::Caller(value) => {
+                Some((&AUTHORIZATION, value))
+            }
+            Self::Service(name, value) => Some((name, value)),
             Self::Nothing => None,
         }
     }
@@ -167,8 +171,15 @@ impl Credential {
 }
 
 /// Tells credentials apart without keeping them.
-pub fn fingerprint(authorization: &HeaderValue) -> [u8; 32] {
-    Sha256::digest(authorization.as_bytes()).into()
+pub fn fingerprint(secret: &HeaderValue) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn in_header(name: &str, secret: &SecretString) -> Result<Credential> {
+    let name = HeaderName::try_from(name).map_err(Error::internal)?;
+    let mut value = HeaderValue::try_from(secret.expose_secret()).map_err(Error::internal)?;
+    value.set_sensitive(true);
+    Ok(Credential::Service(name, value))
 }
 
 fn only(headers: &HeaderMap) -> Result<HeaderValue> {

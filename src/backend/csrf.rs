@@ -267,7 +267,7 @@ pub fn add_cookies(headers: &mut HeaderMap, cookies: &HeaderValue) -> Result<()>
 }
 
 fn fingerprint_of(credential: &Credential) -> [u8; 32] {
-    credential.authorization().map(fingerprint).unwrap_or_default()
+    credential.header().map(|(_, value)| fingerprint(value)).unwrap_or_default()
 }
 
 /// Whether a cookie is sent to be forgotten.
@@ -289,6 +289,8 @@ fn is_token(pair: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::AUTHORIZATION;
+
     use super::*;
 
     fn drupal() -> CsrfTokens {
@@ -296,7 +298,10 @@ mod tests {
     }
 
     fn credential(token: &str) -> Credential {
-        Credential::Service(HeaderValue::try_from(format!("Bearer {token}")).unwrap())
+        Credential::Service(
+            AUTHORIZATION,
+            HeaderValue::try_from(format!("Bearer {token}")).unwrap(),
+        )
     }
 
     fn holder(name: u8) -> Option<Holder> {

@@ -19,7 +19,8 @@ use crate::{
     chat::{
         Chat,
         service::{Events, Question},
-        wire::{MessageState, RunEvent, Started},
+        transcript::Transcript,
+        wire::{MessageState, Started},
     },
     config::WebhookConfig,
     error::{Error, Kind, Result},
@@ -301,16 +302,12 @@ impl Reply {
 }
 
 async fn gather(mut events: Events) -> Reply {
-    let mut reply = Reply { text: String::new(), state: MessageState::Interrupted };
+    let mut told = Transcript::default();
     while let Some((_, event)) = events.next().await {
-        match event {
-            RunEvent::Text { text } => reply.text.push_str(&text),
-            RunEvent::Whole { text, .. } => reply.text = text,
-            RunEvent::End { state, .. } => reply.state = state,
-            RunEvent::Block { .. } => {}
-        }
+        told.apply(event);
     }
-    reply
+    let state = told.outcome.as_ref().map_or(MessageState::Interrupted, |outcome| outcome.state);
+    Reply { text: told.text(), state }
 }
 
 fn caller(channel: &WebhookConfig) -> Caller {

@@ -601,7 +601,9 @@ impl Reply {
             RunEvent::Text { text } => self.append(&text),
             RunEvent::Block { html, length } => self.close(&html, length),
             RunEvent::Whole { html, .. } => self.show(&html),
-            RunEvent::End { state, problem } => self.end(state, problem),
+            RunEvent::Html { keep, blocks } => self.replace(keep, &blocks.concat()),
+            RunEvent::Reasoning { .. } | RunEvent::Wait { .. } => {}
+            RunEvent::End(outcome) => self.end(outcome.state, outcome.problem),
         }
     }
 
@@ -622,6 +624,17 @@ impl Reply {
             let _ = open.insert_adjacent_html("beforebegin", html);
             open.set_text_content(Some(&rest));
         }
+    }
+
+    /// Puts `html` after the first `keep` blocks, in the place of what followed them.
+    fn replace(self, keep: usize, html: &str) {
+        let Some(open) = self.open() else { return };
+        let Some(body) = open.parent_element() else { return };
+        while body.child_element_count() as usize > keep + 1 {
+            let Some(last) = open.previous_element_sibling() else { break };
+            last.remove();
+        }
+        let _ = open.insert_adjacent_html("beforebegin", html);
     }
 
     fn show(self, html: &str) {

@@ -13,7 +13,10 @@ use futures::Stream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::wire::{MessageState, MessageView, Role, RunCursor, RunEvent};
+use super::{
+    transcript::Transcript,
+    wire::{MessageState, MessageView, Outcome, Role, RunCursor, RunEvent},
+};
 
 /// The events of a run that are safely in the database, and a bell that rings when there are more.
 pub struct LiveRun {
@@ -27,6 +30,8 @@ pub struct LiveRun {
     pub message: String,
     /// Who may read it.
     pub owner: String,
+    /// Who writes it, by name.
+    pub assistant: String,
     /// Cancelled when the person stops it.
     pub stop: CancellationToken,
     lost: AtomicBool,
@@ -34,21 +39,27 @@ pub struct LiveRun {
     committed: watch::Sender<u64>,
 }
 
+/// Where a run writes.
+pub struct Place {
+    /// Whose it is.
+    pub owner: String,
+    /// The conversation.
+    pub conversation: String,
+    /// The message.
+    pub message: String,
+}
+
 impl LiveRun {
     /// A run that has written nothing yet.
-    pub fn new(
-        id: String,
-        number: i64,
-        conversation: String,
-        message: String,
-        owner: String,
-    ) -> Self {
+    pub fn new(id: String, number: i64, at: Place, assistant: String) -> Self {
+        let Place { owner, conversation, message } = at;
         Self {
             id,
             number,
             conversation,
             message,
             owner,
+            assistant,
             stop: CancellationToken::new(),
             lost: AtomicBool::new(false),
             written: RwLock::default(),
@@ -77,7 +88,7 @@ impl LiveRun {
     /// Whether its last event is committed.
     pub(super) fn has_ended(&self) -> bool {
         let written = self.written();
-        written.event(written.count()).is_some_and(|event| matches!(event, RunEvent::End { .. }))
+        written.event(written.count()).is_some_and(|event| matches!(event, RunEvent::End(_)))
     }
 
     fn written(&self) -> RwLockReadGuard<'_, Written> {
@@ -92,15 +103,21 @@ impl LiveRun {
 
     /// All events numbered above `after`, each as soon as it is committed, up to and including the
     /// last. None when the last one lies before.
+    ///
+    /// A reader who begins in the middle of a reply in HTML is told all of it first.
     pub fn follow(self: Arc<Self>, after: u64) -> impl Stream<Item = (u64, RunEvent)> + Send {
         let bell = self.committed.subscribe();
-        futures::stream::unfold(Some((self, bell, after)), |state| async {
+        let first = (after > 0).then_some(after.saturating_add(1));
+        futures::stream::unfold(Some((self, bell, after)), move |state| async move {
             let (run, mut bell, after) = state?;
             let next = after.saturating_add(1);
             // The sender lives in `run`, which this stream holds, so waiting cannot fail.
             bell.wait_for(|committed| *committed >= next || run.has_ended()).await.ok()?;
-            let event = run.written().event(next)?;
-            let more = !matches!(event, RunEvent::End { .. });
+            let event = match run.written().event(next)? {
+                RunEvent::Html { .. } if first == Some(next) => run.written().all_html(next),
+                event => event,
+            };
+            let more = !matches!(event, RunEvent::End(_));
             Some(((next, event), more.then_some((run, bell, next))))
         })
     }
@@ -108,19 +125,21 @@ impl LiveRun {
     /// The message as it stands, with the place to read on from.
     pub fn view(&self) -> MessageView {
         let written = self.written();
-        let mut view = MessageView {
+        let told = Transcript::of(written.events());
+        let cursor = RunCursor { id: self.id.clone(), after: written.count() };
+        let open = told.open().to_owned();
+        let outcome = told.outcome.unwrap_or_else(|| Outcome::of(MessageState::Running));
+        MessageView {
             id: self.message.clone(),
             role: Role::Assistant,
-            state: MessageState::Running,
-            text: String::new(),
-            html: String::new(),
-            problem: None,
-            run: Some(RunCursor { id: self.id.clone(), after: written.count() }),
-        };
-        for event in written.events() {
-            apply(&mut view, event);
+            assistant: Some(self.assistant.clone()),
+            state: outcome.state,
+            reasoning: told.reasoning,
+            text: open,
+            html: told.html,
+            problem: outcome.problem,
+            run: (outcome.state == MessageState::Running).then_some(cursor),
         }
-        view
     }
 }
 
@@ -134,20 +153,24 @@ struct Written {
 
 enum WrittenEntry {
     Text(Range<usize>),
+    Reasoning(Range<usize>),
     Other(Box<RunEvent>),
 }
 
 impl Written {
     fn push(&mut self, event: RunEvent) {
         let entry = match event {
-            RunEvent::Text { text } => {
-                let start = self.text.len();
-                self.text.push_str(&text);
-                WrittenEntry::Text(start..self.text.len())
-            }
+            RunEvent::Text { text } => WrittenEntry::Text(self.add(&text)),
+            RunEvent::Reasoning { text } => WrittenEntry::Reasoning(self.add(&text)),
             other => WrittenEntry::Other(Box::new(other)),
         };
         self.entries.push(entry);
+    }
+
+    fn add(&mut self, text: &str) -> Range<usize> {
+        let start = self.text.len();
+        self.text.push_str(text);
+        start..self.text.len()
     }
 
     fn count(&self) -> u64 {
@@ -164,31 +187,24 @@ impl Written {
         self.entries.get(index).map(|entry| self.read(entry))
     }
 
-    fn read(&self, entry: &WrittenEntry) -> RunEvent {
-        match entry {
-            WrittenEntry::Text(place) => {
-                RunEvent::Text { text: self.text[place.clone()].to_owned() }
+    /// What a reply in HTML looks like after the event with this number.
+    fn all_html(&self, number: u64) -> RunEvent {
+        let mut all = Vec::new();
+        for event in self.events().take(usize::try_from(number).unwrap_or(usize::MAX)) {
+            if let RunEvent::Html { keep, blocks } = event {
+                all.truncate(keep);
+                all.extend(blocks);
             }
-            WrittenEntry::Other(event) => (**event).clone(),
         }
+        RunEvent::Html { keep: 0, blocks: all }
     }
-}
 
-fn apply(view: &mut MessageView, event: RunEvent) {
-    match event {
-        RunEvent::Text { text } => view.text.push_str(&text),
-        RunEvent::Block { html, length } => {
-            view.html.push_str(&html);
-            view.text = view.text.get(length..).unwrap_or_default().to_owned();
-        }
-        RunEvent::Whole { html, .. } => {
-            view.html = html;
-            view.text.clear();
-        }
-        RunEvent::End { state, problem } => {
-            view.state = state;
-            view.problem = problem;
-            view.run = None;
+    fn read(&self, entry: &WrittenEntry) -> RunEvent {
+        let text = |place: &Range<usize>| self.text[place.clone()].to_owned();
+        match entry {
+            WrittenEntry::Text(place) => RunEvent::Text { text: text(place) },
+            WrittenEntry::Reasoning(place) => RunEvent::Reasoning { text: text(place) },
+            WrittenEntry::Other(event) => (**event).clone(),
         }
     }
 }
@@ -231,11 +247,14 @@ impl LiveRuns {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
+
     use super::*;
 
     fn run(number: i64) -> Arc<LiveRun> {
-        let [id, conversation, message, owner] = ["run", "talk", "reply", "ada"].map(str::to_owned);
-        Arc::new(LiveRun::new(format!("{id}{number}"), number, conversation, message, owner))
+        let [owner, conversation, message] = ["ada", "talk", "reply"].map(str::to_owned);
+        let at = Place { owner, conversation, message };
+        Arc::new(LiveRun::new(format!("run{number}"), number, at, "guide".to_owned()))
     }
 
     #[test]
@@ -252,8 +271,9 @@ mod tests {
     fn events_are_read_as_they_were_written() {
         let text = |text: &str| RunEvent::Text { text: text.to_owned() };
         let block = RunEvent::Block { html: "<p>Hi</p>".to_owned(), length: 4 };
-        let end = RunEvent::End { state: MessageState::Done, problem: None };
-        let events = [text("Hi"), text("\n\n"), block, text("é"), text(""), end];
+        let end = RunEvent::End(Outcome::of(MessageState::Done));
+        let thought = RunEvent::Reasoning { text: "hm".to_owned() };
+        let events = [thought, text("Hi"), text("\n\n"), block, text("é"), end];
         let run = run(1);
         run.publish(events.clone());
         let read: Vec<_> = (1..=6).filter_map(|number| run.written().event(number)).collect();
@@ -262,5 +282,19 @@ mod tests {
         assert!(run.has_ended());
         let view = run.view();
         assert_eq!((view.html.as_str(), view.text.as_str()), ("<p>Hi</p>", "é"));
+        assert_eq!((view.reasoning.as_str(), view.run), ("hm", None));
+    }
+
+    #[tokio::test]
+    async fn who_comes_late_to_html_is_told_all_of_it_once() {
+        let html = |keep, block: &str| RunEvent::Html { keep, blocks: vec![block.to_owned()] };
+        let run = run(1);
+        run.publish([html(0, "<p>a</p>"), html(1, "<p>b</p>"), html(1, "<p>bc</p>")]);
+        run.publish([RunEvent::End(Outcome::of(MessageState::Done))]);
+        let events: Vec<_> = run.clone().follow(1).collect().await;
+        let both = ["<p>a</p>".to_owned(), "<p>b</p>".to_owned()];
+        assert_eq!(events[0], (2, RunEvent::Html { keep: 0, blocks: both.to_vec() }));
+        assert_eq!(events[1], (3, html(1, "<p>bc</p>")));
+        assert_eq!(run.follow(0).count().await, 4);
     }
 }

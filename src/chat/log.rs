@@ -14,8 +14,9 @@ use tokio::{
 
 use super::{
     live::LiveRun,
+    provider::Usage,
     store::{self, ChatStore},
-    wire::{MessageState, RunEvent},
+    wire::{MessageState, Outcome, RunEvent},
 };
 
 /// The least time between two commits: what a busy log adds to an event's latency.
@@ -29,14 +30,20 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// What a finished run leaves in its message.
 #[derive(Debug, Clone)]
 pub struct Finished {
-    /// Markdown source.
+    /// Markdown source; of a reply in HTML what it says, as text.
     pub text: String,
     /// All blocks, rendered.
     pub html: String,
-    /// Any state but running.
-    pub state: MessageState,
-    /// What went wrong, for a person.
-    pub problem: Option<String>,
+    /// Whether the backend wrote it as HTML.
+    pub is_html: bool,
+    /// What the model thought before it replied.
+    pub reasoning: String,
+    /// For how long.
+    pub reasoning_time: Option<Duration>,
+    /// What it took, where the service said so.
+    pub usage: Option<Usage>,
+    /// How it came to its end.
+    pub outcome: Outcome,
 }
 
 /// One queued step of a run: events, and at the end what the run leaves behind.
@@ -114,14 +121,14 @@ fn publish(batch: impl Iterator<Item = Entry>) {
 fn give_up(batch: impl Iterator<Item = Entry>) {
     for entry in batch {
         if entry.run.lose() {
-            entry.run.publish([RunEvent::End {
-                state: MessageState::Interrupted,
+            entry.run.publish([RunEvent::End(Outcome {
                 problem: Some(
                     "The reply could not be saved and was stopped. What is shown is kept; try \
                      again when there is room."
                         .to_owned(),
                 ),
-            }]);
+                ..Outcome::of(MessageState::Interrupted)
+            })]);
         }
     }
 }

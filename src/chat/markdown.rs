@@ -8,6 +8,7 @@
 //! Where a block ends depends on the text alone, never on how it arrived in pieces; [`render`] runs
 //! the same writer over the whole text and so cannot differ from a stream.
 
+pub mod foreign;
 mod highlight;
 mod html;
 mod outline;

@@ -21,6 +21,10 @@ pub mod page;
 #[cfg(feature = "ssr")]
 pub mod provider;
 #[cfg(feature = "ssr")]
+mod reply;
+#[cfg(feature = "ssr")]
+mod retry;
+#[cfg(feature = "ssr")]
 pub mod routes;
 #[cfg(feature = "ssr")]
 mod run;
@@ -28,6 +32,8 @@ mod run;
 pub mod service;
 #[cfg(feature = "ssr")]
 mod store;
+#[cfg(feature = "ssr")]
+pub mod transcript;
 
 #[cfg(feature = "ssr")]
 pub use {log::RunLog, service::Chat};

@@ -301,29 +301,57 @@ async fn stream_into(
 }
 
 /// The reply's HTML in the order it is written. Text can only be added to a page, so an open block
-/// is written as text first and again, finished, after it.
+/// is written as text first and again, finished, after it; a block of a reply in HTML once another
+/// follows it.
 fn reply_pieces(open: String, events: Events) -> impl Stream<Item = String> + Send {
     let opening = open_html(&open).trim_end_matches("</div>").to_owned();
-    let rest = stream::unfold((events, open), |(mut events, mut open)| async move {
+    let state = (events, Standing { open, ..Standing::default() });
+    let rest = stream::unfold(state, |(mut events, mut standing)| async move {
         let (_, event) = events.next().await?;
-        let piece = match &event {
-            RunEvent::Text { text } => {
-                open.push_str(text);
-                escaped(text)
-            }
-            RunEvent::Block { html, length } => {
-                open.drain(..(*length).min(open.len()));
-                format!("</div>{html}{}", open_html(&open).trim_end_matches("</div>"))
-            }
-            RunEvent::Whole { html, .. } => format!("</div>{html}<div class=\"open\">"),
-            RunEvent::End { problem, .. } => {
-                let problem = problem.as_deref().map(|text| format!("<p>{}</p>", escaped(text)));
-                format!("</div>{}", problem.unwrap_or_default())
-            }
-        };
-        Some((piece, (events, open)))
+        Some((standing.piece(event), (events, standing)))
     });
     stream::once(std::future::ready(opening)).chain(rest)
+}
+
+/// What has been written of a page's reply, and what is still held back.
+#[derive(Default)]
+struct Standing {
+    open: String,
+    blocks: Vec<String>,
+    written: usize,
+}
+
+impl Standing {
+    fn piece(&mut self, event: RunEvent) -> String {
+        match event {
+            RunEvent::Text { text } => {
+                self.open.push_str(&text);
+                escaped(&text)
+            }
+            RunEvent::Block { html, length } => {
+                self.open.drain(..length.min(self.open.len()));
+                format!("</div>{html}{}", open_html(&self.open).trim_end_matches("</div>"))
+            }
+            RunEvent::Html { keep, blocks } => {
+                self.blocks.truncate(keep);
+                self.blocks.extend(blocks);
+                self.write_up_to(self.blocks.len().saturating_sub(1))
+            }
+            RunEvent::Whole { html, .. } => format!("</div>{html}<div class=\"open\">"),
+            RunEvent::Reasoning { .. } | RunEvent::Wait { .. } => String::new(),
+            RunEvent::End(outcome) => {
+                let rest = self.write_up_to(self.blocks.len());
+                let problem = outcome.problem.map(|text| format!("<p>{}</p>", escaped(&text)));
+                format!("{rest}</div>{}", problem.unwrap_or_default())
+            }
+        }
+    }
+
+    fn write_up_to(&mut self, end: usize) -> String {
+        let fresh = self.blocks.get(self.written..end).unwrap_or_default().concat();
+        self.written = self.written.max(end);
+        if fresh.is_empty() { fresh } else { format!("</div>{fresh}<div class=\"open\">") }
+    }
 }
 
 fn see_other(path: &str) -> Response<Body> {

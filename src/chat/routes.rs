@@ -23,7 +23,10 @@ use super::{
     page::{KeptMessage, live},
     service::{Events, Question},
     sse,
-    wire::{CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, RUN_HEADER, RunEvent, Started},
+    transcript::Transcript,
+    wire::{
+        CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER, RunEvent, Started,
+    },
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -239,9 +242,10 @@ fn naming(mut response: Response, started: &Started) -> Response {
 }
 
 fn stream_response(events: Events, view: View) -> Response {
+    let mut frames = Frames::new(view);
     let frames = kept_alive(events).filter_map(move |event| {
         let frame =
-            event.map_or_else(|| KEEP_ALIVE.to_owned(), |(id, event)| view.frame(id, &event));
+            event.map_or_else(|| KEEP_ALIVE.to_owned(), |(id, event)| frames.frame(id, event));
         ready((!frame.is_empty()).then(|| Ok::<_, Infallible>(Bytes::from(frame))))
     });
     let headers = [
@@ -269,33 +273,63 @@ fn kept_alive(events: Events) -> impl Stream<Item = Option<(u64, RunEvent)>> + S
 #[serde(untagged)]
 enum TextEvent<'a> {
     Text { text: &'a str },
+    Html { html: &'a str, overwrite: bool },
     Whole { text: &'a str, overwrite: bool },
+    Reasoning { reasoning: &'a str },
     Error { error: &'a str },
 }
 
-impl View {
-    fn frame(self, id: u64, event: &RunEvent) -> String {
-        match self {
-            Self::Blocks => sse::encode(None, Some(id), &json(event)),
-            Self::Text => text_frame(id, event),
+/// Writes the events of one stream.
+struct Frames {
+    view: View,
+    /// The blocks of a reply in HTML, which API clients are told whole.
+    blocks: Vec<String>,
+}
+
+impl Frames {
+    fn new(view: View) -> Self {
+        Self { view, blocks: Vec::new() }
+    }
+
+    fn frame(&mut self, id: u64, event: RunEvent) -> String {
+        match self.view {
+            View::Blocks => sse::encode(None, Some(id), &json(&event)),
+            View::Text => {
+                self.text(event).map_or_else(String::new, |data| sse::encode(None, Some(id), &data))
+            }
         }
+    }
+
+    /// A block says nothing new to a client that has its text. An error comes last, since some
+    /// clients clear it on whatever follows.
+    fn text(&mut self, event: RunEvent) -> Option<String> {
+        let data = match &event {
+            RunEvent::Text { text } => json(&TextEvent::Text { text }),
+            RunEvent::Reasoning { text } => json(&TextEvent::Reasoning { reasoning: text }),
+            RunEvent::Whole { html, is_html: true, .. } => {
+                json(&TextEvent::Html { html, overwrite: true })
+            }
+            RunEvent::Whole { text, .. } => json(&TextEvent::Whole { text, overwrite: true }),
+            RunEvent::Html { keep, blocks } => {
+                self.blocks.truncate(*keep);
+                self.blocks.extend_from_slice(blocks);
+                json(&TextEvent::Html { html: &self.blocks.concat(), overwrite: true })
+            }
+            RunEvent::Block { .. } | RunEvent::Wait { .. } => return None,
+            RunEvent::End(outcome) => end(outcome),
+        };
+        Some(data)
     }
 }
 
-/// A block says nothing new to a client that has its text. An error comes last, since some clients
-/// clear it on whatever follows.
-fn text_frame(id: u64, event: &RunEvent) -> String {
-    let data = match event {
-        RunEvent::Text { text } => json(&TextEvent::Text { text }),
-        RunEvent::Whole { text, .. } => json(&TextEvent::Whole { text, overwrite: true }),
-        RunEvent::Block { .. } => return String::new(),
-        RunEvent::End { problem: Some(error), .. } => json(&TextEvent::Error { error }),
-        RunEvent::End { state: MessageState::Interrupted, .. } => json(&TextEvent::Error {
+fn end(outcome: &Outcome) -> String {
+    match (&outcome.problem, outcome.state) {
+        (Some(error), _) => json(&TextEvent::Error { error }),
+        (None, MessageState::Interrupted) => json(&TextEvent::Error {
             error: "The reply was interrupted. What had arrived is kept.",
         }),
-        RunEvent::End { .. } => "[DONE]".to_owned(),
-    };
-    sse::encode(None, Some(id), &data)
+        (None, _) => "[DONE]".to_owned(),
+    }
 }
 
 fn json<T: Serialize>(value: &T) -> String {
@@ -305,26 +339,31 @@ fn json<T: Serialize>(value: &T) -> String {
 /// The whole reply in one answer, for clients that asked for no stream. One that did not come to its
 /// end says so in `state`.
 async fn whole(mut events: Events) -> Result<Response> {
-    #[derive(Serialize)]
-    struct Reply {
-        text: String,
+    #[derive(Default, Serialize)]
+    struct Whole {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        html: Option<String>,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        reasoning: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         state: Option<MessageState>,
     }
-    let (mut reply, mut state) = (String::new(), MessageState::Interrupted);
+    let mut told = Transcript::default();
     while let Some((_, event)) = events.next().await {
-        match event {
-            RunEvent::Text { text } => reply.push_str(&text),
-            RunEvent::Whole { text, .. } => reply = text,
-            RunEvent::End { problem: Some(problem), .. } => {
-                return Err(Error::bad_gateway(problem));
-            }
-            RunEvent::End { state: end, .. } => state = end,
-            RunEvent::Block { .. } => {}
-        }
+        told.apply(event);
     }
-    let state = Some(state).filter(|state| *state != MessageState::Done);
-    Ok(Json(Reply { text: reply, state }).into_response())
+    let outcome = told.outcome.take().unwrap_or(Outcome::of(MessageState::Interrupted));
+    if let Some(problem) = outcome.problem {
+        return Err(Error::bad_gateway(problem));
+    }
+    let (text, html) = match told.is_html {
+        true => (None, Some(told.html)),
+        false => (Some(told.source), None),
+    };
+    let state = Some(outcome.state).filter(|state| *state != MessageState::Done);
+    Ok(Json(Whole { text, html, reasoning: told.reasoning, state }).into_response())
 }
 
 #[cfg(test)]
@@ -333,14 +372,27 @@ mod tests {
 
     #[test]
     fn clients_get_text_and_then_done() {
+        let mut frames = Frames::new(View::Text);
         let text = RunEvent::Text { text: "Hi\n".into() };
-        assert_eq!(text_frame(1, &text), "id: 1\ndata: {\"text\":\"Hi\\n\"}\n\n");
+        assert_eq!(frames.frame(1, text), "id: 1\ndata: {\"text\":\"Hi\\n\"}\n\n");
         let block = RunEvent::Block { html: "<p>Hi</p>".into(), length: 3 };
-        assert_eq!(text_frame(2, &block), "");
-        let end = RunEvent::End { state: MessageState::Done, problem: None };
-        assert_eq!(text_frame(3, &end), "id: 3\ndata: [DONE]\n\n");
-        let failed = RunEvent::End { state: MessageState::Failed, problem: Some("No".into()) };
-        assert_eq!(text_frame(4, &failed), "id: 4\ndata: {\"error\":\"No\"}\n\n");
+        assert_eq!(frames.frame(2, block), "");
+        let end = RunEvent::End(Outcome::of(MessageState::Done));
+        assert_eq!(frames.frame(3, end), "id: 3\ndata: [DONE]\n\n");
+        let problem = Some("No".into());
+        let failed = Outcome { problem, ..Outcome::of(MessageState::Failed) };
+        let frame = frames.frame(4, RunEvent::End(failed));
+        assert_eq!(frame, "id: 4\ndata: {\"error\":\"No\"}\n\n");
+    }
+
+    #[test]
+    fn clients_get_html_whole() {
+        let mut frames = Frames::new(View::Text);
+        let html = |keep, block: &str| RunEvent::Html { keep, blocks: vec![block.into()] };
+        frames.frame(1, html(0, "<p>a</p>"));
+        let second = frames.frame(2, html(1, "<p>b</p>"));
+        let data = r#"{"html":"<p>a</p><p>b</p>","overwrite":true}"#;
+        assert_eq!(second, format!("id: 2\ndata: {data}\n\n"));
     }
 
     #[test]

@@ -1,35 +1,40 @@
-//! One run: reading the provider and writing the reply, whoever may be watching.
+//! One run: asking the provider and reading its answer, whoever may be watching.
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, BodyDataStream},
     http::{
-        HeaderMap, HeaderValue, Method,
+        HeaderMap, HeaderName, HeaderValue, Method,
         header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE},
+        response,
     },
 };
 use bytes::Bytes;
 use futures::StreamExt;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     live::LiveRun,
-    log::{Entry, Finished, RunLog},
-    markdown::BlockWriter,
-    provider::{Delta, ProviderError, Turn, openai},
-    wire::{MessageState, RunEvent},
+    log::RunLog,
+    provider::{Ask, Cause, End, Kind, Provider, ProviderError, Turn, dialect},
+    reply::{Next, Reply},
+    retry::{self, Retries},
+    wire::{MessageState, Outcome},
 };
 use crate::{
     backend::{self, Backends, Call},
     config::AssistantConfig,
-    error::{Error, Result},
+    error::{self, Error},
     session::Caller,
+    store::{millis, now},
 };
 
 /// How long a stream that has said all may stay open.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How often a service may want to be asked again before a reply is given up.
+const MOST_STEPS: u32 = 25;
 
 /// Everything a run needs to go on by itself.
 pub(super) struct Run {
@@ -39,187 +44,190 @@ pub(super) struct Run {
     pub caller: Caller,
     pub assistant: AssistantConfig,
     pub turns: Vec<Turn>,
+    /// Names the conversation to a service that keeps it.
+    pub thread: String,
     /// What an earlier run had written of this reply, when this one continues it.
     pub prefix: String,
     pub shutdown: CancellationToken,
 }
 
+/// Why a reply did not come, or not to its end.
+struct Trouble {
+    error: Error,
+    /// The status its service refused it with.
+    status: Option<u16>,
+    /// How long its service wants to be left alone.
+    wait: Option<Duration>,
+    /// Whether the same may be asked again.
+    may_ask_again: bool,
+}
+
 impl Run {
     /// Writes the reply to its end, which is committed when this returns.
     pub async fn write(self) {
-        let mut reply = Reply::new(self.live.clone(), self.log.clone());
-        reply.add(&self.prefix);
+        let mut reply = Reply::new(self.live.clone(), self.log.clone(), &self.prefix);
         let ending = tokio::select! {
-            () = self.live.stop.cancelled() => Ending::Stopped,
-            () = self.shutdown.cancelled() => Ending::Interrupted,
-            result = self.generate(&mut reply) => result.map_or_else(Ending::Failed, |()| Ending::Done),
+            () = self.live.stop.cancelled() => Outcome::of(MessageState::Stopped),
+            () = self.shutdown.cancelled() => Outcome::of(MessageState::Interrupted),
+            written = self.generate(&mut reply) => match written {
+                Ok(()) => Outcome::of(MessageState::Done),
+                Err(trouble) => self.failed(trouble, reply.is_empty()),
+            },
         };
         reply.finish(ending).await;
         self.live.ended().await;
     }
 
-    async fn generate(&self, reply: &mut Reply) -> Result<()> {
-        reply.flush().await;
-        let backend = self.backends.find(&self.assistant.backend)?;
-        let answer = backend.send(&self.caller, self.call()?).await?;
-        let status = answer.status();
-        let is_json = answer
-            .headers()
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-        if !status.is_success() {
-            let body = backend::read(answer.into_body()).await?;
-            return Err(problem(openai::refusal(status.as_u16(), &body)));
-        }
-        if is_json {
-            let body = backend::read(answer.into_body()).await?;
-            return reply.take(openai::whole(&body).map_err(problem)?).await.map(drop);
-        }
-        read_stream(answer.into_body(), reply).await
-    }
-
-    fn call(&self) -> Result<Call> {
-        let body = openai::request_body(&self.assistant.model, &self.turns, true);
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        // A compressed stream holds tokens back until a block is full.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
-        Ok(Call { headers, body, ..Call::new(Method::POST, &self.assistant.path) })
-    }
-}
-
-async fn read_stream(body: Body, reply: &mut Reply) -> Result<()> {
-    let mut chunks = body.into_data_stream();
-    let mut reader = openai::Reader::new();
-    while let Some(chunk) = next_chunk(&mut chunks, reader.is_ending()).await {
-        if reply.take(reader.push(&chunk).map_err(problem)?).await? {
-            return Ok(());
-        }
-    }
-    reply.take(reader.finish().map_err(problem)?).await.map(drop)
-}
-
-/// The next piece of a stream; none when it ended or broke off, which the reader tells apart by what
-/// came before. Some services leave a finished stream open, so its end is not waited for long.
-async fn next_chunk(chunks: &mut BodyDataStream, is_ending: bool) -> Option<Bytes> {
-    let limit = if is_ending { LAST_WORDS } else { Duration::MAX };
-    match timeout(limit, chunks.next()).await.ok()?? {
-        Ok(chunk) => Some(chunk),
-        Err(cause) => {
-            tracing::debug!(%cause, "a provider's stream broke off");
-            None
-        }
-    }
-}
-
-fn problem(cause: ProviderError) -> Error {
-    Error::bad_gateway(cause.sentence()).because(cause)
-}
-
-enum Ending {
-    Done,
-    Stopped,
-    Interrupted,
-    Failed(Error),
-}
-
-impl Ending {
     /// A failure in the middle leaves a text that can be continued, as any interruption does.
-    fn state(&self, has_text: bool) -> MessageState {
-        match self {
-            Self::Done => MessageState::Done,
-            Self::Stopped => MessageState::Stopped,
-            Self::Failed(_) if !has_text => MessageState::Failed,
-            Self::Failed(_) | Self::Interrupted => MessageState::Interrupted,
+    fn failed(&self, trouble: Trouble, is_empty: bool) -> Outcome {
+        tracing::warn!(run = self.live.id, error = %trouble.error, "a reply failed");
+        Outcome {
+            state: if is_empty { MessageState::Failed } else { MessageState::Interrupted },
+            problem: Some(trouble.error.message().to_owned()),
+            status: trouble.status,
+            retry_at: trouble.wait.map(|wait| now().saturating_add(millis(wait))),
         }
     }
 
-    fn problem(&self) -> Option<String> {
-        match self {
-            Self::Failed(error) => Some(error.message().to_owned()),
-            _ => None,
-        }
-    }
-}
-
-/// The reply as it grows, and the events that are not yet in the log.
-struct Reply {
-    live: Arc<LiveRun>,
-    log: RunLog,
-    blocks: BlockWriter,
-    html: String,
-    pending: Vec<RunEvent>,
-    logged: u64,
-}
-
-impl Reply {
-    fn new(live: Arc<LiveRun>, log: RunLog) -> Self {
-        let blocks = BlockWriter::new();
-        Self { live, log, blocks, html: String::new(), pending: Vec::new(), logged: 0 }
-    }
-
-    /// Adds what the provider sent; answers whether it said that it is done.
-    async fn take(&mut self, deltas: Vec<Delta>) -> Result<bool> {
-        let mut done = false;
-        for delta in deltas {
-            match delta {
-                Delta::Text(text) => self.add(&text),
-                Delta::Done => done = true,
-                Delta::Reasoning(_) | Delta::Usage(_) => {}
+    /// Asks as often as it takes: a service that is busy is asked again until the reply has begun,
+    /// one that works in steps after every step.
+    async fn generate(&self, reply: &mut Reply) -> Result<(), Trouble> {
+        reply.flush().await;
+        let (mut step, mut retries) = (0, Retries::default());
+        loop {
+            match self.attempt(reply, step).await {
+                Ok(Next::AskAgain) if step < MOST_STEPS => step += 1,
+                Ok(Next::AskAgain) => return Err(ProviderError::Unfinished(Cause::BrokeOff).into()),
+                Ok(_) if reply.is_empty() => return Err(Cause::Empty.into()),
+                Ok(_) => return Ok(()),
+                Err(trouble) => {
+                    let again = trouble.may_ask_again && !reply.has_grown();
+                    let Some(pause) = again.then(|| retries.next(trouble.wait)).flatten() else {
+                        return Err(trouble);
+                    };
+                    tracing::info!(run = self.live.id, error = %trouble.error, ?pause,
+                        "a provider is busy and is asked again");
+                    reply.wait(pause).await;
+                    sleep(pause).await;
+                }
             }
         }
-        self.flush().await;
-        Ok(done)
     }
 
-    fn add(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
+    async fn attempt(&self, reply: &mut Reply, step: u32) -> Result<Next, Trouble> {
+        let provider = dialect(self.assistant.provider);
+        let backend = self.backends.find(&self.assistant.backend)?;
+        let answer = backend.send(&self.caller, self.call(provider, step)?).await?;
+        let (head, body) = answer.into_parts();
+        if !head.status.is_success() {
+            let body = backend::read(body).await?;
+            return Err(refused(provider, &head, &body));
         }
-        self.pending.push(RunEvent::Text { text: text.to_owned() });
-        let closed = self.blocks.push(text);
-        self.close(closed);
+        let read = self.read(provider, &head.headers, body, reply).await;
+        read.map_err(|error| Trouble {
+            may_ask_again: provider.may_ask_again(&error),
+            ..Trouble::from(error)
+        })
     }
 
-    fn close(&mut self, blocks: Vec<super::markdown::Block>) {
-        for block in blocks {
-            self.html.push_str(&block.html);
-            self.pending.push(RunEvent::Block { html: block.html, length: block.source_len });
-        }
+    fn call(&self, provider: &dyn Provider, step: u32) -> Result<Call, Error> {
+        let (turns, thread) = (&self.turns, &self.thread);
+        let body = provider.body(&Ask { assistant: &self.assistant, turns, thread, step });
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static(provider.accepts()));
+        // A compressed stream holds tokens back until a block is full.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let own = provider
+            .headers()
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+        let call = Call::new(Method::POST, &self.assistant.path);
+        Ok(Call { headers, own: own.collect(), body, ..call })
     }
 
-    /// Queues what is pending. Waiting for a place comes first, so a run that is stopped while it
-    /// waits has neither lost nor doubled an event.
-    async fn flush(&mut self) {
-        if !self.pending.is_empty() {
-            self.queue(None).await;
-        }
-    }
-
-    async fn finish(mut self, ending: Ending) {
-        if let Ending::Failed(error) = &ending {
-            tracing::warn!(run = self.live.id, %error, "a reply failed");
-        }
-        let closed = self.blocks.finish();
-        self.close(closed);
-        let finished = Finished {
-            text: self.blocks.text().to_owned(),
-            html: self.html.clone(),
-            state: ending.state(!self.blocks.text().is_empty()),
-            problem: ending.problem(),
+    async fn read(
+        &self,
+        provider: &dyn Provider,
+        headers: &HeaderMap,
+        body: Body,
+        reply: &mut Reply,
+    ) -> Result<Next, ProviderError> {
+        let content_type = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let mut reader = provider.reader(Kind::of(content_type.unwrap_or_default()))?;
+        let mut chunks = body.into_data_stream();
+        let end = loop {
+            let chunk = tokio::select! {
+                chunk = next_chunk(&mut chunks, reader.is_ending()) => chunk,
+                () = reply.due() => {
+                    reply.take(Vec::new()).await;
+                    continue;
+                }
+            };
+            let chunk = match chunk {
+                Ok(chunk) => chunk,
+                Err(end) => break end,
+            };
+            let mut deltas = Vec::new();
+            let read = reader.push(&chunk, &mut deltas);
+            let next = reply.take(deltas).await;
+            read?;
+            if next != Next::Read {
+                return Ok(next);
+            }
         };
-        let (state, problem) = (finished.state, finished.problem.clone());
-        self.pending.push(RunEvent::End { state, problem });
-        self.queue(Some(finished)).await;
+        let mut deltas = Vec::new();
+        let read = reader.finish(end, &mut deltas);
+        let next = reply.take(deltas).await;
+        read.map(|()| next)
     }
+}
 
-    async fn queue(&mut self, finished: Option<Finished>) {
-        let Some(place) = self.log.place().await else { return };
-        let events = std::mem::take(&mut self.pending);
-        let first_seq = self.logged + 1;
-        self.logged += events.len() as u64;
-        place.send(Entry { run: self.live.clone(), first_seq, events, finished });
+/// The next piece of a stream, or how it ended. Some services leave a finished stream open, so its
+/// end is not waited for long.
+async fn next_chunk(chunks: &mut BodyDataStream, is_ending: bool) -> Result<Bytes, End> {
+    let limit = if is_ending { LAST_WORDS } else { Duration::MAX };
+    match timeout(limit, chunks.next()).await {
+        Ok(Some(Ok(chunk))) => Ok(chunk),
+        Ok(Some(Err(cause))) => {
+            tracing::debug!(%cause, "a provider's stream broke off");
+            Err(End::Broken)
+        }
+        Ok(None) => Err(End::Clean),
+        Err(_) => Err(End::Broken),
+    }
+}
+
+fn refused(provider: &dyn Provider, head: &response::Parts, body: &[u8]) -> Trouble {
+    let error = provider.refusal(head.status.as_u16(), body);
+    let wish = retry::wish(&head.headers);
+    Trouble {
+        status: Some(head.status.as_u16()),
+        may_ask_again: wish.may_ask_again.unwrap_or(true) && provider.may_ask_again(&error),
+        wait: wish.wait,
+        ..error.into()
+    }
+}
+
+impl From<ProviderError> for Trouble {
+    fn from(cause: ProviderError) -> Self {
+        let error = Error::bad_gateway(cause.sentence()).because(cause);
+        Self { error, status: None, wait: None, may_ask_again: false }
+    }
+}
+
+impl From<Cause> for Trouble {
+    fn from(cause: Cause) -> Self {
+        ProviderError::Unfinished(cause).into()
+    }
+}
+
+/// Trouble before the service answered. Only what was never sent may be sent again.
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        let was_not_sent = error.kind() == error::Kind::Unavailable;
+        let status = Some(error.status()).filter(|_| error.kind() != error::Kind::Internal);
+        Self { status, wait: None, may_ask_again: was_not_sent, error }
     }
 }

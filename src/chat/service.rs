@@ -11,13 +11,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
-    live::{LiveRun, LiveRuns},
+    live::{LiveRun, LiveRuns, Place},
     log::{Finished, RunLog},
-    markdown,
     provider::{self, Turn},
     run::Run,
     store::{ChatStore, MessageRow, NewRun, NewTurn, RunRow},
-    wire::{ConversationLine, LONGEST_MESSAGE, MessageState, MessageView, Role, RunEvent, Started},
+    transcript::Transcript,
+    wire::{
+        ConversationLine, LONGEST_MESSAGE, MessageState, MessageView, Outcome, Role, RunEvent,
+        Started,
+    },
 };
 use crate::{
     backend::Backends,
@@ -58,6 +61,14 @@ struct Inner {
     runtime: Handle,
     tasks: TaskTracker,
     shutdown: CancellationToken,
+}
+
+/// What a run is to do.
+struct Job {
+    assistant: AssistantConfig,
+    turns: Vec<Turn>,
+    thread: String,
+    prefix: String,
 }
 
 /// A message that someone wants answered.
@@ -148,7 +159,8 @@ impl Chat {
             Some(id) => self.conversation_rows(&owner, id).await?,
             None => Vec::new(),
         };
-        let begun = self.begin(identity, &question.conversation, text, &request_id).await;
+        let turn = (text, assistant.name.as_str());
+        let begun = self.begin(identity, &question.conversation, turn, &request_id).await;
         let live = match begun {
             Ok(live) => live,
             // The same request, sent twice at once: the other one was first.
@@ -159,7 +171,8 @@ impl Chat {
         };
         let mut turns = turns(&assistant, &history);
         turns.push(Turn { role: provider::Role::User, text: text.to_owned() });
-        Ok(self.spawn(live, caller, assistant, turns, String::new()))
+        let thread = thread(&live.conversation, &history);
+        Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix: String::new() }))
     }
 
     /// The run that a request began, for the same request sent again; 409 for another one under its
@@ -213,15 +226,16 @@ impl Chat {
             (MessageState::Running, _) => self.recovered(reply).await?,
             _ => reply,
         };
-        let assistant = self.assistant(caller, None)?.clone();
-        let live = self.begin_again(&owner, &conversation, message).await?;
+        let assistant = self.assistant(caller, reply.assistant.as_deref())?.clone();
+        let live = self.begin_again(&owner, &conversation, message, &assistant.name).await?;
         let mut turns = turns(&assistant, &history);
-        let prefix = reply.text;
+        let prefix = if can_be_continued(&assistant, &reply) { reply.text } else { String::new() };
         if !prefix.is_empty() {
             turns.push(Turn { role: provider::Role::Assistant, text: prefix.clone() });
             turns.push(Turn { role: provider::Role::User, text: CONTINUE.to_owned() });
         }
-        Ok(self.spawn(live, caller, assistant, turns, prefix))
+        let thread = thread(&conversation, &history);
+        Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix }))
     }
 
     /// The events of one of the caller's runs numbered above `after`, as they are committed.
@@ -314,7 +328,7 @@ impl Chat {
         &self,
         identity: &Identity,
         conversation: &Option<String>,
-        text: &str,
+        (text, assistant): (&str, &str),
         request_id: &str,
     ) -> Result<Arc<LiveRun>> {
         let store = &self.inner.store;
@@ -338,9 +352,11 @@ impl Chat {
             text,
             question_id: &question,
             reply_id: &reply,
+            assistant,
         };
         store.insert_turn(&mut tx, turn).await?;
-        self.begin_run(tx, owner, conversation_id, reply, request_id).await
+        let at = Place { owner, conversation: conversation_id, message: reply };
+        self.begin_run(tx, at, assistant, request_id).await
     }
 
     async fn begin_again(
@@ -348,28 +364,32 @@ impl Chat {
         owner: &str,
         conversation: &str,
         message: &str,
+        assistant: &str,
     ) -> Result<Arc<LiveRun>> {
         let mut tx = self.inner.store.begin().await?;
         if !self.inner.store.reopen(&mut tx, message, conversation).await? {
             return Err(busy());
         }
-        let (conversation, message) = (conversation.to_owned(), message.to_owned());
-        self.begin_run(tx, owner.to_owned(), conversation, message, &new_id()).await
+        let at = Place {
+            owner: owner.to_owned(),
+            conversation: conversation.to_owned(),
+            message: message.to_owned(),
+        };
+        self.begin_run(tx, at, assistant, &new_id()).await
     }
 
     /// The run is known to readers before its message is: a page that sees the one finds the other.
     async fn begin_run(
         &self,
         mut tx: sqlx::Transaction<'static, crate::store::Db>,
-        owner: String,
-        conversation: String,
-        message: String,
+        at: Place,
+        assistant: &str,
         request_id: &str,
     ) -> Result<Arc<LiveRun>> {
         let id = new_id();
-        let run = NewRun { id: &id, owner: &owner, request_id, message_id: &message };
+        let run = NewRun { id: &id, owner: &at.owner, request_id, message_id: &at.message };
         let number = self.inner.store.insert_run(&mut tx, &run).await?;
-        let live = Arc::new(LiveRun::new(id, number, conversation, message, owner));
+        let live = Arc::new(LiveRun::new(id, number, at, assistant.to_owned()));
         self.inner.live.insert(live.clone());
         if let Err(cause) = tx.commit().await {
             self.inner.live.remove(&live.id);
@@ -388,14 +408,7 @@ impl Chat {
         if live.is_some_and(|live| !live.has_ended()) { Err(busy()) } else { Ok(()) }
     }
 
-    fn spawn(
-        &self,
-        live: Arc<LiveRun>,
-        caller: &Caller,
-        assistant: AssistantConfig,
-        turns: Vec<Turn>,
-        prefix: String,
-    ) -> Started {
+    fn spawn(&self, live: Arc<LiveRun>, caller: &Caller, job: Job) -> Started {
         let started = Started {
             conversation: live.conversation.clone(),
             message: live.message.clone(),
@@ -406,9 +419,10 @@ impl Chat {
             log: self.inner.log.clone(),
             backends: self.inner.backends.clone(),
             caller: caller.clone(),
-            assistant,
-            turns,
-            prefix,
+            assistant: job.assistant,
+            turns: job.turns,
+            thread: job.thread,
+            prefix: job.prefix,
             shutdown: self.inner.shutdown.clone(),
         };
         let (this, id) = (self.clone(), started.run.clone());
@@ -448,8 +462,9 @@ impl Chat {
             None => Vec::new(),
         };
         let finished = interrupted(&row, &events);
-        let Finished { text, html, state, .. } = finished;
-        Ok(view_of(MessageRow { text, html, state: state.as_str().to_owned(), ..row }))
+        let Finished { text, html, reasoning, outcome, .. } = finished;
+        let state = outcome.state.as_str().to_owned();
+        Ok(view_of(MessageRow { text, html, reasoning, state, ..row }))
     }
 }
 
@@ -458,6 +473,8 @@ fn view_of(row: MessageRow) -> MessageView {
     MessageView {
         state: row.state(),
         role,
+        assistant: row.assistant,
+        reasoning: row.reasoning,
         text: if role == Role::User { row.text } else { String::new() },
         id: row.id,
         html: row.html,
@@ -467,32 +484,42 @@ fn view_of(row: MessageRow) -> MessageView {
 }
 
 fn finished_events(message: MessageRow, after: u64) -> Vec<(u64, RunEvent)> {
-    let state = match message.state() {
-        MessageState::Running => MessageState::Interrupted,
-        state => state,
-    };
-    let whole = RunEvent::Whole { html: message.html, text: message.text };
-    let end = RunEvent::End { state, problem: message.problem };
+    let end = RunEvent::End(message.outcome());
+    let whole =
+        RunEvent::Whole { html: message.html, text: message.text, is_html: message.is_html };
     vec![(after.saturating_add(1), whole), (after.saturating_add(2), end)]
 }
 
 /// What `reply` is left with by a run that wrote `events` and no end. A run that wrote nothing leaves
 /// what there was.
 fn interrupted(reply: &MessageRow, events: &[RunEvent]) -> Finished {
-    let written: String = events
-        .iter()
-        .filter_map(|event| match event {
-            RunEvent::Text { text } => Some(text.as_str()),
-            _ => None,
-        })
-        .collect();
-    let (text, html) = if written.is_empty() {
-        (reply.text.clone(), reply.html.clone())
+    let told = Transcript::of(events.iter().cloned());
+    let outcome = Outcome::of(MessageState::Interrupted);
+    let (text, html, is_html, reasoning) = if told.is_empty() {
+        (reply.text.clone(), reply.html.clone(), reply.is_html, reply.reasoning.clone())
     } else {
-        let html = markdown::render(&written);
-        (written, html)
+        (told.text(), told.rendered(), told.is_html, told.reasoning)
     };
-    Finished { text, html, state: MessageState::Interrupted, problem: None }
+    Finished { text, html, is_html, reasoning, reasoning_time: None, usage: None, outcome }
+}
+
+/// Names the conversation to a service that keeps it. An agent that was left in the middle of its
+/// steps would take the next question for the answer to its last one, so after that the conversation
+/// has another name.
+fn thread(conversation: &str, history: &[MessageRow]) -> String {
+    let is_left =
+        |row: &&MessageRow| !matches!(row.state(), MessageState::Done) && !row.reasoning.is_empty();
+    match history.iter().filter(is_left).count() {
+        0 => conversation.to_owned(),
+        count => format!("{conversation}-{count}"),
+    }
+}
+
+/// Whether the assistant can be told where its reply stopped. One that keeps the conversation itself
+/// does not know what of it arrived, and HTML that broke off has no place to go on from: these
+/// replies are begun anew.
+fn can_be_continued(assistant: &AssistantConfig, reply: &MessageRow) -> bool {
+    !reply.is_html && !provider::dialect(assistant.provider).keeps_history()
 }
 
 /// What the provider is told: the system prompt, then every message that says something.

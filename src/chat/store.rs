@@ -6,9 +6,9 @@ use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, Transaction};
 
 use super::{
     log::{Entry, Finished},
-    wire::{ConversationLine, MessageState, Role, RunEvent},
+    wire::{ConversationLine, MessageState, Outcome, Role, RunEvent},
 };
-use crate::store::{Db, Store, now};
+use crate::store::{Db, Store, millis, now};
 
 /// Rows inserted by one statement: enough to spread its cost, few enough to keep its plan cached.
 const ROWS: usize = 100;
@@ -28,9 +28,14 @@ pub struct MessageRow {
     pub id: String,
     pub role: String,
     pub state: String,
+    pub assistant: Option<String>,
     pub text: String,
     pub html: String,
+    pub is_html: bool,
+    pub reasoning: String,
     pub problem: Option<String>,
+    pub status: Option<i64>,
+    pub retry_at: Option<i64>,
 }
 
 impl MessageRow {
@@ -42,6 +47,16 @@ impl MessageRow {
     /// How far it has come.
     pub fn state(&self) -> MessageState {
         MessageState::from_str(&self.state).unwrap_or(MessageState::Interrupted)
+    }
+
+    /// How it came to its end. One that is marked as running, and is not, was interrupted.
+    pub fn outcome(&self) -> Outcome {
+        let state = match self.state() {
+            MessageState::Running => MessageState::Interrupted,
+            state => state,
+        };
+        let status = self.status.and_then(|status| u16::try_from(status).ok());
+        Outcome { state, problem: self.problem.clone(), status, retry_at: self.retry_at }
     }
 }
 
@@ -81,6 +96,8 @@ pub struct NewTurn<'a> {
     pub text: &'a str,
     pub question_id: &'a str,
     pub reply_id: &'a str,
+    /// Who is to answer.
+    pub assistant: &'a str,
 }
 
 /// The chat tables. Cheap to clone.
@@ -146,12 +163,15 @@ impl ChatStore {
         .await
     }
 
-    /// A conversation's messages, oldest first.
+    /// The messages of a conversation's branch that is shown, oldest first.
     pub async fn messages(&self, conversation: &str) -> sqlx::Result<Vec<MessageRow>> {
-        sqlx::query_as(
-            "SELECT id, role, state, text, html, problem FROM messages
-             WHERE conversation_id = $1 ORDER BY position",
-        )
+        sqlx::query_as(AssertSqlSafe(format!(
+            "WITH RECURSIVE path (id) AS (
+                 SELECT tip_id FROM conversations WHERE id = $1
+                 UNION ALL
+                 SELECT m.parent_id FROM path JOIN messages m ON m.id = path.id)
+             SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
+        )))
         .bind(conversation)
         .fetch_all(self.store.pool())
         .await
@@ -180,49 +200,30 @@ impl ChatStore {
         .map(drop)
     }
 
-    /// Adds a question and the empty reply to it, at the end of the conversation.
+    /// Adds a question and the empty reply to it, at the end of the branch that is shown.
     pub async fn insert_turn(&self, tx: &mut Tx, turn: NewTurn<'_>) -> sqlx::Result<()> {
-        let last: Option<i64> =
-            sqlx::query_scalar("SELECT MAX(position) FROM messages WHERE conversation_id = $1")
-                .bind(turn.conversation_id)
-                .fetch_one(&mut **tx)
-                .await?;
-        let position = last.unwrap_or(0) + 1;
-        let messages = [
-            (turn.question_id, position, Role::User, MessageState::Done, turn.text),
-            (turn.reply_id, position + 1, Role::Assistant, MessageState::Running, ""),
-        ];
-        for (id, position, role, state, text) in messages {
-            sqlx::query(
-                "INSERT INTO messages
-                   (id, conversation_id, position, role, state, text, html, created_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, '', $7)",
-            )
-            .bind(id)
-            .bind(turn.conversation_id)
-            .bind(position)
-            .bind(role.as_str())
-            .bind(state.as_str())
-            .bind(text)
-            .bind(now())
-            .execute(&mut **tx)
-            .await?;
-        }
-        self.touch(tx, turn.conversation_id).await
+        touch(tx, turn.conversation_id).await?;
+        let (user, done) = (Role::User, MessageState::Done);
+        insert_message(tx, &turn, turn.question_id, user, done, turn.text, None).await?;
+        let (assistant, running) = (Role::Assistant, MessageState::Running);
+        let by = Some(turn.assistant);
+        insert_message(tx, &turn, turn.reply_id, assistant, running, "", by).await
     }
 
-    /// Marks the last reply of a conversation as being written again; answers whether it was that
-    /// and is not being written or done already.
+    /// Marks the last reply of the branch that is shown as being written again; answers whether it
+    /// was that and is not being written or done already.
     pub async fn reopen(
         &self,
         tx: &mut Tx,
         message: &str,
         conversation: &str,
     ) -> sqlx::Result<bool> {
+        touch(tx, conversation).await?;
         let done = sqlx::query(
-            "UPDATE messages SET state = $2, problem = NULL
-             WHERE id = $1 AND state <> $2 AND state <> $3 AND position =
-                 (SELECT MAX(position) FROM messages WHERE conversation_id = $4)",
+            "UPDATE messages SET state = $2, problem = NULL, status = NULL, retry_at = NULL,
+                 revision = (SELECT revision FROM conversations WHERE id = $4)
+             WHERE id = $1 AND state <> $2 AND state <> $3
+               AND id = (SELECT tip_id FROM conversations WHERE id = $4)",
         )
         .bind(message)
         .bind(MessageState::Running.as_str())
@@ -230,7 +231,6 @@ impl ChatStore {
         .bind(conversation)
         .execute(&mut **tx)
         .await?;
-        self.touch(tx, conversation).await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -249,15 +249,51 @@ impl ChatStore {
         .fetch_optional(&mut **tx)
         .await
     }
+}
 
-    async fn touch(&self, tx: &mut Tx, conversation: &str) -> sqlx::Result<()> {
-        sqlx::query("UPDATE conversations SET updated_at = $2 WHERE id = $1")
-            .bind(conversation)
-            .bind(now())
-            .execute(&mut **tx)
-            .await
-            .map(drop)
-    }
+/// Moves a conversation to the top of the list, and to its next revision.
+async fn touch(tx: &mut Tx, conversation: &str) -> sqlx::Result<()> {
+    sqlx::query("UPDATE conversations SET updated_at = $2, revision = revision + 1 WHERE id = $1")
+        .bind(conversation)
+        .bind(now())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}
+
+/// Adds a message below the tip, and makes it the tip.
+async fn insert_message(
+    tx: &mut Tx,
+    turn: &NewTurn<'_>,
+    id: &str,
+    role: Role,
+    state: MessageState,
+    text: &str,
+    assistant: Option<&str>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO messages (id, conversation_id, parent_id, revision, position, role, state,
+                               text, html, assistant, created_at)
+         SELECT $2, c.id, c.tip_id, c.revision,
+                (SELECT COALESCE(MAX(position), 0) + 1 FROM messages WHERE conversation_id = c.id),
+                $3, $4, $5, '', $6, $7
+         FROM conversations c WHERE c.id = $1",
+    )
+    .bind(turn.conversation_id)
+    .bind(id)
+    .bind(role.as_str())
+    .bind(state.as_str())
+    .bind(text)
+    .bind(assistant)
+    .bind(now())
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("UPDATE conversations SET tip_id = $2 WHERE id = $1")
+        .bind(turn.conversation_id)
+        .bind(id)
+        .execute(&mut **tx)
+        .await
+        .map(drop)
 }
 
 /// Runs and their log.
@@ -292,9 +328,7 @@ impl ChatStore {
     /// What a reply is the reply to.
     pub async fn question_of(&self, reply: &str) -> sqlx::Result<Option<String>> {
         sqlx::query_scalar(
-            "SELECT q.text FROM messages r JOIN messages q
-             ON q.conversation_id = r.conversation_id AND q.position = r.position - 1
-             WHERE r.id = $1",
+            "SELECT q.text FROM messages r JOIN messages q ON q.id = r.parent_id WHERE r.id = $1",
         )
         .bind(reply)
         .fetch_optional(self.store.pool())
@@ -332,7 +366,7 @@ impl ChatStore {
 
     /// The message a run wrote.
     pub async fn message(&self, id: &str) -> sqlx::Result<Option<MessageRow>> {
-        sqlx::query_as("SELECT id, role, state, text, html, problem FROM messages WHERE id = $1")
+        sqlx::query_as(AssertSqlSafe(format!("SELECT {MESSAGE} FROM messages m WHERE m.id = $1")))
             .bind(id)
             .fetch_optional(self.store.pool())
             .await
@@ -409,6 +443,10 @@ fn rows_of(entry: &Entry) -> impl Iterator<Item = Result<EventRow, serde_json::E
     })
 }
 
+/// The columns of a [`MessageRow`].
+const MESSAGE: &str = "m.id, m.role, m.state, m.assistant, m.text, m.html, m.is_html, m.reasoning,
+     m.problem, m.status, m.retry_at";
+
 const SELECT_RUN: &str =
     "SELECT r.number, r.id, r.message_id, m.conversation_id, r.owner, r.first_event
      FROM runs r JOIN messages m ON m.id = r.message_id";
@@ -422,19 +460,106 @@ async fn insert_events(tx: &mut Tx, rows: &[EventRow]) -> sqlx::Result<()> {
 }
 
 async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sqlx::Result<()> {
-    sqlx::query("UPDATE messages SET text = $2, html = $3, state = $4, problem = $5 WHERE id = $1")
-        .bind(message)
-        .bind(&finished.text)
-        .bind(&finished.html)
-        .bind(finished.state.as_str())
-        .bind(&finished.problem)
-        .execute(&mut **tx)
-        .await?;
+    let outcome = &finished.outcome;
+    let (input, output) = match finished.usage {
+        Some(usage) => (count(usage.input), count(usage.output)),
+        None => (None, None),
+    };
+    sqlx::query(
+        "UPDATE conversations SET revision = revision + 1
+         WHERE id = (SELECT conversation_id FROM messages WHERE id = $1)",
+    )
+    .bind(message)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "UPDATE messages SET text = $2, html = $3, is_html = $4, reasoning = $5, reasoning_ms = $6,
+             state = $7, problem = $8, status = $9, retry_at = $10, input_tokens = $11,
+             output_tokens = $12, finished_at = $13,
+             revision = (SELECT revision FROM conversations WHERE id = messages.conversation_id)
+         WHERE id = $1",
+    )
+    .bind(message)
+    .bind(&finished.text)
+    .bind(&finished.html)
+    .bind(i64::from(finished.is_html))
+    .bind(&finished.reasoning)
+    .bind(finished.reasoning_time.map(millis))
+    .bind(outcome.state.as_str())
+    .bind(&outcome.problem)
+    .bind(outcome.status.map(i64::from))
+    .bind(outcome.retry_at)
+    .bind(input)
+    .bind(output)
+    .bind(now())
+    .execute(&mut **tx)
+    .await?;
     sqlx::query("UPDATE runs SET state = $2, ended_at = $3 WHERE number = $1")
         .bind(run)
-        .bind(finished.state.as_str())
+        .bind(outcome.state.as_str())
         .bind(now())
         .execute(&mut **tx)
         .await
         .map(drop)
+}
+
+fn count(tokens: u64) -> Option<i64> {
+    i64::try_from(tokens).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A conversation that older versions made, as long as any.
+    const LENGTH: i64 = 2_500;
+
+    #[tokio::test]
+    async fn a_long_conversation_of_an_older_version_becomes_a_branch_and_can_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let older = Store::up_to(folder.path(), 4).await;
+        let mut tx = older.begin().await.unwrap();
+        sqlx::query("INSERT INTO conversations VALUES ('c', 'ada', NULL, 'Old', 1, 1)")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        for position in 1..=LENGTH {
+            let role = if position % 2 == 1 { "user" } else { "assistant" };
+            sqlx::query("INSERT INTO messages VALUES ($1, 'c', $2, $3, 'done', $1, '', NULL, 1)")
+                .bind(format!("m{position}"))
+                .bind(position)
+                .bind(role)
+                .execute(&mut *tx)
+                .await
+                .unwrap();
+        }
+        tx.commit().await.unwrap();
+        older.close().await;
+
+        let store = ChatStore::new(Store::for_tests(folder.path()).await);
+        let messages = store.messages("c").await.unwrap();
+        let texts: Vec<&str> = messages.iter().map(|message| message.text.as_str()).collect();
+        let all: Vec<String> = (1..=LENGTH).map(|position| format!("m{position}")).collect();
+        assert_eq!(texts, all);
+
+        let mut tx = store.begin().await.unwrap();
+        let turn = NewTurn {
+            conversation_id: "c",
+            text: "And?",
+            question_id: "q",
+            reply_id: "r",
+            assistant: "guide",
+        };
+        store.insert_turn(&mut tx, turn).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(store.question_of("r").await.unwrap().as_deref(), Some("And?"));
+        assert_eq!(store.messages("c").await.unwrap().len(), all.len() + 2);
+
+        sqlx::query("DELETE FROM conversations").execute(store.store.pool()).await.unwrap();
+        let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM messages")
+            .fetch_one(store.store.pool())
+            .await
+            .unwrap();
+        assert_eq!(left, 0);
+    }
 }

@@ -66,20 +66,58 @@ pub enum RunEvent {
         /// Bytes of open source it covers.
         length: usize,
     },
+    /// Of a reply that its backend writes as HTML: the first `keep` blocks stand as they were, then
+    /// come these.
+    Html {
+        /// Blocks that stand.
+        keep: usize,
+        /// What follows them, each one element, safe to insert.
+        blocks: Vec<String>,
+    },
+    /// More of what the model thinks before it replies.
+    Reasoning {
+        /// The words.
+        text: String,
+    },
+    /// The assistant's service is busy, and is asked again later.
+    Wait {
+        /// When, milliseconds since 1970.
+        until: i64,
+    },
     /// The whole message so far, for a reader who comes after the log was cleared.
     Whole {
         /// All blocks, rendered.
         html: String,
-        /// All source.
+        /// All source; for a reply in HTML what it says, as text.
         text: String,
+        /// Whether its backend wrote it as HTML.
+        #[serde(default)]
+        is_html: bool,
     },
     /// The last event.
-    End {
-        /// Any state but running.
-        state: MessageState,
-        /// What went wrong, for a person.
-        problem: Option<String>,
-    },
+    End(Outcome),
+}
+
+/// How a reply came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Any state but running.
+    pub state: MessageState,
+    /// What went wrong, for a person.
+    pub problem: Option<String>,
+    /// The HTTP status that stands for it, where a service refused to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// When its service may be asked again, milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<i64>,
+}
+
+impl Outcome {
+    /// An end with nothing more to say.
+    pub fn of(state: MessageState) -> Self {
+        Self { state, problem: None, status: None, retry_at: None }
+    }
 }
 
 /// A message as a page shows it.
@@ -89,8 +127,12 @@ pub struct MessageView {
     pub id: String,
     /// Who wrote it.
     pub role: Role,
+    /// The assistant that answers, by its name.
+    pub assistant: Option<String>,
     /// How far it has come.
     pub state: MessageState,
+    /// What the model thought before it replied.
+    pub reasoning: String,
     /// A person's text, or the source of the block that is still open.
     pub text: String,
     /// Finished blocks of a reply, rendered.

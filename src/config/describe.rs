@@ -202,6 +202,9 @@ fn credentials(auth: &BackendAuth) -> String {
         BackendAuth::Session => quoted("session"),
         BackendAuth::ClientCredentials => quoted("client_credentials"),
         BackendAuth::Bearer(_) => format!("{{ bearer = {} }}", quoted(REDACTED)),
+        BackendAuth::Header { name, .. } => {
+            format!("{{ header = {}, value = {} }}", quoted(name), quoted(REDACTED))
+        }
         BackendAuth::Caller => quoted("caller"),
         BackendAuth::None => quoted("none"),
     }
@@ -234,8 +237,15 @@ fn assistant(page: &mut Page, assistant: &AssistantConfig) {
     page.text("provider", values::word_for(values::PROVIDERS, &assistant.provider));
     page.text("backend", &assistant.backend);
     page.text("path", &assistant.path);
-    page.text("model", &assistant.model);
+    page.optional("model", Some(assistant.model.as_str()).filter(|model| !model.is_empty()));
+    page.optional("processor", assistant.processor.as_deref());
     page.optional("system", assistant.system.as_deref());
+    if let Some(temperature) = assistant.temperature {
+        page.set("temperature", temperature);
+    }
+    if let Some(most) = assistant.max_tokens {
+        page.set("max_tokens", most);
+    }
     page.optional("greeting", assistant.greeting.as_deref());
     page.texts("suggestions", assistant.suggestions.iter().cloned());
 }

@@ -273,6 +273,13 @@ pub enum BackendAuth {
     ClientCredentials,
     /// `{ bearer = "…" }`: a configured secret.
     Bearer(SecretString),
+    /// `{ header = "X-Api-Key", value = "…" }`: a configured secret in a header of its own.
+    Header {
+        /// The header, in lower case.
+        name: String,
+        /// What it carries.
+        value: SecretString,
+    },
     /// `"caller"`: the `Authorization` of a request that has no session.
     Caller,
     /// `"none"`: no credentials.
@@ -282,7 +289,7 @@ pub enum BackendAuth {
 impl BackendAuth {
     /// Whether it needs nothing of the caller.
     pub fn is_ours(&self) -> bool {
-        matches!(self, Self::ClientCredentials | Self::Bearer(_) | Self::None)
+        matches!(self, Self::ClientCredentials | Self::Bearer(_) | Self::Header { .. } | Self::None)
     }
 }
 
@@ -346,12 +353,19 @@ pub struct AssistantConfig {
     pub provider: ChatProvider,
     /// `backend`: a name of `[backends]`.
     pub backend: String,
-    /// `path`: where completions are on that backend. Default `/v1/chat/completions`.
+    /// `path`: where replies are had on that backend. Default the provider's usual one.
     pub path: String,
-    /// `model`
+    /// `model`: what the service calls what answers; for Drupal, its assistant. Empty where the
+    /// service needs none.
     pub model: String,
     /// `system`: the system prompt.
     pub system: Option<String>,
+    /// `processor`: what Drupal's AI module hands messages to, from version 1.5 on.
+    pub processor: Option<String>,
+    /// `temperature`: sent only if it is set, since some models refuse it.
+    pub temperature: Option<f64>,
+    /// `max_tokens`: the most a reply may take.
+    pub max_tokens: Option<u32>,
     /// `greeting`: Markdown shown above an empty conversation.
     pub greeting: Option<String>,
     /// `suggestions`: questions offered in an empty conversation.
@@ -363,6 +377,14 @@ pub struct AssistantConfig {
 pub enum ChatProvider {
     /// OpenAI-compatible chat completions.
     OpenAi,
+    /// Anthropic's Messages.
+    Anthropic,
+    /// Ollama's own chat.
+    Ollama,
+    /// The chatbot route of Drupal's AI module.
+    Drupal,
+    /// A plain endpoint: `{messages}` in, `{text}` or `{html}` out.
+    Json,
 }
 
 /// `[chat]`

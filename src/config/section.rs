@@ -274,6 +274,16 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// A number, whole or not.
+    pub(super) fn number(&self) -> Read<f64> {
+        match self.node.shape {
+            Shape::Fraction(value) => Ok(value),
+            // Exact: nothing here is anywhere near 2^53.
+            Shape::Integer(value) => Ok(value as f64),
+            _ => Err(self.refuse_shape("write a number, without quotes")),
+        }
+    }
+
     /// A list, each item read by `item`.
     pub(super) fn list<T>(&self, item: impl Fn(&Value<'a>) -> Read<T>) -> Read<Vec<T>> {
         let Shape::List(nodes) = &self.node.shape else {

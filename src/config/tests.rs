@@ -82,6 +82,10 @@ csrf = "drupal"
 auth = ["session", "client_credentials"]
 client_credentials = { token_url = "sandbox" }
 
+[backends.keyed]
+url = "https://llm.example"
+auth = [{ header = "X-Api-Key", value = "[redacted]" }]
+
 [proxy]
 backend = "crm"
 
@@ -96,6 +100,19 @@ Say "$${NAME}" \\ and
 stop."""
 greeting = "Hello"
 suggestions = ["One", "Two"]
+temperature = 0.25
+max_tokens = 1000
+
+[assistants.agent]
+provider = "drupal"
+backend = "keyed"
+model = "helper"
+processor = "ai_agent"
+
+[assistants.plain]
+provider = "json"
+backend = "keyed"
+path = "/api/chat"
 
 [chat]
 default = "guide"
@@ -319,6 +336,15 @@ fn every_key_is_read() {
     assert_eq!(guide.provider, ChatProvider::OpenAi);
     assert_eq!(guide.system.as_deref(), Some("Say \"${NAME}\" \\ and\nstop."));
     assert_eq!(guide.suggestions, ["One", "Two"]);
+    assert_eq!((guide.temperature, guide.max_tokens), (Some(0.25), Some(1_000)));
+    let agent = &config.assistants["agent"];
+    assert_eq!(
+        (agent.path.as_str(), agent.processor.as_deref()),
+        ("/api/deepchat", Some("ai_agent"))
+    );
+    assert_eq!(config.assistants["plain"].model, "");
+    let keyed = config.backends["keyed"].auth.as_slice();
+    assert!(matches!(keyed, [BackendAuth::Header { name, .. }] if name == "x-api-key"));
 }
 
 #[test]
@@ -827,12 +853,17 @@ fn assistants_are_checked() {
     };
     refused("provider = \"openai\"", 3, "model", "is missing");
     refused("model = \"m\"", 3, "provider", "is missing; write `provider = \"openai\"`");
-    refused(
-        "model = \"m\"\nprovider = \"anthropic\"",
-        6,
-        "provider",
-        "`anthropic` is not available in this version; use `openai`",
-    );
+    refused("provider = \"anthropic\"", 3, "model", "is missing; write the model's name");
+    refused("provider = \"drupal\"", 3, "model", "is missing; write the assistant's machine name");
+    refused("provider = \"json\"", 3, "path", "is missing; write where the backend takes messages");
+    let openai = "model = \"m\"\nprovider = \"openai\"\n";
+    refused(&format!("{openai}temperature = 2.5"), 7, "temperature", "write a number from 0 to 2");
+    refused(&format!("{openai}temperature = \"hot\""), 7, "temperature", "is text; write a number");
+    refused(&format!("{openai}max_tokens = 0"), 7, "max_tokens", "is out of range");
+    refused(&format!("{openai}processor = \"x\""), 7, "processor", "only Drupal has processors");
+    let drupal = "model = \"m\"\nprovider = \"drupal\"\n";
+    refused(&format!("{drupal}temperature = 1"), 7, "temperature", "has no effect");
+    refused(&format!("{drupal}system = \"x\""), 7, "system", "write it into the assistant there");
     refused("model = \"m\"\nprovider = \"openia\"", 6, "provider", "did you mean `openai`?");
     refused(
         "model = \"m\"\nprovider = \"openai\"\npath = \"v1\"",

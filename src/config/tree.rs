@@ -33,10 +33,11 @@ pub(super) struct Node {
 pub(super) enum Shape {
     Text(String),
     Integer(i64),
+    Fraction(f64),
     Boolean(bool),
     List(Vec<Node>),
     Table(Tree),
-    /// A date, a fraction, or a number out of range: nothing here is one.
+    /// A date, or a number out of range: nothing here is one.
     Other,
 }
 
@@ -45,7 +46,7 @@ impl Shape {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Shape::Text(_) => "text",
-            Shape::Integer(_) => "a number",
+            Shape::Integer(_) | Shape::Fraction(_) => "a number",
             Shape::Boolean(_) => "true or false",
             Shape::List(_) => "a list",
             Shape::Table(_) => "a table",
@@ -148,7 +149,8 @@ fn shape(value: &DeValue<'_>, origin: &dyn Fn(usize) -> Origin) -> Shape {
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or(Shape::Other, Shape::Integer),
         DeValue::Boolean(value) => Shape::Boolean(*value),
-        DeValue::Float(_) | DeValue::Datetime(_) => Shape::Other,
+        DeValue::Float(number) => number.as_str().parse().map_or(Shape::Other, Shape::Fraction),
+        DeValue::Datetime(_) => Shape::Other,
         DeValue::Array(items) => Shape::List(
             items
                 .iter()

@@ -23,7 +23,13 @@ use super::{
 };
 
 /// `provider` of an assistant.
-pub(super) const PROVIDERS: &[(&str, ChatProvider)] = &[("openai", ChatProvider::OpenAi)];
+pub(super) const PROVIDERS: &[(&str, ChatProvider)] = &[
+    ("openai", ChatProvider::OpenAi),
+    ("anthropic", ChatProvider::Anthropic),
+    ("ollama", ChatProvider::Ollama),
+    ("drupal", ChatProvider::Drupal),
+    ("json", ChatProvider::Json),
+];
 
 /// `style` of a resource.
 pub(super) const LIST_STYLES: &[(&str, ListStyle)] =
@@ -131,6 +137,22 @@ pub(super) fn span(value: &Value<'_>) -> Read<Duration> {
         }
         Some(span) => Ok(span),
         None => Err(value.refuse(&format!("is not a duration; {REMEDY}"))),
+    }
+}
+
+/// How freely a model picks its words.
+pub(super) fn temperature(value: &Value<'_>) -> Read<f64> {
+    match value.number()? {
+        number if (0.0..=2.0).contains(&number) => Ok(number),
+        _ => Err(value.refuse("is out of range; write a number from 0 to 2")),
+    }
+}
+
+/// A number of tokens.
+pub(super) fn tokens(value: &Value<'_>) -> Read<u32> {
+    match u32::try_from(value.integer()?) {
+        Ok(count @ 1..) => Ok(count),
+        _ => Err(value.refuse("is out of range; write a number from 1 on")),
     }
 }
 

@@ -193,12 +193,11 @@ impl<'a> Place<'a> {
             mount,
         };
         let call = Call {
-            method: parts.method,
-            path,
             query: parts.uri.query().map(str::to_owned),
             headers: parts.headers,
             body,
             client: Some(client),
+            ..Call::new(parts.method, path)
         };
         Ok((asked, call))
     }

@@ -86,10 +86,21 @@ impl Store {
     /// A database in `folder`.
     #[cfg(test)]
     pub async fn for_tests(folder: &std::path::Path) -> Self {
+        Self::up_to(folder, i64::MAX).await
+    }
+
+    /// A database in `folder`, as far as the migration with this number brings it.
+    #[cfg(test)]
+    pub async fn up_to(folder: &std::path::Path, last: i64) -> Self {
         let text = format!("[server]\ndata_dir = \"{}\"\n", folder.display());
         let config =
             crate::config::Config::from_text(folder, &text, &std::collections::BTreeMap::new());
-        Self::open(&config.unwrap().server).await.unwrap()
+        let options = connect_options(&config.unwrap().server).unwrap();
+        let pool = SqlitePool::connect_with(options).await.unwrap();
+        let mut migrations = MIGRATIONS.migrations.to_vec();
+        migrations.retain(|migration| migration.version <= last);
+        Migrator { migrations: migrations.into(), ..Migrator::DEFAULT }.run(&pool).await.unwrap();
+        Self { pool }
     }
 
     /// Writes everything out and closes.

@@ -235,6 +235,7 @@ async fn trouble_before_and_in_the_middle_keeps_what_there_is() {
     let refusing = Upstream::start(|_| {
         Response::builder()
             .status(503)
+            .header("x-should-retry", "false")
             .body("{\"error\":{\"message\":\"secret detail\"}}".into())
             .unwrap()
     })

@@ -11,6 +11,7 @@ mod data;
 mod gateway;
 mod pages;
 mod provider;
+mod providers;
 mod refresh;
 mod sessions;
 mod support;

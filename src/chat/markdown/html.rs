@@ -333,7 +333,12 @@ impl LinkTarget {
     }
 }
 
-fn is_image_address(address: &str) -> bool {
+/// Whether a link of a backend's own HTML leads where it says.
+pub(super) fn leads_elsewhere(address: &str) -> bool {
+    !is_site_path(address) && LinkTarget::of(address).is_some()
+}
+
+pub(super) fn is_image_address(address: &str) -> bool {
     is_site_path(address) || scheme(address).is_some_and(|scheme| scheme == "https")
 }
 

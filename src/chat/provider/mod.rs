@@ -1,13 +1,26 @@
 //! What chat needs to know of a language model's service, whatever dialect the service speaks.
 //!
-//! The modules below read and write one dialect each. They do no input or output: bytes go in,
-//! [`Delta`]s come out, so every quirk of every service is a unit test.
+//! Each module of a dialect writes its requests and reads its answers. None does input or output:
+//! bytes go in, [`Delta`]s come out, so every quirk of every service is a unit test.
+
+mod answer;
+mod anthropic;
+mod deepchat;
+mod drupal;
+mod framed;
+mod json;
+mod ollama;
+mod openai;
+mod trouble;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::sse::TooLong;
-
-pub mod openai;
+pub use self::{
+    answer::{Kind, Whole},
+    trouble::{Cause, ProviderError},
+};
+use crate::config::{AssistantConfig, ChatProvider};
 
 /// Who wrote a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +48,7 @@ pub struct Turn {
 pub struct Usage {
     /// Tokens read: the conversation.
     pub input: u64,
-    /// Tokens written: the reply.
+    /// Tokens written: the reply, with what the model thought.
     pub output: u64,
 }
 
@@ -44,186 +57,126 @@ pub struct Usage {
 pub enum Delta {
     /// More of the reply's text.
     Text(String),
+    /// More of the reply as HTML, which nobody has made safe yet.
+    Html {
+        /// The HTML.
+        html: String,
+        /// Whether it replaces everything that came before it.
+        overwrite: bool,
+    },
     /// More of what the model thinks before it replies.
     Reasoning(String),
     /// The count so far; a later one replaces it.
     Usage(Usage),
+    /// This was a step on the way, and the service wants to be asked again. Nothing follows.
+    Again,
     /// The service has said that the reply is whole. Nothing follows.
     Done,
 }
 
-/// Why there is no reply, or no more of it.
-///
-/// `Display` is for the log and repeats what the service said; people are shown
-/// [`sentence`](Self::sentence).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProviderError {
-    /// The service answered with an error status.
-    #[error("the provider answered with status {status}: {message}")]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// What the service says about it.
-        message: String,
-    },
-    /// The service reported an error inside an answer that had begun well.
-    #[error("the provider reported an error within its answer: {message}")]
-    Failed {
-        /// What kind of trouble the service's error code names.
-        cause: Cause,
-        /// What the service says about it.
-        message: String,
-    },
-    /// The stream ended and nothing said that the reply was whole.
-    #[error("the provider's stream ended before the reply did")]
-    Truncated,
-    /// The answer is neither a stream of events nor a whole reply.
-    #[error("the provider's answer is neither a stream nor a reply")]
-    NotAStream,
-    /// An event of the stream makes no sense.
-    #[error("the provider's stream cannot be read: {message}")]
-    Garbled {
-        /// Where reading failed.
-        message: String,
-    },
-    /// An event of the stream is larger than any sensible one.
-    #[error(transparent)]
-    TooLong(#[from] TooLong),
+/// A request for a reply.
+#[derive(Debug)]
+pub struct Ask<'a> {
+    /// Who is asked.
+    pub assistant: &'a AssistantConfig,
+    /// The conversation so far, the question last.
+    pub turns: &'a [Turn],
+    /// Names the conversation to a service that keeps it.
+    pub thread: &'a str,
+    /// How often the service has wanted to be asked again.
+    pub step: u32,
 }
 
-/// The few kinds of trouble that people are told apart.
+impl<'a> Ask<'a> {
+    /// A first request, of a conversation that has no name.
+    pub fn new(assistant: &'a AssistantConfig, turns: &'a [Turn]) -> Self {
+        Self { assistant, turns, thread: "", step: 0 }
+    }
+}
+
+/// A service's dialect.
+pub trait Provider: Send + Sync {
+    /// The JSON body of a request.
+    fn body(&self, ask: &Ask<'_>) -> Value;
+
+    /// Headers that every request carries, names in lower case.
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// What answers it asks for.
+    fn accepts(&self) -> &'static str {
+        "text/event-stream"
+    }
+
+    /// Reads a good answer of this kind.
+    fn reader(&self, kind: Kind) -> Result<Box<dyn Reader>, ProviderError>;
+
+    /// The error of an answer with an error status.
+    fn refusal(&self, status: u16, body: &[u8]) -> ProviderError {
+        trouble::refusal(status, body)
+    }
+
+    /// Whether the same may be asked again after this, before any of the reply has come. Requests
+    /// that were never sent may be in any case.
+    fn may_ask_again(&self, trouble: &ProviderError) -> bool {
+        matches!(trouble.cause(), Cause::RateLimited | Cause::Overloaded)
+    }
+
+    /// Whether the service remembers the conversation by itself.
+    fn keeps_history(&self) -> bool {
+        false
+    }
+}
+
+/// Reads one answer.
+pub trait Reader: Send {
+    /// Takes the next bytes and adds what they hold to `deltas`, also when an error follows it.
+    fn push(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) -> Result<(), ProviderError>;
+
+    /// Whether all that matters has been read. Some services leave the connection open then: wait a
+    /// few seconds for more at most, and call [`finish`](Self::finish).
+    fn is_ending(&self) -> bool;
+
+    /// Adds what the end of the body means, or answers an error if the reply is not whole.
+    fn finish(self: Box<Self>, end: End, deltas: &mut Vec<Delta>) -> Result<(), ProviderError>;
+}
+
+/// How a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// Too many requests, or a quota is used up.
-    RateLimited,
-    /// The service is down or has too much to do.
-    Overloaded,
-    /// The service does not accept our credentials.
-    NotAuthorised,
-    /// The service does not accept this request.
-    Refused,
-    /// The reply stopped before its end.
-    BrokeOff,
-    /// The service answered in a form we do not know.
-    NotUnderstood,
+pub enum End {
+    /// As HTTP says that it should.
+    Clean,
+    /// The connection broke, or nobody waited any longer.
+    Broken,
 }
 
-/// Constructors.
-impl ProviderError {
-    /// An answer with an error status and this explanation, which is shortened for the log.
-    pub fn refused(status: u16, message: &str) -> Self {
-        Self::Refused { status, message: excerpt(message) }
-    }
-
-    /// An error inside an answer.
-    pub fn failed(cause: Cause, message: &str) -> Self {
-        Self::Failed { cause, message: excerpt(message) }
-    }
-
-    /// An event that cannot be parsed. The parser's own words may quote the reply, so only the kind
-    /// of mistake and its place are kept.
-    pub fn garbled(cause: &serde_json::Error) -> Self {
-        let message = format!("{:?} error at column {}", cause.classify(), cause.column());
-        Self::Garbled { message }
+/// The dialect that the configuration calls `provider`.
+pub fn dialect(provider: ChatProvider) -> &'static dyn Provider {
+    match provider {
+        ChatProvider::OpenAi => &openai::OpenAi,
+        ChatProvider::Anthropic => &anthropic::Anthropic,
+        ChatProvider::Ollama => &ollama::Ollama,
+        ChatProvider::Drupal => &drupal::Drupal,
+        ChatProvider::Json => &json::Json,
     }
 }
 
-impl ProviderError {
-    /// What kind of trouble it is.
-    pub fn cause(&self) -> Cause {
-        match self {
-            Self::Refused { status, .. } => Cause::of_status(*status),
-            Self::Failed { cause, .. } => *cause,
-            Self::Truncated => Cause::BrokeOff,
-            Self::NotAStream | Self::Garbled { .. } | Self::TooLong(_) => Cause::NotUnderstood,
-        }
-    }
-
-    /// What to tell people: plain words of ours, nothing of what the service said.
-    pub fn sentence(&self) -> &'static str {
-        self.cause().sentence()
-    }
-}
-
-impl Cause {
-    /// What an HTTP error status means.
-    pub fn of_status(status: u16) -> Self {
-        match status {
-            401 | 403 => Self::NotAuthorised,
-            429 => Self::RateLimited,
-            408 | 500..=599 => Self::Overloaded,
-            _ => Self::Refused,
-        }
-    }
-
-    /// A sentence for people.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Self::RateLimited => {
-                "The assistant is asked too much at the moment. Wait a little, then try again."
-            }
-            Self::Overloaded => {
-                "The assistant's service is not available right now. Try again in a moment."
-            }
-            Self::NotAuthorised => {
-                "The assistant's service does not accept this site's credentials. \
-                 Tell the people who run this site."
-            }
-            Self::Refused => {
-                "The assistant's service refused this message. \
-                 Try again with a shorter or different one."
-            }
-            Self::BrokeOff => {
-                "The reply broke off before its end. What had arrived is kept; try again."
-            }
-            Self::NotUnderstood => {
-                "The assistant's service answered in a way this site cannot read. \
-                 Try again, or tell the people who run this site."
-            }
-        }
-    }
-}
-
-/// One line of foreign text, short enough for a log.
-fn excerpt(text: &str) -> String {
-    const LONGEST: usize = 300;
-    let line = text.trim().replace(|char: char| char.is_control(), " ");
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
+/// What the tests of dialects share.
 #[cfg(test)]
-mod tests {
+mod testing {
+    use std::{collections::BTreeMap, path::Path};
+
     use super::*;
+    use crate::config::Config;
 
-    #[test]
-    fn people_are_told_a_cause_and_never_the_text() {
-        let cases = [
-            (400, Cause::Refused),
-            (401, Cause::NotAuthorised),
-            (403, Cause::NotAuthorised),
-            (404, Cause::Refused),
-            (422, Cause::Refused),
-            (429, Cause::RateLimited),
-            (500, Cause::Overloaded),
-            (503, Cause::Overloaded),
-            (529, Cause::Overloaded),
-        ];
-        for (status, cause) in cases {
-            let error = ProviderError::refused(status, "key sk-123 is wrong");
-            assert_eq!(error.cause(), cause, "{status}");
-            assert!(!error.sentence().contains("sk-123"));
-            assert!(error.to_string().contains("sk-123"));
-        }
-    }
-
-    #[test]
-    fn foreign_text_is_one_short_line() {
-        let error = ProviderError::refused(500, &format!(" a\nb\r{}", "é".repeat(1_000)));
-        let ProviderError::Refused { message, .. } = error else { panic!("refused") };
-        assert!(message.starts_with("a b é"));
-        assert_eq!(message.chars().count(), 301);
+    /// An assistant with these settings.
+    pub fn assistant(settings: &str) -> AssistantConfig {
+        let text = format!(
+            "[sandbox]\nenabled = true\n[backends.b]\nurl = \"sandbox\"\n[chat]\n\
+             default = \"a\"\n[assistants.a]\nbackend = \"b\"\n{settings}\n"
+        );
+        let config = Config::from_text(Path::new("."), &text, &BTreeMap::new());
+        config.unwrap().assistants.remove("a").unwrap()
     }
 }

@@ -6,161 +6,111 @@
 //! So every field is optional here, unknown ones are ignored, and the only firm rule is that a
 //! reply is whole when the service has said so, by a finish reason or by `[DONE]`.
 
-use std::mem;
-
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Cause, Delta, ProviderError, Turn, Usage};
+use super::{
+    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage, Whole,
+    framed::{Dialect, Framed, Step},
+    trouble::{failure, failure_in, is_error},
+};
 use crate::chat::sse::{Decoder, Event};
 
-/// The body of a request for a reply.
-pub fn request_body(model: &str, turns: &[Turn], stream: bool) -> Value {
-    let messages: Vec<Value> =
-        turns.iter().map(|turn| json!({ "role": turn.role, "content": turn.text })).collect();
-    let mut body = json!({ "model": model, "messages": messages, "stream": stream });
-    if stream {
-        body["stream_options"] = json!({ "include_usage": true });
+/// Chat completions.
+pub struct OpenAi;
+
+impl Provider for OpenAi {
+    fn body(&self, ask: &Ask<'_>) -> Value {
+        let assistant = ask.assistant;
+        let mut body = json!({
+            "model": assistant.model,
+            "messages": messages(ask.turns),
+            "stream": true,
+            "stream_options": { "include_usage": true },
+        });
+        if let Some(temperature) = assistant.temperature {
+            body["temperature"] = json!(temperature);
+        }
+        if let Some(most) = assistant.max_tokens {
+            body["max_tokens"] = json!(most);
+        }
+        body
     }
-    body
+
+    fn reader(&self, kind: Kind) -> Result<Box<dyn Reader>, ProviderError> {
+        match kind {
+            Kind::Json => Ok(Box::new(Whole::new(whole))),
+            Kind::Stream => Ok(Box::<Stream>::default()),
+            Kind::Page => Err(ProviderError::NotAStream),
+        }
+    }
 }
 
-/// The error of an answer with an error status.
-pub fn refusal(status: u16, body: &[u8]) -> ProviderError {
-    let text = String::from_utf8_lossy(body);
-    match serde_json::from_str(&text) {
-        Ok(value) => ProviderError::refused(status, &explanation(&value)),
-        Err(_) => ProviderError::refused(status, &text),
-    }
+type Stream = Framed<Decoder, Completion>;
+
+/// Turns as most services take them.
+pub fn messages(turns: &[Turn]) -> Vec<Value> {
+    turns.iter().map(|turn| json!({ "role": turn.role, "content": turn.text })).collect()
 }
 
-/// Reads a whole reply: what a service sends that was asked for a stream and does not do streams,
-/// told by its content type `application/json`.
-pub fn whole(body: &[u8]) -> Result<Vec<Delta>, ProviderError> {
-    let reply: Chunk = serde_json::from_slice(body).map_err(|_| ProviderError::NotAStream)?;
-    if reply.is_foreign() {
-        return Err(ProviderError::NotAStream);
-    }
-    let mut deltas = Vec::new();
-    reply.read_into(&mut deltas)?;
-    deltas.push(Delta::Done);
-    Ok(deltas)
-}
-
-/// Reads the bytes of a stream.
+/// What a stream has said of its end.
 #[derive(Debug, Default)]
-pub struct Reader {
-    events: Decoder,
-    state: State,
+struct Completion {
+    /// Why the reply is not whole although the service has come to its end.
+    unfinished: Option<ProviderError>,
 }
 
-#[derive(Debug, Default)]
-enum State {
-    #[default]
-    Reading,
-    /// A finish reason has been seen; the count or `[DONE]` may follow.
-    Finishing,
-    /// An error has been seen behind text that came in the same bytes.
-    Failed(ProviderError),
-    Closed,
-}
-
-impl Reader {
-    /// A reader at the start of a stream.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes the next bytes and answers what they hold.
-    ///
-    /// What came before an error is still answered; the error is then the answer of the next call,
-    /// be it `push` or [`finish`](Self::finish).
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Delta>, ProviderError> {
-        self.raise()?;
-        let mut deltas = Vec::new();
-        match self.read(bytes, &mut deltas) {
-            Err(error) if deltas.is_empty() => {
-                self.state = State::Closed;
-                return Err(error);
-            }
-            Err(error) => self.state = State::Failed(error),
-            Ok(()) => {}
-        }
-        Ok(deltas)
-    }
-
-    /// Whether all that matters has been read. Some services leave the connection open then: wait a
-    /// few seconds for more at most, and call [`finish`](Self::finish).
-    pub fn is_ending(&self) -> bool {
-        !matches!(self.state, State::Reading)
-    }
-
-    /// Answers what the end of the stream means: the last delta, or an error if the reply is not
-    /// whole.
-    pub fn finish(mut self) -> Result<Vec<Delta>, ProviderError> {
-        self.raise()?;
-        let mut deltas = Vec::new();
-        if let Some(event) = mem::take(&mut self.events).finish().filter(is_whole) {
-            self.read_event(&event, &mut deltas)?;
-        }
-        match self.state {
-            State::Closed => Ok(deltas),
-            State::Finishing => {
-                deltas.push(Delta::Done);
-                Ok(deltas)
-            }
-            State::Failed(error) => Err(error),
-            State::Reading => Err(ProviderError::Truncated),
-        }
-    }
-
-    /// Answers an error that had to wait.
-    fn raise(&mut self) -> Result<(), ProviderError> {
-        match mem::take(&mut self.state) {
-            State::Failed(error) => {
-                self.state = State::Closed;
-                Err(error)
-            }
-            other => {
-                self.state = other;
-                Ok(())
-            }
-        }
-    }
-
-    fn read(&mut self, bytes: &[u8], deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
-        for event in self.events.push(bytes)? {
-            self.read_event(&event, deltas)?;
-        }
-        Ok(())
-    }
-
-    fn read_event(&mut self, event: &Event, deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
-        let data = event.data.trim();
-        if data.is_empty() || matches!(self.state, State::Closed) {
-            return Ok(());
-        }
-        if data == "[DONE]" {
-            self.state = State::Closed;
-            deltas.push(Delta::Done);
-            return Ok(());
-        }
+impl Dialect for Completion {
+    fn read(&mut self, event: &Event, deltas: &mut Vec<Delta>) -> Result<Step, ProviderError> {
         if event.event == "error" {
-            return Err(error_event(data));
+            return Err(failure_in(&event.data));
         }
         let chunk: Chunk =
-            serde_json::from_str(data).map_err(|error| ProviderError::garbled(&error))?;
-        if chunk.read_into(deltas)? {
-            self.state = State::Finishing;
+            serde_json::from_str(&event.data).map_err(|error| ProviderError::garbled(&error))?;
+        if chunk.is_foreign() {
+            flat_error(&event.data)?;
         }
-        Ok(())
+        self.take(chunk, deltas)
+    }
+
+    fn conclude(&mut self) -> Result<(), ProviderError> {
+        self.unfinished.take().map_or(Ok(()), Err)
     }
 }
 
-/// Whether an event that lacks its blank line is all there.
-fn is_whole(event: &Event) -> bool {
-    let data = event.data.trim();
-    data == "[DONE]" || serde_json::from_str::<IgnoredAny>(data).is_ok()
+impl Completion {
+    fn take(&mut self, chunk: Chunk, deltas: &mut Vec<Delta>) -> Result<Step, ProviderError> {
+        match chunk.read_into(deltas)? {
+            Finish::NotYet => Ok(Step::More),
+            Finish::Whole => Ok(Step::Ending),
+            Finish::Early(cause) => {
+                self.unfinished = Some(ProviderError::Unfinished(cause));
+                Ok(Step::Ending)
+            }
+        }
+    }
+}
+
+/// Reads a whole reply: what a service sends that was asked for a stream and does not do streams.
+fn whole(body: &[u8], deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
+    let reply: Chunk = serde_json::from_slice(body).map_err(|_| ProviderError::NotAStream)?;
+    if reply.is_foreign() {
+        flat_error(&String::from_utf8_lossy(body))?;
+        return Err(ProviderError::NotAStream);
+    }
+    let mut completion = Completion::default();
+    completion.take(reply, deltas)?;
+    completion.conclude()?;
+    deltas.push(Delta::Done);
+    Ok(())
+}
+
+/// An error that stands where a chunk should, without a field of its own.
+fn flat_error(data: &str) -> Result<(), ProviderError> {
+    let Ok(value) = serde_json::from_str::<Value>(data) else { return Ok(()) };
+    let is_one = value.get("object").and_then(Value::as_str) == Some("error")
+        || value.get("message").or_else(|| value.get("detail")).is_some_and(is_error);
+    if is_one { Err(failure(&value)) } else { Ok(()) }
 }
 
 /// A chunk of a stream or, with `message` in place of `delta`, a whole reply.
@@ -176,6 +126,7 @@ struct Choice {
     delta: Option<Message>,
     message: Option<Message>,
     finish_reason: Option<Value>,
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -184,53 +135,95 @@ struct Message {
     refusal: Option<Value>,
     reasoning_content: Option<Value>,
     reasoning: Option<Value>,
+    reasoning_details: Option<Value>,
+}
+
+/// What a chunk says of the reply's end.
+enum Finish {
+    NotYet,
+    Whole,
+    /// The service has ended, and the reply is not whole.
+    Early(Cause),
 }
 
 impl Chunk {
     /// Whether nothing in it belongs to a reply.
     fn is_foreign(&self) -> bool {
-        self.error.is_none() && self.choices.as_ref().is_none_or(Vec::is_empty)
+        self.error.is_none()
+            && self.usage.is_none()
+            && self.choices.as_ref().is_none_or(Vec::is_empty)
     }
 
-    /// Adds what it holds; true if it says why the reply has ended.
-    fn read_into(self, deltas: &mut Vec<Delta>) -> Result<bool, ProviderError> {
+    fn read_into(self, deltas: &mut Vec<Delta>) -> Result<Finish, ProviderError> {
         if let Some(error) = self.error.filter(is_error) {
-            return Err(error_value(&error));
+            return Err(failure(&error));
         }
         let choice = self.choices.and_then(|choices| choices.into_iter().next());
-        let is_end = choice.is_some_and(|choice| choice.read_into(deltas));
+        let finish = choice.map_or(Ok(Finish::NotYet), |choice| choice.read_into(deltas));
         deltas.extend(self.usage.as_ref().and_then(usage).map(Delta::Usage));
-        Ok(is_end)
+        finish
     }
 }
 
 impl Choice {
-    fn read_into(self, deltas: &mut Vec<Delta>) -> bool {
+    fn read_into(self, deltas: &mut Vec<Delta>) -> Result<Finish, ProviderError> {
         if let Some(message) = self.delta.or(self.message) {
             message.read_into(deltas);
         }
-        self.finish_reason.as_ref().and_then(Value::as_str).is_some_and(|why| !why.is_empty())
+        if let Some(error) = self.error.filter(is_error) {
+            return Err(failure(&error));
+        }
+        Ok(match self.finish_reason.as_ref().and_then(Value::as_str).unwrap_or_default() {
+            "" => Finish::NotYet,
+            "length" => Finish::Early(Cause::CutShort),
+            "content_filter" => Finish::Early(Cause::Filtered),
+            "error" | "abort" => Finish::Early(Cause::BrokeOff),
+            _ => Finish::Whole,
+        })
     }
 }
 
 impl Message {
-    /// Some services send their thinking under both names at once; it is one text.
+    /// Some services send their thinking under several names at once; it is one text.
     fn read_into(self, deltas: &mut Vec<Delta>) {
-        let reasoning = text(self.reasoning_content).or_else(|| text(self.reasoning));
-        deltas.extend(reasoning.map(Delta::Reasoning));
-        deltas.extend(text(self.content).map(Delta::Text));
-        deltas.extend(text(self.refusal).map(Delta::Text));
+        let (content, thought) = self.content.map(parts).unwrap_or_default();
+        let reasoning = self
+            .reasoning_content
+            .or(self.reasoning)
+            .and_then(|text| text.as_str().map(str::to_owned))
+            .filter(|text| !text.is_empty())
+            .or_else(|| self.reasoning_details.as_ref().map(details))
+            .unwrap_or(thought);
+        let refusal = self.refusal.map(|refusal| parts(refusal).0).unwrap_or_default();
+        let said = [Delta::Reasoning(reasoning), Delta::Text(content), Delta::Text(refusal)];
+        deltas.extend(said.into_iter().filter(
+            |delta| !matches!(delta, Delta::Text(text) | Delta::Reasoning(text) if text.is_empty()),
+        ));
     }
 }
 
-/// The text, which may come in parts, unless there is none.
-fn text(content: Option<Value>) -> Option<String> {
-    let text = match content? {
-        Value::String(text) => text,
-        Value::Array(parts) => parts.iter().filter_map(|part| part.get("text")?.as_str()).collect(),
-        _ => return None,
-    };
-    Some(text).filter(|text| !text.is_empty())
+/// What is said and what is thought by content that may come in parts.
+fn parts(content: Value) -> (String, String) {
+    match content {
+        Value::String(text) => (text, String::new()),
+        Value::Array(parts) => {
+            let text = parts.iter().filter_map(|part| part.get("text")?.as_str()).collect();
+            let thought = parts.iter().filter_map(|part| part.get("thinking")).map(said).collect();
+            (text, thought)
+        }
+        _ => Default::default(),
+    }
+}
+
+fn said(value: &Value) -> String {
+    parts(value.clone()).0
+}
+
+/// Thinking in the form of OpenRouter, some of it in summary, some of it sealed.
+fn details(details: &Value) -> String {
+    let details = details.as_array().map(Vec::as_slice).unwrap_or_default();
+    let text = |detail: &Value| detail.get("text").or_else(|| detail.get("summary")).map(said);
+    details.iter().filter_map(text).collect()
 }
 
 fn usage(value: &Value) -> Option<Usage> {
@@ -243,74 +236,14 @@ fn usage(value: &Value) -> Option<Usage> {
     }
 }
 
-/// Whether the value of an `error` field reports one: some services always send the field.
-fn is_error(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(text) => !text.is_empty(),
-        _ => true,
-    }
-}
-
-/// The error that a value holds, or else is.
-fn error_in(value: &Value) -> &Value {
-    value.get("error").filter(|error| is_error(error)).unwrap_or(value)
-}
-
-/// The error of an event that is named one; its data may be anything.
-fn error_event(data: &str) -> ProviderError {
-    match serde_json::from_str(data) {
-        Ok(value) => error_value(error_in(&value)),
-        Err(_) => ProviderError::failed(Cause::BrokeOff, data),
-    }
-}
-
-fn error_value(error: &Value) -> ProviderError {
-    ProviderError::failed(cause(error), &explanation(error))
-}
-
-/// What an error's code, type or status names. Its message is free text and says nothing reliable.
-fn cause(error: &Value) -> Cause {
-    let fields = ["code", "status", "type"].iter().filter_map(|name| error.get(name));
-    fields.filter_map(cause_of_code).next().unwrap_or(Cause::BrokeOff)
-}
-
-fn cause_of_code(code: &Value) -> Option<Cause> {
-    let name = match code {
-        Value::String(name) => name.to_lowercase(),
-        other => other.to_string(),
-    };
-    if let Ok(status @ 400..=599) = name.parse::<u16>() {
-        return Some(Cause::of_status(status));
-    }
-    let says = |words: &[&str]| words.iter().any(|word| name.contains(word));
-    if says(&["rate_limit", "quota", "too_many"]) {
-        Some(Cause::RateLimited)
-    } else if says(&["overload", "unavailable", "capacity", "timeout", "server_error"]) {
-        Some(Cause::Overloaded)
-    } else if says(&["auth", "permission", "api_key"]) {
-        Some(Cause::NotAuthorised)
-    } else if says(&["invalid_request", "context_length", "not_found"]) {
-        Some(Cause::Refused)
-    } else {
-        None
-    }
-}
-
-/// The words of an error in whichever place a service puts them.
-fn explanation(value: &Value) -> String {
-    let value = error_in(value);
-    let words = ["message", "detail"].iter().find_map(|name| value.get(name));
-    match words.unwrap_or(value) {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::provider::Role;
+    use crate::chat::provider::{
+        End, Role,
+        framed::testing::{self, events as stream},
+        testing::assistant,
+    };
 
     fn text(text: &str) -> Delta {
         Delta::Text(text.into())
@@ -328,21 +261,9 @@ mod tests {
         ProviderError::failed(cause, message)
     }
 
-    /// What a stream says that comes in pieces of this size: its deltas and how it ends.
-    fn read(stream: &str, size: usize) -> (Vec<Delta>, Option<ProviderError>) {
-        let mut reader = Reader::new();
+    fn read_whole(body: &str) -> Result<Vec<Delta>, ProviderError> {
         let mut deltas = Vec::new();
-        for piece in stream.as_bytes().chunks(size) {
-            match reader.push(piece) {
-                Ok(more) => deltas.extend(more),
-                Err(error) => return (deltas, Some(error)),
-            }
-        }
-        match reader.finish() {
-            Ok(more) => deltas.extend(more),
-            Err(error) => return (deltas, Some(error)),
-        }
-        (deltas, None)
+        whole(body.as_bytes(), &mut deltas).map(|()| deltas)
     }
 
     const HEL: &str =
@@ -351,15 +272,10 @@ mod tests {
     const STOP: &str = r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
     const DONE: &str = "data: [DONE]";
 
-    /// A stream of events, each closed by its blank line.
-    fn stream(events: &[&str]) -> String {
-        events.iter().map(|event| format!("{event}\n\n")).collect()
-    }
-
     #[track_caller]
     fn assert_reads(quirk: &str, stream: &str, deltas: &[Delta], error: Option<ProviderError>) {
-        for size in [1, 7, stream.len()] {
-            assert_eq!(read(stream, size), (deltas.to_vec(), error.clone()), "{quirk}, {size}");
+        for end in [End::Clean, End::Broken] {
+            testing::assert_reads::<Stream>(quirk, stream, end, deltas, error.clone());
         }
     }
 
@@ -370,24 +286,24 @@ mod tests {
             Turn { role: Role::User, text: "Hi".into() },
             Turn { role: Role::Assistant, text: "Hello".into() },
         ];
-        let messages = json!([
-            { "role": "system", "content": "Be brief." },
-            { "role": "user", "content": "Hi" },
-            { "role": "assistant", "content": "Hello" },
-        ]);
+        let mut assistant = assistant("provider = \"openai\"\nmodel = \"m\"");
+        let body = OpenAi.body(&Ask::new(&assistant, &turns));
         assert_eq!(
-            request_body("m", &turns, true),
+            body,
             json!({
                 "model": "m",
-                "messages": messages,
+                "messages": [
+                    { "role": "system", "content": "Be brief." },
+                    { "role": "user", "content": "Hi" },
+                    { "role": "assistant", "content": "Hello" },
+                ],
                 "stream": true,
                 "stream_options": { "include_usage": true },
             }),
         );
-        assert_eq!(
-            request_body("m", &turns, false),
-            json!({ "model": "m", "messages": messages, "stream": false }),
-        );
+        (assistant.temperature, assistant.max_tokens) = (Some(0.5), Some(100));
+        let body = OpenAi.body(&Ask::new(&assistant, &turns));
+        assert_eq!((&body["temperature"], &body["max_tokens"]), (&json!(0.5), &json!(100)));
     }
 
     #[test]
@@ -499,6 +415,23 @@ mod tests {
                 &[reasoning("hm"), Delta::Done],
             ),
             (
+                "thinking in parts",
+                &[
+                    r#"data: {"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"Hi"}]}}]}"#,
+                    STOP,
+                ],
+                &[reasoning("hm"), text("Hi"), Delta::Done],
+            ),
+            (
+                "thinking in details",
+                &[
+                    r#"data: {"choices":[{"delta":{"content":"","reasoning_details":[{"type":"reasoning.text","text":"hm"},{"type":"reasoning.summary","summary":"s"},{"type":"reasoning.encrypted","data":"x"}]}}]}"#,
+                    r#"data: {"choices":[{"delta":{"reasoning":"so","reasoning_details":[{"type":"reasoning.text","text":"so"}]}}]}"#,
+                    STOP,
+                ],
+                &[reasoning("hms"), reasoning("so"), Delta::Done],
+            ),
+            (
                 "content in parts",
                 &[
                     r#"data: {"choices":[{"delta":{"content":[{"type":"text","text":"Hel"},{"type":"ref"}]}}]}"#,
@@ -525,7 +458,6 @@ mod tests {
         ];
         for (quirk, events, deltas) in cases {
             assert_reads(quirk, &stream(events), deltas, None);
-            assert_reads(quirk, &stream(events).replace('\n', "\r\n"), deltas, None);
         }
     }
 
@@ -555,7 +487,7 @@ mod tests {
         );
         assert_reads("only comments", &stream(&[": ping"]), &[], cut.clone());
         assert_reads("an error as a field", &stream(&[HEL, "error: {}"]), &[text("Hel")], cut);
-        assert_eq!(Reader::new().finish(), Err(ProviderError::Truncated));
+        assert_reads("nothing", "", &[], Some(ProviderError::Truncated));
     }
 
     #[test]
@@ -590,6 +522,27 @@ mod tests {
                 failed(Cause::BrokeOff, "no"),
             ),
             ("event: error\ndata: no", failed(Cause::BrokeOff, "no")),
+            (
+                r#"data: {"choices":[{"delta":{"content":""},"finish_reason":"error","error":{"code":502,"message":"down"}}]}"#,
+                failed(Cause::Overloaded, "down"),
+            ),
+            (
+                r#"data: {"object":"error","message":"boom","type":"BadRequestError","param":null,"code":400}"#,
+                failed(Cause::Refused, "boom"),
+            ),
+            (r#"data: {"detail":"boom"}"#, failed(Cause::BrokeOff, "boom")),
+            (
+                r#"data: {"error":{"message":"Internal server error","type":"InternalServerError","code":500}}"#,
+                failed(Cause::Overloaded, "Internal server error"),
+            ),
+            (
+                r#"data: {"error":{"message":"no","type":"insufficient_quota"}}"#,
+                failed(Cause::OutOfCredit, "no"),
+            ),
+            (
+                r#"data: {"error":{"code":400,"message":"too long","type":"exceed_context_size_error"}}"#,
+                failed(Cause::Refused, "too long"),
+            ),
         ];
         for (event, error) in cases {
             let events = stream(&[HEL, event, DONE]);
@@ -598,9 +551,32 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_that_ends_early_says_why() {
+        for (reason, cause) in [
+            ("length", Cause::CutShort),
+            ("content_filter", Cause::Filtered),
+            ("error", Cause::BrokeOff),
+            ("abort", Cause::BrokeOff),
+        ] {
+            let end = format!(r#"{{"delta":{{}},"finish_reason":"{reason}"}}"#);
+            let last = format!(r#"data: {{"choices":[{end}]}}"#);
+            let tally = r#"data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+            let error = Some(ProviderError::Unfinished(cause));
+            for events in [&[HEL, &last, tally, DONE][..], &[HEL, &last, tally]] {
+                let deltas = [text("Hel"), count(1, 2)];
+                assert_reads(reason, &stream(events), &deltas, error.clone());
+            }
+            let body = format!(
+                r#"{{"choices":[{{"message":{{"content":"Hel"}},"finish_reason":"{reason}"}}]}}"#
+            );
+            assert_eq!(read_whole(&body), Err(ProviderError::Unfinished(cause)));
+        }
+    }
+
+    #[test]
     fn what_is_no_chunk_is_reported() {
         for event in ["data: <html>", "data: 1", r#"data: {"choices":{}}"#] {
-            let (deltas, error) = read(&stream(&[HEL, event]), 9);
+            let (deltas, error) = testing::read::<Stream>(&stream(&[HEL, event]), 9, End::Clean);
             assert_eq!(deltas, [text("Hel")]);
             assert_eq!(error.map(|error| error.cause()), Some(Cause::NotUnderstood), "{event}");
         }
@@ -608,60 +584,42 @@ mod tests {
 
     #[test]
     fn an_event_has_a_bound() {
-        let (deltas, error) = read(&(stream(&[HEL]) + "data: " + &"x".repeat(2 << 20)), 4_096);
+        let long = stream(&[HEL]) + "data: " + &"x".repeat(2 << 20);
+        let (deltas, error) = testing::read::<Stream>(&long, 4_096, End::Clean);
         assert_eq!(deltas, [text("Hel")]);
         assert!(matches!(error, Some(ProviderError::TooLong(_))), "{error:?}");
     }
 
     #[test]
     fn the_end_shows_before_the_connection_closes() {
-        let mut reader = Reader::new();
-        reader.push(stream(&[HEL]).as_bytes()).unwrap();
+        let (mut reader, mut deltas) = (Box::<Stream>::default(), Vec::new());
+        reader.push(stream(&[HEL]).as_bytes(), &mut deltas).unwrap();
         assert!(!reader.is_ending());
-        reader.push(stream(&[STOP]).as_bytes()).unwrap();
+        reader.push(stream(&[STOP]).as_bytes(), &mut deltas).unwrap();
         assert!(reader.is_ending());
-        assert_eq!(reader.finish(), Ok(vec![Delta::Done]));
+        reader.finish(End::Broken, &mut deltas).unwrap();
+        assert_eq!(deltas, [text("Hel"), Delta::Done]);
     }
 
     #[test]
     fn done_is_said_once() {
-        let mut reader = Reader::new();
-        assert_eq!(reader.push(stream(&[STOP, DONE]).as_bytes()), Ok(vec![Delta::Done]));
-        assert_eq!(reader.push(stream(&[HEL, DONE]).as_bytes()), Ok(vec![]));
-        assert_eq!(reader.finish(), Ok(vec![]));
+        let all = stream(&[STOP, DONE, HEL, DONE]);
+        assert_reads("said twice", &all, &[Delta::Done], None);
     }
 
     #[test]
     fn a_whole_reply_is_read() {
         let body = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello","reasoning":"hm"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
         let deltas = vec![reasoning("hm"), text("Hello"), count(3, 4), Delta::Done];
-        assert_eq!(whole(body.as_bytes()), Ok(deltas));
+        assert_eq!(read_whole(body), Ok(deltas));
 
         let error = r#"{"error":{"message":"no","code":"rate_limit_exceeded"}}"#;
-        assert_eq!(whole(error.as_bytes()), Err(failed(Cause::RateLimited, "no")));
+        assert_eq!(read_whole(error), Err(failed(Cause::RateLimited, "no")));
+        let error = r#"{"object":"error","message":"no","code":"429"}"#;
+        assert_eq!(read_whole(error), Err(failed(Cause::RateLimited, "no")));
 
         for body in ["<html>", "", "{}", r#"{"choices":[]}"#, "data: {}"] {
-            assert_eq!(whole(body.as_bytes()), Err(ProviderError::NotAStream), "{body}");
-        }
-    }
-
-    #[test]
-    fn refusals_are_explained() {
-        let cases = [
-            (r#"{"error":{"message":"no","type":"t","param":null,"code":"c"}}"#, "no"),
-            (r#"{"error":"no"}"#, "no"),
-            (r#"{"message":"no"}"#, "no"),
-            (r#"{"detail":"no"}"#, "no"),
-            (r#"{"error":{"a":1}}"#, r#"{"a":1}"#),
-            ("<h1>no</h1>", "<h1>no</h1>"),
-            ("", ""),
-        ];
-        for (body, message) in cases {
-            assert_eq!(
-                refusal(400, body.as_bytes()),
-                ProviderError::refused(400, message),
-                "{body}"
-            );
+            assert_eq!(read_whole(body), Err(ProviderError::NotAStream), "{body}");
         }
     }
 }

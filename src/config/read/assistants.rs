@@ -9,7 +9,18 @@ use crate::config::{
     values,
 };
 
-const PATH: &str = "/v1/chat/completions";
+impl ChatProvider {
+    /// Where replies are usually had.
+    fn usual_path(self) -> Option<&'static str> {
+        match self {
+            Self::OpenAi => Some("/v1/chat/completions"),
+            Self::Anthropic => Some("/v1/messages"),
+            Self::Ollama => Some("/api/chat"),
+            Self::Drupal => Some("/api/deepchat"),
+            Self::Json => None,
+        }
+    }
+}
 
 pub(super) fn assistants(
     root: &Section<'_>,
@@ -27,25 +38,68 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
     let backend = s.required("backend", "write the name of a table under `[backends]`", |v| {
         values::name_of(v, "backends", &house.backends)
     });
-    let path = s.defaulted_with("path", values::path, || Ok(PATH.to_owned()));
-    let model = s.required("model", "write the model's name as the backend knows it", values::text);
+    let path = s.optional("path", values::path);
+    let model = s.optional("model", values::text);
+    let processor = s.optional("processor", values::word);
     let system = s.optional("system", values::text);
+    let temperature = s.optional("temperature", values::temperature);
+    let max_tokens = s.optional("max_tokens", values::tokens);
     let greeting = s.optional("greeting", values::text);
     let suggestions = s.defaulted("suggestions", |v| v.list(values::text), Vec::new());
 
+    let provider = provider?;
+    check_tuning(s, provider);
     Ok(AssistantConfig {
         name: name.to_owned(),
         title: title?,
-        provider: provider?,
+        provider,
         backend: backend?,
-        path: path?,
-        model: model?,
+        path: usual_or(s, provider, path?)?,
+        model: named(s, provider, model?)?,
         system: system?,
+        processor: processor?,
+        temperature: temperature?,
+        max_tokens: max_tokens?,
         greeting: greeting?,
         suggestions: suggestions?,
     })
 }
 
 fn provider(value: &Value<'_>) -> Read<ChatProvider> {
-    values::choice(value, values::PROVIDERS, &["anthropic", "ollama", "drupal", "json"])
+    values::choice(value, values::PROVIDERS, &[])
+}
+
+fn usual_or(s: &Section<'_>, provider: ChatProvider, path: Option<String>) -> Read<String> {
+    match path.or_else(|| provider.usual_path().map(str::to_owned)) {
+        Some(path) => Ok(path),
+        None => Err(s.refuse("path", "is missing; write where the backend takes messages")),
+    }
+}
+
+/// Whoever speaks to a plain endpoint need not name a model.
+fn named(s: &Section<'_>, provider: ChatProvider, model: Option<String>) -> Read<String> {
+    let remedy = match provider {
+        ChatProvider::Json => return Ok(model.unwrap_or_default()),
+        ChatProvider::Drupal => "write the assistant's machine name in Drupal",
+        _ => "write the model's name as the backend knows it",
+    };
+    model.ok_or_else(|| s.refuse("model", &format!("is missing; {remedy}")))
+}
+
+/// What a service of its own decides cannot be decided here.
+fn check_tuning(s: &Section<'_>, provider: ChatProvider) {
+    if provider != ChatProvider::Drupal && s.has("processor") {
+        s.refuse("processor", "has no effect: only Drupal has processors");
+    }
+    if !matches!(provider, ChatProvider::Drupal | ChatProvider::Json) {
+        return;
+    }
+    for key in ["temperature", "max_tokens"] {
+        if s.has(key) {
+            s.refuse(key, "has no effect with this provider; set it where the model is set up");
+        }
+    }
+    if provider == ChatProvider::Drupal && s.has("system") {
+        s.refuse("system", "has no effect with Drupal; write it into the assistant there");
+    }
 }

@@ -84,12 +84,9 @@ fn backend_url(value: &Value<'_>, house: &House<'_>) -> Read<BackendUrl> {
 /// One entry of `auth`. Not repeated in messages: it may be a token in the wrong place.
 fn credentials(value: &Value<'_>) -> Read<BackendAuth> {
     const OPTIONS: &str = "`\"session\"`, `\"client_credentials\"`, `{ bearer = \"…\" }`, \
-                           `\"caller\"` or `\"none\"`";
+                           `{ header = \"…\", value = \"…\" }`, `\"caller\"` or `\"none\"`";
     if value.is_table() {
-        return value.table(|s| {
-            let bearer = s.required("bearer", "write `{ bearer = \"${NAME}\" }`", values::token);
-            bearer.map(BackendAuth::Bearer)
-        });
+        return value.table(secret);
     }
     match values::text(value)?.as_str() {
         "session" => Ok(BackendAuth::Session),
@@ -98,6 +95,19 @@ fn credentials(value: &Value<'_>) -> Read<BackendAuth> {
         "client_credentials" => Ok(BackendAuth::ClientCredentials),
         _ => Err(value.refuse(&format!("is not a way to authenticate; write {OPTIONS}"))),
     }
+}
+
+/// `{ bearer = "…" }` or `{ header = "…", value = "…" }`.
+fn secret(s: &Section<'_>) -> Read<BackendAuth> {
+    if !s.has("header") {
+        s.know("header");
+        s.know("value");
+        let bearer = s.required("bearer", "write `{ bearer = \"${NAME}\" }`", values::token);
+        return bearer.map(BackendAuth::Bearer);
+    }
+    let name = s.required("header", "write the header's name", values::header_name);
+    let value = s.required("value", "write `value = \"${NAME}\"`", values::token);
+    Ok(BackendAuth::Header { name: name?, value: value? })
 }
 
 /// `"none"` always applies, so nothing after it would ever be tried.

@@ -1,0 +1,404 @@
+//! The dialect of Anthropic's Messages.
+//!
+//! Every message of the stream names its type in its data; types that are not known here are left
+//! out, as the service asks its clients to do. The reply is whole with `message_stop`, or when the
+//! service has said why it stopped.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Usage, Whole,
+    framed::{Dialect, Framed, Step},
+    trouble::{failure, failure_in},
+};
+use crate::chat::sse::{Decoder, Event};
+
+/// The version of the interface that this module speaks.
+const VERSION: &str = "2023-06-01";
+/// The service wants to be told; what the model thinks counts as well.
+const MAX_TOKENS: u32 = 8_192;
+
+/// Messages.
+pub struct Anthropic;
+
+impl Provider for Anthropic {
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("anthropic-version", VERSION)]
+    }
+
+    fn body(&self, ask: &Ask<'_>) -> Value {
+        let assistant = ask.assistant;
+        let mut body = json!({
+            "model": assistant.model,
+            "max_tokens": assistant.max_tokens.unwrap_or(MAX_TOKENS),
+            "messages": messages(ask.turns),
+            "stream": true,
+        });
+        if let Some(system) = ask.turns.iter().find(|turn| turn.role == Role::System) {
+            body["system"] = json!(system.text);
+        }
+        if let Some(temperature) = assistant.temperature {
+            body["temperature"] = json!(temperature);
+        }
+        body
+    }
+
+    fn reader(&self, kind: Kind) -> Result<Box<dyn Reader>, ProviderError> {
+        match kind {
+            Kind::Json => Ok(Box::new(Whole::new(whole))),
+            Kind::Stream => Ok(Box::<Stream>::default()),
+            Kind::Page => Err(ProviderError::NotAStream),
+        }
+    }
+}
+
+type Stream = Framed<Decoder, Message>;
+
+/// The turns, the standing instructions apart. Neighbours of one role are one turn to the service.
+fn messages(turns: &[Turn]) -> Vec<Value> {
+    let said = turns.iter().filter(|turn| turn.role != Role::System);
+    said.map(|turn| json!({ "role": turn.role, "content": turn.text })).collect()
+}
+
+/// A message as it has come so far.
+#[derive(Debug, Default)]
+struct Message {
+    usage: Usage,
+    /// Whether the last text did not end with a line's end, so that the next block must begin one.
+    mid_line: bool,
+    /// How many blocks of text have begun.
+    texts: u32,
+    unfinished: Option<ProviderError>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    MessageStart {
+        message: Reply,
+    },
+    ContentBlockStart {
+        content_block: Block,
+    },
+    ContentBlockDelta {
+        delta: Block,
+    },
+    MessageDelta {
+        delta: Stop,
+        usage: Option<Value>,
+    },
+    MessageStop,
+    Error,
+    #[serde(other)]
+    Unknown,
+}
+
+/// A piece of content, whole or as it grows.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Block {
+    #[serde(alias = "text_delta")]
+    Text {
+        #[serde(default)]
+        text: String,
+    },
+    #[serde(alias = "thinking_delta")]
+    Thinking {
+        #[serde(default)]
+        thinking: String,
+    },
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    #[serde(default)]
+    content: Vec<Block>,
+    #[serde(flatten)]
+    stop: Stop,
+    usage: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+struct Stop {
+    stop_reason: Option<String>,
+}
+
+impl Dialect for Message {
+    fn read(&mut self, event: &Event, deltas: &mut Vec<Delta>) -> Result<Step, ProviderError> {
+        let garbled = |error| ProviderError::garbled(&error);
+        let mut value: Value = serde_json::from_str(&event.data).map_err(garbled)?;
+        // Some who pass these streams on drop the type, which the event's name repeats.
+        if let Some(fields) = value.as_object_mut().filter(|fields| !fields.contains_key("type")) {
+            fields.insert("type".to_owned(), json!(event.event));
+        }
+        match Said::deserialize(value).map_err(garbled)? {
+            Said::MessageStart { message } => self.begin(message, deltas),
+            Said::ContentBlockStart { content_block } => self.begin_block(content_block, deltas),
+            Said::ContentBlockDelta { delta } => self.add(delta, deltas),
+            Said::MessageDelta { delta, usage } => {
+                self.count(usage.as_ref(), deltas);
+                if delta.stop_reason.is_some() {
+                    self.stop(&delta);
+                    return Ok(Step::Ending);
+                }
+            }
+            Said::MessageStop => return Ok(Step::Last),
+            Said::Error => return Err(failure_in(&event.data)),
+            Said::Unknown => {}
+        }
+        Ok(Step::More)
+    }
+
+    fn conclude(&mut self) -> Result<(), ProviderError> {
+        self.unfinished.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Message {
+    fn begin(&mut self, message: Reply, deltas: &mut Vec<Delta>) {
+        self.count(message.usage.as_ref(), deltas);
+        for block in message.content {
+            self.begin_block(block, deltas);
+        }
+    }
+
+    /// Blocks of text stand below each other, whatever was between them.
+    fn begin_block(&mut self, block: Block, deltas: &mut Vec<Delta>) {
+        if matches!(block, Block::Text { .. }) {
+            if self.texts > 0 && self.mid_line {
+                self.add(Block::Text { text: "\n\n".to_owned() }, deltas);
+            }
+            self.texts += 1;
+        }
+        self.add(block, deltas);
+    }
+
+    fn add(&mut self, block: Block, deltas: &mut Vec<Delta>) {
+        match block {
+            Block::Text { text } if !text.is_empty() => {
+                self.mid_line = !text.ends_with('\n');
+                deltas.push(Delta::Text(text));
+            }
+            Block::Thinking { thinking } if !thinking.is_empty() => {
+                deltas.push(Delta::Reasoning(thinking));
+            }
+            _ => {}
+        }
+    }
+
+    /// What is read comes in three numbers: new, written to the cache, and read from it.
+    fn count(&mut self, usage: Option<&Value>, deltas: &mut Vec<Delta>) {
+        let Some(usage) = usage else { return };
+        let count = |name: &str| usage.get(name).and_then(Value::as_u64);
+        if let Some(input) = count("input_tokens") {
+            let cached = ["cache_creation_input_tokens", "cache_read_input_tokens"];
+            self.usage.input = input + cached.iter().filter_map(|name| count(name)).sum::<u64>();
+        }
+        if let Some(output) = count("output_tokens") {
+            self.usage.output = output;
+        }
+        deltas.push(Delta::Usage(self.usage));
+    }
+
+    fn stop(&mut self, stop: &Stop) {
+        let cause = match stop.stop_reason.as_deref().unwrap_or_default() {
+            "max_tokens" | "model_context_window_exceeded" | "pause_turn" => Cause::CutShort,
+            "refusal" => Cause::Filtered,
+            _ => return,
+        };
+        self.unfinished = Some(ProviderError::Unfinished(cause));
+    }
+}
+
+/// Reads a whole reply, as some send who stand in for the service.
+fn whole(body: &[u8], deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
+    let value: Value = serde_json::from_slice(body).map_err(|_| ProviderError::NotAStream)?;
+    match value.get("type").and_then(Value::as_str) {
+        Some("error") => return Err(failure(&value)),
+        Some("message") => {}
+        _ => return Err(ProviderError::NotAStream),
+    }
+    let reply = Reply::deserialize(value).map_err(|error| ProviderError::garbled(&error))?;
+    let mut message = Message::default();
+    message.stop(&reply.stop);
+    message.begin(reply, deltas);
+    message.conclude()?;
+    deltas.push(Delta::Done);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::provider::{
+        End,
+        framed::testing::{self, events},
+        testing::assistant,
+    };
+
+    const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\"usage\":{\"input_tokens\":25,\"cache_creation_input_tokens\":10,\"cache_read_input_tokens\":5,\"output_tokens\":1}}}";
+    const TEXT: &str = r#"data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
+    const PING: &str = "event: ping\ndata: {\"type\":\"ping\"}";
+    const HEL: &str = r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hel"}}"#;
+    const LO: &str = r#"data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"lo"}}"#;
+    const END: &str = r#"data: {"type":"content_block_stop","index":0}"#;
+    const STOP: &str = r#"data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15}}"#;
+    const LAST: &str = r#"data: {"type":"message_stop"}"#;
+
+    fn text(text: &str) -> Delta {
+        Delta::Text(text.into())
+    }
+
+    fn thought(text: &str) -> Delta {
+        Delta::Reasoning(text.into())
+    }
+
+    fn count(input: u64, output: u64) -> Delta {
+        Delta::Usage(Usage { input, output })
+    }
+
+    #[track_caller]
+    fn assert_reads(quirk: &str, stream: &[&str], deltas: &[Delta], error: Option<ProviderError>) {
+        for end in [End::Clean, End::Broken] {
+            testing::assert_reads::<Stream>(quirk, &events(stream), end, deltas, error.clone());
+        }
+    }
+
+    #[test]
+    fn asks_with_the_instructions_apart() {
+        let turns = [
+            Turn { role: Role::System, text: "Be brief.".into() },
+            Turn { role: Role::User, text: "Hi".into() },
+        ];
+        let mut assistant = assistant("provider = \"anthropic\"\nmodel = \"m\"");
+        assert_eq!(assistant.path, "/v1/messages");
+        let body = Anthropic.body(&Ask::new(&assistant, &turns));
+        assert_eq!(
+            body,
+            json!({
+                "model": "m",
+                "max_tokens": 8192,
+                "system": "Be brief.",
+                "messages": [{ "role": "user", "content": "Hi" }],
+                "stream": true,
+            }),
+        );
+        (assistant.temperature, assistant.max_tokens) = (Some(0.5), Some(100));
+        let body = Anthropic.body(&Ask::new(&assistant, &turns[1..]));
+        assert_eq!((&body["temperature"], &body["max_tokens"]), (&json!(0.5), &json!(100)));
+        assert!(body.get("system").is_none());
+    }
+
+    #[test]
+    fn reads_a_stream_by_the_book() {
+        let stream = [START, TEXT, PING, HEL, LO, END, STOP, LAST];
+        let deltas = [count(40, 1), text("Hel"), text("lo"), count(40, 15), Delta::Done];
+        assert_reads("by the book", &stream, &deltas, None);
+    }
+
+    #[test]
+    fn reads_every_known_quirk() {
+        let hello = [text("Hel"), text("lo"), count(0, 15), Delta::Done];
+        let cases: &[(&str, &[&str], &[Delta])] = &[
+            ("there is no message_stop", &[TEXT, HEL, LO, STOP], &hello),
+            ("an unknown event", &[r#"data: {"type":"new"}"#, HEL, LO, STOP, LAST], &hello),
+            (
+                "the event has the only type",
+                &[
+                    "event: content_block_delta\ndata: {\"delta\":{\"type\":\"text_delta\",\"text\":\"Hel\"}}",
+                    LO,
+                    STOP,
+                ],
+                &hello,
+            ),
+            (
+                "thinking",
+                &[
+                    r#"data: {"type":"content_block_start","content_block":{"type":"thinking","thinking":"","signature":""}}"#,
+                    r#"data: {"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"hm"}}"#,
+                    r#"data: {"type":"content_block_delta","delta":{"type":"signature_delta","signature":"E"}}"#,
+                    r#"data: {"type":"content_block_start","content_block":{"type":"redacted_thinking","data":"E"}}"#,
+                    TEXT,
+                    HEL,
+                    LO,
+                    STOP,
+                    LAST,
+                ],
+                &[thought("hm"), text("Hel"), text("lo"), count(0, 15), Delta::Done],
+            ),
+            (
+                "text in the beginning of its block",
+                &[
+                    r#"data: {"type":"content_block_start","content_block":{"type":"text","text":"Hel"}}"#,
+                    LO,
+                    STOP,
+                ],
+                &hello,
+            ),
+            (
+                "two blocks of text with a tool between them",
+                &[
+                    TEXT,
+                    HEL,
+                    r#"data: {"type":"content_block_start","content_block":{"type":"server_tool_use","id":"1","name":"x","input":{}}}"#,
+                    r#"data: {"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{"}}"#,
+                    TEXT,
+                    LO,
+                    STOP,
+                ],
+                &[text("Hel"), text("\n\n"), text("lo"), count(0, 15), Delta::Done],
+            ),
+            (
+                "the count repeats what was read",
+                &[
+                    START,
+                    r#"data: {"type":"message_delta","delta":{"stop_reason":"stop_sequence"},"usage":{"input_tokens":3,"output_tokens":4}}"#,
+                ],
+                &[count(40, 1), count(3, 4), Delta::Done],
+            ),
+        ];
+        for (quirk, stream, deltas) in cases {
+            assert_reads(quirk, stream, deltas, None);
+        }
+    }
+
+    #[test]
+    fn what_ends_early_keeps_its_beginning_and_says_why() {
+        let stopped = |reason: &str| {
+            format!(r#"data: {{"type":"message_delta","delta":{{"stop_reason":"{reason}"}}}}"#)
+        };
+        let unfinished = ProviderError::Unfinished;
+        let cases = [
+            (stopped("max_tokens"), unfinished(Cause::CutShort)),
+            (stopped("model_context_window_exceeded"), unfinished(Cause::CutShort)),
+            (stopped("refusal"), unfinished(Cause::Filtered)),
+            (
+                "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"no\"},\"request_id\":\"r\"}".to_owned(),
+                ProviderError::failed(Cause::Overloaded, "no"),
+            ),
+            (PING.to_owned(), ProviderError::Truncated),
+        ];
+        for (last, error) in cases {
+            assert_reads(&last, &[TEXT, HEL, &last], &[text("Hel")], Some(error));
+        }
+    }
+
+    #[test]
+    fn a_whole_reply_is_read() {
+        let read = |body: &str| {
+            let mut deltas = Vec::new();
+            whole(body.as_bytes(), &mut deltas).map(|()| deltas)
+        };
+        let body = r#"{"type":"message","role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Hello"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":4}}"#;
+        let deltas = vec![count(3, 4), thought("hm"), text("Hello"), Delta::Done];
+        assert_eq!(read(body), Ok(deltas));
+        let error = r#"{"type":"error","error":{"type":"api_error","message":"no"}}"#;
+        assert_eq!(read(error), Err(ProviderError::failed(Cause::Overloaded, "no")));
+        for body in ["<html>", "{}", "[]", r#"{"type":"other"}"#] {
+            assert_eq!(read(body), Err(ProviderError::NotAStream), "{body}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! A reply as it grows: what a provider sends becomes events, and events go to the log.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    live::LiveRun,
+    log::{Entry, Finished, RunLog},
+    markdown::{Block, BlockWriter, foreign},
+    provider::{Delta, Usage},
+    wire::{Outcome, RunEvent},
+};
+use crate::store::{millis, now};
+
+/// The least time between two looks at a reply in HTML, which comes whole with every word.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
+/// A look takes at most one part in this many of the time.
+const SHARE: u32 = 20;
+
+/// What a provider's last delta asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// To read on.
+    Read,
+    /// To ask once more.
+    AskAgain,
+    /// Nothing: the reply is whole.
+    Stop,
+}
+
+/// The reply, and the events that are not yet in the log.
+pub struct Reply {
+    live: Arc<LiveRun>,
+    log: RunLog,
+    pending: Vec<RunEvent>,
+    logged: u64,
+    body: Body,
+    thought: Thought,
+    usage: Option<Usage>,
+    has_grown: bool,
+}
+
+/// What the reply is written in, which its first word decides.
+enum Body {
+    Markdown { blocks: BlockWriter, html: String },
+    Html(Growing),
+}
+
+/// A reply in HTML.
+#[derive(Default)]
+struct Growing {
+    /// All that the backend sent, as it is.
+    source: String,
+    /// The blocks that readers have been told of.
+    told: Vec<String>,
+    is_stale: bool,
+    next_look: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Thought {
+    text: String,
+    began: Option<Instant>,
+    took: Option<Duration>,
+}
+
+impl Reply {
+    /// A reply that begins with the Markdown of an earlier attempt, which may be empty.
+    pub fn new(live: Arc<LiveRun>, log: RunLog, prefix: &str) -> Self {
+        let body = Body::Markdown { blocks: BlockWriter::new(), html: String::new() };
+        let (pending, thought) = (Vec::new(), Thought::default());
+        let (logged, usage, has_grown) = (0, None, false);
+        let mut reply = Self { live, log, pending, logged, body, thought, usage, has_grown };
+        reply.add(prefix);
+        reply
+    }
+
+    /// Whether it says anything yet.
+    pub fn is_empty(&self) -> bool {
+        match &self.body {
+            Body::Markdown { blocks, .. } => blocks.text().is_empty(),
+            Body::Html(growing) => growing.source.trim().is_empty(),
+        }
+    }
+
+    /// Whether the provider has sent any of it, be it thoughts.
+    pub fn has_grown(&self) -> bool {
+        self.has_grown
+    }
+
+    /// Adds what the provider sent.
+    pub async fn take(&mut self, deltas: Vec<Delta>) -> Next {
+        let mut next = Next::Read;
+        for delta in deltas {
+            self.has_grown |= !matches!(delta, Delta::Usage(_));
+            match delta {
+                Delta::Text(text) => self.add(&text),
+                Delta::Html { html, overwrite } => self.add_html(html, overwrite),
+                Delta::Reasoning(text) => self.think(text),
+                Delta::Usage(usage) => self.usage = Some(usage),
+                Delta::Again => next = Next::AskAgain,
+                Delta::Done => next = Next::Stop,
+            }
+        }
+        self.look(Instant::now());
+        self.flush().await;
+        next
+    }
+
+    /// Tells readers that the service is asked again after `pause`.
+    pub async fn wait(&mut self, pause: Duration) {
+        self.pending.push(RunEvent::Wait { until: now().saturating_add(millis(pause)) });
+        self.flush().await;
+    }
+
+    fn add(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        self.thought.end();
+        match &mut self.body {
+            Body::Markdown { blocks, html } => {
+                self.pending.push(RunEvent::Text { text: text.to_owned() });
+                close(blocks.push(text), html, &mut self.pending);
+            }
+            Body::Html(growing) => growing.add_text(text),
+        }
+    }
+
+    fn add_html(&mut self, html: String, overwrite: bool) {
+        if html.trim().is_empty() && !overwrite {
+            return;
+        }
+        self.thought.end();
+        if self.is_empty() && matches!(self.body, Body::Markdown { .. }) {
+            self.body = Body::Html(Growing::default());
+        }
+        match &mut self.body {
+            Body::Html(growing) => growing.add(html, overwrite),
+            Body::Markdown { .. } => self.add(&foreign::plain(&foreign::blocks(&html).concat())),
+        }
+    }
+
+    fn think(&mut self, text: String) {
+        self.thought.began.get_or_insert_with(Instant::now);
+        self.thought.text.push_str(&text);
+        self.pending.push(RunEvent::Reasoning { text });
+    }
+
+    /// Waits until a reply in HTML is to be looked at again; for ever when nothing new has come.
+    pub async fn due(&self) {
+        match &self.body {
+            Body::Html(Growing { is_stale: true, next_look: Some(next), .. }) => {
+                tokio::time::sleep_until((*next).into()).await;
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn look(&mut self, now: Instant) {
+        if let Body::Html(growing) = &mut self.body
+            && growing.is_due(now)
+        {
+            self.pending.extend(growing.look(now));
+        }
+    }
+
+    /// Queues what is pending. Waiting for a place comes first, so a run that is stopped while it
+    /// waits has neither lost nor doubled an event.
+    pub async fn flush(&mut self) {
+        if !self.pending.is_empty() {
+            self.queue(None).await;
+        }
+    }
+
+    /// Closes the reply and leaves it in its message.
+    pub async fn finish(mut self, outcome: Outcome) {
+        self.thought.end();
+        let (text, html, is_html) = match &mut self.body {
+            Body::Markdown { blocks, html } => {
+                close(blocks.finish(), html, &mut self.pending);
+                (blocks.text().to_owned(), std::mem::take(html), false)
+            }
+            Body::Html(growing) => {
+                self.pending.extend(growing.look(Instant::now()));
+                let html = growing.told.concat();
+                (foreign::plain(&html), html, true)
+            }
+        };
+        let finished = Finished {
+            text,
+            html,
+            is_html,
+            reasoning: std::mem::take(&mut self.thought.text),
+            reasoning_time: self.thought.took,
+            usage: self.usage,
+            outcome: outcome.clone(),
+        };
+        self.pending.push(RunEvent::End(outcome));
+        self.queue(Some(finished)).await;
+    }
+
+    async fn queue(&mut self, finished: Option<Finished>) {
+        let Some(place) = self.log.place().await else { return };
+        let events = std::mem::take(&mut self.pending);
+        let first_seq = self.logged + 1;
+        self.logged += events.len() as u64;
+        place.send(Entry { run: self.live.clone(), first_seq, events, finished });
+    }
+}
+
+fn close(blocks: Vec<Block>, html: &mut String, pending: &mut Vec<RunEvent>) {
+    for block in blocks {
+        html.push_str(&block.html);
+        pending.push(RunEvent::Block { html: block.html, length: block.source_len });
+    }
+}
+
+impl Growing {
+    fn add(&mut self, html: String, overwrite: bool) {
+        if overwrite {
+            self.source = html;
+        } else {
+            self.source.push_str(&html);
+        }
+        self.is_stale = true;
+    }
+
+    /// Words among HTML are words.
+    fn add_text(&mut self, text: &str) {
+        self.source.push_str(&ammonia::clean_text(text));
+        self.is_stale = true;
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.is_stale && self.next_look.is_none_or(|next| next <= now)
+    }
+
+    /// What has changed since the last look. What stands before the first change stays.
+    fn look(&mut self, now: Instant) -> Option<RunEvent> {
+        if !std::mem::take(&mut self.is_stale) {
+            return None;
+        }
+        let mut blocks = foreign::blocks(&self.source);
+        self.next_look = Some(now + BETWEEN_LOOKS.max(now.elapsed() * SHARE));
+        let keep = self.told.iter().zip(&blocks).take_while(|(old, new)| old == new).count();
+        let is_same = keep == self.told.len() && keep == blocks.len();
+        let fresh = blocks.split_off(keep);
+        self.told.truncate(keep);
+        self.told.extend(fresh.iter().cloned());
+        (!is_same).then_some(RunEvent::Html { keep, blocks: fresh })
+    }
+}
+
+impl Thought {
+    fn end(&mut self) {
+        if let (Some(began), None) = (self.began, self.took) {
+            self.took = Some(began.elapsed());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_html_that_comes_again_and_again_only_the_tail_is_told() {
+        let mut growing = Growing::default();
+        let at = Instant::now();
+        growing.add("<p>One</p><p>Tw".to_owned(), true);
+        let told = |blocks: &[&str]| blocks.iter().map(|&block| block.to_owned()).collect();
+        let first = RunEvent::Html { keep: 0, blocks: told(&["<p>One</p>", "<p>Tw</p>"]) };
+        assert_eq!(growing.look(at), Some(first));
+        assert!(!growing.is_due(at + BETWEEN_LOOKS));
+        growing.add("<p>One</p><p>Two</p><ul><li>a".to_owned(), true);
+        assert!(!growing.is_due(at) && growing.is_due(at + Duration::from_secs(9)));
+        let tail = RunEvent::Html { keep: 1, blocks: told(&["<p>Two</p>", "<ul><li>a</li></ul>"]) };
+        assert_eq!(growing.look(at), Some(tail));
+        growing.add("<p>One</p><p>Two</p><ul><li>a".to_owned(), true);
+        assert_eq!(growing.look(at), None);
+        growing.add(String::new(), true);
+        assert_eq!(growing.look(at), Some(RunEvent::Html { keep: 0, blocks: Vec::new() }));
+    }
+}
