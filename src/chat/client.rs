@@ -1,6 +1,5 @@
-//! The island's way to the chat endpoints: one POST that asks, one GET that reads on.
-
-use std::collections::VecDeque;
+//! The island's way to the server: a POST that asks, a feed that tells, forms that are sent without
+//! leaving the page.
 
 use futures::StreamExt;
 use gloo_net::http::{Request, Response};
@@ -8,10 +7,11 @@ use js_sys::Uint8Array;
 use serde::Serialize;
 use wasm_bindgen::JsCast;
 use wasm_streams::{ReadableStream, readable::IntoStream};
+use web_sys::{FormData, HtmlFormElement, UrlSearchParams};
 
 use super::{
-    sse::Decoder,
-    wire::{CONVERSATION_HEADER, MESSAGE_HEADER, RUN_HEADER, RunEvent, Started},
+    sse::{Decoder, Event},
+    wire::CONVERSATION_HEADER,
 };
 use crate::error::{Failure, Kind};
 
@@ -26,7 +26,7 @@ pub struct Ask {
     pub request_id: String,
 }
 
-/// Why a request brought no stream.
+/// Why a request came to nothing.
 #[derive(Debug)]
 pub enum AskError {
     /// Breezeway said no.
@@ -35,57 +35,51 @@ pub enum AskError {
     Offline,
 }
 
-/// Numbered events as they arrive.
-pub struct EventReader {
+/// A feed's frames as they arrive.
+pub struct Frames {
     chunks: IntoStream<'static>,
     decoder: Decoder,
-    ready: VecDeque<(u64, RunEvent)>,
 }
 
-/// Asks, and answers where the reply is written and its events.
-pub async fn ask(ask: &Ask) -> Result<(Started, EventReader), AskError> {
-    let request = Request::post("/api/chat?view=blocks")
-        .header("accept", "text/event-stream")
-        .json(ask)
-        .map_err(offline)?;
+/// Asks, and answers the id of the conversation that the reply is written into.
+pub async fn ask(ask: &Ask) -> Result<String, AskError> {
+    let request = Request::post("/api/chat?view=page").json(ask).map_err(offline)?;
     let response = accepted(request.send().await.map_err(offline)?).await?;
-    let header = |name: &str| response.headers().get(name).unwrap_or_default();
-    let started = Started {
-        conversation: header(CONVERSATION_HEADER),
-        message: header(MESSAGE_HEADER),
-        run: header(RUN_HEADER),
-    };
-    Ok((started, EventReader::new(&response)?))
+    response.headers().get(CONVERSATION_HEADER).ok_or(AskError::Offline)
 }
 
-/// Reads a run's events after number `after`.
-pub async fn tail(run: &str, after: u64) -> Result<EventReader, AskError> {
-    let address = format!("/api/chat/runs/{run}/events?view=blocks&after={after}");
+/// Opens a conversation's feed at a place in it.
+pub async fn feed(conversation: &str, cursor: &str) -> Result<Frames, AskError> {
+    let address = format!("/api/chat/conversations/{conversation}/feed?after={cursor}");
     let response = Request::get(&address).send().await.map_err(offline)?;
-    // Trouble on the way is not the end of the run.
+    // Trouble on the way is not the end of the conversation.
     if response.status() >= 500 {
         return Err(AskError::Offline);
     }
-    EventReader::new(&accepted(response).await?)
+    let body = accepted(response).await?.body().ok_or(AskError::Offline)?;
+    let chunks = ReadableStream::from_raw(body).into_stream();
+    Ok(Frames { chunks, decoder: Decoder::new() })
 }
 
-impl EventReader {
-    fn new(response: &Response) -> Result<Self, AskError> {
-        let body = response.body().ok_or(AskError::Offline)?;
-        let chunks = ReadableStream::from_raw(body).into_stream();
-        Ok(Self { chunks, decoder: Decoder::new(), ready: VecDeque::new() })
-    }
+/// Sends a form as a browser would, and stays on the page.
+pub async fn submit(form: &HtmlFormElement) -> Result<(), AskError> {
+    let fields = FormData::new_with_form(form).ok();
+    let fields = fields
+        .and_then(|fields| UrlSearchParams::new_with_str_sequence_sequence(fields.as_ref()).ok());
+    let request = Request::post(&form.action()).header("accept", "application/json");
+    let request = match fields {
+        Some(fields) => request.body(fields),
+        None => request.build(),
+    };
+    accepted(request.map_err(offline)?.send().await.map_err(offline)?).await.map(drop)
+}
 
-    /// The next event; `None` when the connection ended, however it ended.
-    pub async fn next(&mut self) -> Option<(u64, RunEvent)> {
-        while self.ready.is_empty() {
-            let chunk = self.chunks.next().await?.ok()?.dyn_into::<Uint8Array>().ok()?.to_vec();
-            let events = self.decoder.push(&chunk).ok()?;
-            self.ready.extend(events.into_iter().filter_map(|event| {
-                Some((event.id.parse().ok()?, serde_json::from_slice(event.data.as_bytes()).ok()?))
-            }));
-        }
-        self.ready.pop_front()
+impl Frames {
+    /// The frames that arrive next, none of them when the server only says that it is there; `None`
+    /// when the connection ended, however it ended.
+    pub async fn next(&mut self) -> Option<Vec<Event>> {
+        let chunk = self.chunks.next().await?.ok()?.dyn_into::<Uint8Array>().ok()?.to_vec();
+        self.decoder.push(&chunk).ok()
     }
 }
 

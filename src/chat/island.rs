@@ -1,21 +1,25 @@
-//! The interactive half of a conversation: the composer, and replies as they are written.
+//! The interactive half of a conversation: the composer, and the feed that keeps the page in step.
 //!
-//! Everything here is rendered by the server first and works as plain forms. Awake, it sends without
-//! leaving the page, reads the run's events, and reads on where it stopped when the connection is
-//! lost. Finished blocks and open text go straight into the document: the cost of an event does not
-//! grow with the length of the reply.
+//! Everything here is rendered by the server first and works as plain forms. Awake, the island sends
+//! without leaving the page and puts what the feed tells into the document, reading on where it
+//! stopped when the connection is lost.
 //!
-//! What browsers download grows with every distinct view and signal type, so views keep one shape
-//! and change attributes, signals are shared as `Signal<bool>` and `Signal<String>`, and turns are
-//! only ever built: hydrating them too would double their code.
+//! What browsers download grows with every distinct view and signal type, so messages are HTML that
+//! the server writes, and signals are shared as `Signal<bool>` and `Signal<String>`.
 
-use leptos::{ev, html, mount::mount_to, prelude::*, server_fn::ServerFn, task::spawn_local};
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
+};
+use leptos::{ev, html, prelude::*, server_fn::ServerFn, task::spawn_local};
+use std::pin::pin;
 use wasm_bindgen::JsCast;
+use web_sys::HtmlFormElement;
 
 use super::{
-    api::{StartRun, StopRun, start_run, stop_run},
-    client::{self, Ask, AskError, EventReader},
-    wire::{MessageState, OpenReply, RunEvent, Started},
+    api::StopRun,
+    client::{self, Ask, AskError, Frames},
+    document,
 };
 use crate::{
     error::{Failure, Kind},
@@ -25,10 +29,18 @@ use crate::{
 /// Between two attempts to read on, in milliseconds.
 const SHORTEST_PAUSE: u32 = 300;
 const LONGEST_PAUSE: u32 = 10_000;
-/// The id of the reply that the server wrote.
-const STANDING: &str = "standing";
+/// How often the feed's silence is looked at, in milliseconds.
+const TICK: u32 = 5_000;
+/// The server says something every fifteen seconds, so after this many silent ticks the connection
+/// is dead, whatever the browser believes.
+const DEAD: u32 = 7;
+/// After this many ticks out of sight, with nothing being written, the connection is given back:
+/// browsers have few.
+const OUT_OF_SIGHT: u32 = 12;
 /// How far from the end, in pixels, still counts as being there.
 const AT_END: i32 = 40;
+/// The form that stops the reply.
+const STOP: &str = "stop";
 
 /// The messages of a conversation, `children` as the server wrote them, and its composer.
 #[island]
@@ -39,8 +51,10 @@ pub fn Conversation(
     assistant: String,
     /// HTML shown while there are no messages; its suggestions are buttons of the composer's form.
     greeting: String,
-    /// The last reply, when it is still being written or can be taken up again.
-    open: Option<OpenReply>,
+    /// The place in the conversation that `children` show.
+    cursor: String,
+    /// The run that is writing the last reply; empty when none is.
+    running: String,
     /// Whether `children` holds any message.
     begun: bool,
     /// Names the next request.
@@ -49,9 +63,9 @@ pub fn Conversation(
     drafts: String,
     children: Children,
 ) -> impl IntoView {
-    let talk = Talk::new(id, assistant, request_id, begun);
+    let talk = Talk::new(id, assistant, request_id, begun, running);
     talk.drafts.set_value(drafts);
-    talk.reply.set(open.map(Reply::unfinished));
+    talk.cursor.set_value(cursor);
     Effect::new(move |_| talk.wake());
     let log = NodeRef::<html::Div>::new();
     let at_end = RwSignal::new(true);
@@ -74,10 +88,10 @@ pub fn Conversation(
             tabindex="0"
             node_ref=log
             on:scroll=on_scroll
+            on:submit=move |event| talk.act(&event)
         >
             <div class="messages" hidden=talk.is_new>
                 {children()}
-                <div class="contents" node_ref=talk.turns></div>
                 <span id="latest"></span>
             </div>
             <div class="greeting" hidden=talk.begun inner_html=greeting></div>
@@ -107,13 +121,16 @@ fn Composer(talk: Talk) -> impl IntoView {
             talk.send(talk.text.get_untracked());
         }
     };
-    let stop = move |event: ev::MouseEvent| {
-        event.prevent_default();
-        talk.stop();
-    };
     let placeholder = talk.assistant.with_value(|assistant| format!("Ask {assistant}"));
     view! {
-        <form id="stop" hidden method="post" action=StopRun::url()>
+        <form
+            id=STOP
+            hidden
+            method="post"
+            data-act
+            action=StopRun::url()
+            on:submit=move |event| talk.act(&event)
+        >
             <input type="hidden" name="run" value=talk.running />
         </form>
         <form id="composer" class="composer" method="post" action="/chat" on:submit=submit>
@@ -145,7 +162,7 @@ fn Composer(talk: Talk) -> impl IntoView {
                     <Icon name="send" />
                     <span class="wide-text">"Send"</span>
                 </button>
-                <button class="button" form="stop" hidden=talk.is_idle on:click=stop>
+                <button class="button" form=STOP hidden=talk.is_idle>
                     <Icon name="stop" />
                     <span class="wide-text">"Stop"</span>
                 </button>
@@ -168,80 +185,12 @@ fn Notice(talk: Talk) -> impl IntoView {
             <Icon name="warning" />
             <div>
                 <strong>{talk.notice}</strong>
-                <span>" Your message is kept in this browser."</span>
+                <span hidden=talk.is_empty>" Your message is kept in this browser."</span>
                 <a href=login rel="nofollow" hidden=signed_in>
                     "Sign in again"
                 </a>
             </div>
         </div>
-    }
-}
-
-/// A question asked since the page was loaded, if any, and the reply to it.
-fn turn_view(talk: Talk, question: String, reply: Reply) -> impl IntoView {
-    let question = (!question.is_empty()).then_some(question);
-    let state = Signal::derive(move || reply.state.get().as_str().to_owned());
-    let take_up = move |event: ev::SubmitEvent| {
-        event.prevent_default();
-        talk.take_up(reply);
-    };
-    view! {
-        {question.map(|text| view! { <Question text /> })}
-        <article
-            class="message"
-            data-role="assistant"
-            data-state=state
-            aria-label=talk.assistant.get_value()
-        >
-            <div class="markdown" dir="auto" node_ref=reply.body inner_html=reply.first_html()></div>
-            <footer class="status">
-                <span
-                    class="writing"
-                    hidden=Signal::derive(move || reply.state.get() != MessageState::Running)
-                >
-                    {Signal::derive(move || reply.progress().to_owned())}
-                </span>
-                <div
-                    class="notice"
-                    data-kind=Signal::derive(move || reply.notice_kind().to_owned())
-                    hidden=Signal::derive(move || !reply.can_be_taken_up())
-                >
-                    <div>{Signal::derive(move || reply.outcome())}</div>
-                    <form method="post" action=StartRun::url() on:submit=take_up>
-                        <input type="hidden" name="message" value=reply.message.get_value() />
-                        <button class="button" disabled=talk.is_busy>
-                            <Icon name="refresh" />
-                            {Signal::derive(move || reply.remedy().to_owned())}
-                        </button>
-                    </form>
-                </div>
-            </footer>
-        </article>
-    }
-}
-
-/// A reply that is not finished, as the server writes it into the page. It is all there is without a
-/// script; the island, once awake, puts a live one in its place.
-pub fn standing_reply(open: OpenReply, assistant: String) -> impl IntoView {
-    let talk = Talk::new(String::new(), assistant, String::new(), true);
-    let reply = Reply::unfinished(open);
-    talk.reply.set(Some(reply));
-    view! {
-        <div class="contents" id=STANDING>
-            {turn_view(talk, String::new(), reply)}
-        </div>
-    }
-}
-
-/// What a person said.
-#[component]
-pub fn Question(text: String) -> impl IntoView {
-    view! {
-        <article class="message" data-role="user" aria-label="You">
-            <div class="bubble" dir="auto">
-                {text}
-            </div>
-        </article>
     }
 }
 
@@ -257,15 +206,16 @@ struct Talk {
     drafts: StoredValue<String>,
     begun: RwSignal<bool>,
     is_new: Signal<bool>,
-    /// Where turns are put.
-    turns: NodeRef<html::Div>,
-    /// The last reply, unless it cannot change any more.
-    reply: RwSignal<Option<Reply>>,
+    /// The last frame that the document shows.
+    cursor: StoredValue<String>,
+    /// Ends the pause before the feed is asked for again.
+    waker: StoredValue<Option<oneshot::Sender<()>>>,
     /// The run that is writing; empty when none is.
-    running: Signal<String>,
+    running: RwSignal<String>,
     is_busy: Signal<bool>,
     is_idle: Signal<bool>,
     text: RwSignal<String>,
+    is_empty: Signal<bool>,
     input: NodeRef<html::Textarea>,
     sending: RwSignal<bool>,
     /// Why the last message was not sent; empty when it was.
@@ -274,28 +224,25 @@ struct Talk {
     announcement: RwSignal<String>,
 }
 
-/// A reply that may still change.
-#[derive(Clone, Copy)]
-struct Reply {
-    message: StoredValue<String>,
-    run: RwSignal<String>,
-    after: StoredValue<u64>,
-    state: RwSignal<MessageState>,
-    problem: RwSignal<String>,
-    waiting: RwSignal<bool>,
-    first: StoredValue<(String, String)>,
-    source: StoredValue<String>,
-    body: NodeRef<html::Div>,
+/// Why a feed is not read any further.
+enum Break {
+    /// The connection ended, or is dead.
+    Lost,
+    /// Nobody looks.
+    OutOfSight,
 }
 
 impl Talk {
-    fn new(id: String, assistant: String, request_id: String, begun: bool) -> Self {
+    fn new(
+        id: String,
+        assistant: String,
+        request_id: String,
+        begun: bool,
+        running: String,
+    ) -> Self {
         let begun = RwSignal::new(begun);
-        let reply = RwSignal::new(None::<Reply>);
-        let running = move || {
-            let running = reply.get().filter(|reply| reply.state.get() == MessageState::Running);
-            running.map(|reply| reply.run.get()).unwrap_or_default()
-        };
+        let running = RwSignal::new(running);
+        let text = RwSignal::<String>::default();
         Self {
             id: RwSignal::new(id),
             assistant: StoredValue::new(assistant),
@@ -304,12 +251,13 @@ impl Talk {
             drafts: StoredValue::default(),
             begun,
             is_new: Signal::derive(move || !begun.get()),
-            turns: NodeRef::new(),
-            reply,
-            running: Signal::derive(running),
-            is_busy: Signal::derive(move || !running().is_empty()),
-            is_idle: Signal::derive(move || running().is_empty()),
-            text: RwSignal::default(),
+            cursor: StoredValue::default(),
+            waker: StoredValue::new(None),
+            running,
+            is_busy: Signal::derive(move || !running.read().is_empty()),
+            is_idle: Signal::derive(move || running.read().is_empty()),
+            text,
+            is_empty: Signal::derive(move || text.read().is_empty()),
             input: NodeRef::new(),
             sending: RwSignal::new(false),
             notice: RwSignal::default(),
@@ -320,27 +268,23 @@ impl Talk {
 
     fn wake(self) {
         self.restore_draft();
-        if let Some(reply) = self.reply.get_untracked() {
-            browser::remove(STANDING);
-            self.put(String::new(), reply);
-            if reply.is_running() {
-                spawn_local(self.read(reply, None));
-            }
+        if !self.id.get_untracked().is_empty() {
+            spawn_local(self.follow());
         }
         let on_key = window_event_listener(ev::keydown, move |event| {
-            if event.key() == "Escape" {
-                self.stop();
+            if event.key() == "Escape" && self.is_busy.get_untracked() {
+                self.submit(browser::form(STOP));
             }
         });
-        on_cleanup(move || on_key.remove());
-    }
-
-    /// Puts a turn at the end, for as long as the page lives.
-    fn put(self, question: String, reply: Reply) {
-        self.reply.set(Some(reply));
-        if let Some(turns) = self.turns.get_untracked() {
-            mount_to(turns.into(), move || turn_view(self, question, reply)).forget();
-        }
+        let on_line = window_event_listener(ev::online, move |_| self.hurry());
+        let in_sight = window_event_listener_untyped("visibilitychange", move |_| self.hurry());
+        let focused = window_event_listener(ev::focus, move |_| self.hurry());
+        on_cleanup(move || {
+            on_key.remove();
+            for handle in [on_line, in_sight, focused] {
+                handle.remove();
+            }
+        });
     }
 
     /// What was typed before the island woke stays; else the kept draft comes back.
@@ -366,6 +310,32 @@ impl Talk {
         }
     }
 
+    fn focus(self) {
+        if let Some(input) = self.input.get_untracked() {
+            let _ = input.focus();
+        }
+    }
+
+    fn show(self, error: AskError) {
+        let failure = match error {
+            AskError::Refused(failure) => failure,
+            AskError::Offline => Failure::new(
+                Kind::Unavailable,
+                "Breezeway cannot be reached. Try again in a moment.",
+            ),
+        };
+        self.signed_out.set(failure.code == Kind::Unauthenticated);
+        self.notice.set(failure.error);
+    }
+
+    fn clear_notice(self) {
+        self.signed_out.set(false);
+        self.notice.set(String::new());
+    }
+}
+
+/// Sending.
+impl Talk {
     fn send(self, text: String) {
         let busy = self.is_busy.get_untracked() || self.sending.get_untracked();
         if text.trim().is_empty() || busy {
@@ -385,12 +355,12 @@ impl Talk {
                 request_id: self.request_id.get_untracked(),
             };
             match client::ask(&ask).await {
-                Ok((started, events)) => self.accepted(text, started, events),
+                Ok(conversation) => self.accepted(&text, conversation),
                 Err(error) => {
                     if self.text.get_untracked().is_empty() {
                         self.write(text);
                     }
-                    self.show_failure(failure(error));
+                    self.show(error);
                 }
             }
             self.sending.set(false);
@@ -398,281 +368,130 @@ impl Talk {
         });
     }
 
-    fn accepted(self, text: String, started: Started, events: EventReader) {
-        let written = Some(self.text.get_untracked()).filter(|written| *written != text);
+    fn accepted(self, text: &str, conversation: String) {
+        let written = Some(self.text.get_untracked()).filter(|written| written != text);
         self.write(String::new());
         self.asked.set_value(String::new());
+        // A first message makes a conversation with an address of its own.
         if self.id.get_untracked().is_empty() {
-            self.enter(&started.conversation, &text);
+            browser::replace_address(&format!("/chat/{conversation}"));
+            self.id.set(conversation);
+            spawn_local(self.follow());
         }
         // What was typed meanwhile, or stood there when a suggestion was taken, is the next message.
         self.write(written.unwrap_or_default());
-        let reply = Reply::new(started);
-        self.put(text.trim().to_owned(), reply);
         self.begun.set(true);
-        spawn_local(self.read(reply, Some(events)));
+        self.hurry();
     }
 
-    /// A first message makes a conversation with an address of its own, first in the list.
-    fn enter(self, id: &str, text: &str) {
-        let title = text.trim().lines().next().unwrap_or_default();
-        let path = format!("/chat/{id}");
-        browser::replace_address(&path);
-        browser::set_title(title);
-        browser::set_text(".conversation-bar h1", title);
-        browser::prepend(".conversations", &conversation_item(&path, title, true));
-        self.id.set(id.to_owned());
-    }
-
-    fn take_up(self, reply: Reply) {
-        if self.sending.get_untracked() {
-            return;
+    /// Sends a form of the page in the background; what comes of it is told by the feed.
+    fn act(self, event: &ev::SubmitEvent) {
+        let form = event.target().and_then(|form| form.dyn_into::<HtmlFormElement>().ok());
+        if let Some(form) = form.filter(|form| form.has_attribute("data-act")) {
+            event.prevent_default();
+            self.submit(Some(form));
         }
+    }
+
+    fn submit(self, form: Option<HtmlFormElement>) {
+        let Some(form) = form.filter(|_| !self.sending.get_untracked()) else { return };
         self.sending.set(true);
         self.clear_notice();
         spawn_local(async move {
-            match start_run(reply.message.get_value()).await {
-                Ok(started) => {
-                    reply.begin_again(started);
-                    spawn_local(self.read(reply, None));
-                }
-                Err(failure) => self.show_failure(failure),
+            if let Err(error) = client::submit(&form).await {
+                self.show(error);
             }
             self.sending.set(false);
+            self.hurry();
         });
     }
+}
 
-    fn stop(self) {
-        let run = self.running.get_untracked();
-        if run.is_empty() {
-            return;
-        }
-        spawn_local(async move {
-            if let Err(failure) = stop_run(run).await {
-                self.show_failure(failure);
-            }
-        });
-    }
-
-    /// Reads a reply to its end, reconnecting as often as it takes.
-    async fn read(self, reply: Reply, mut events: Option<EventReader>) {
-        self.announcement.set("The reply has begun.".to_owned());
+/// Reading.
+impl Talk {
+    /// Keeps the document in step with the conversation, reconnecting as often as it takes.
+    async fn follow(self) {
         let mut pause = 0;
         loop {
-            if let Some(mut reader) = events.take() {
-                reply.waiting.set(false);
-                while let Some((number, event)) = reader.next().await {
-                    pause = 0;
-                    reply.apply(number, event);
+            let (id, cursor) = (self.id.get_untracked(), self.cursor.get_value());
+            match client::feed(&id, &cursor).await {
+                Ok(frames) => match self.read(frames, &mut pause).await {
+                    Break::Lost => {}
+                    Break::OutOfSight => self.rest(u32::MAX).await,
+                },
+                Err(AskError::Offline) => {}
+                Err(error) => {
+                    self.show(error);
+                    self.rest(u32::MAX).await;
                 }
             }
-            if !reply.is_running() {
-                break;
+            if self.is_busy.get_untracked() {
+                document::show_waiting();
             }
-            match client::tail(&reply.run.get_untracked(), reply.after.get_value()).await {
-                Ok(reader) => events = Some(reader),
-                Err(AskError::Refused(failure)) => {
-                    reply.end(MessageState::Interrupted, Some(failure.error));
-                    continue;
-                }
-                Err(AskError::Offline) => reply.waiting.set(true),
-            }
-            // Also before a new stream is read: one that ends at once must not be asked for at once.
-            browser::sleep(pause).await;
+            // Also before a feed is read that ends at once: it must not be asked for at once.
+            self.rest(pause).await;
             pause = (pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
         }
-        self.announcement.set(untrack(|| reply.outcome()));
     }
 
-    fn show_failure(self, failure: Failure) {
-        self.signed_out.set(failure.code == Kind::Unauthenticated);
-        self.notice.set(failure.error);
-    }
-
-    fn clear_notice(self) {
-        self.signed_out.set(false);
-        self.notice.set(String::new());
-    }
-
-    fn focus(self) {
-        if let Some(input) = self.input.get_untracked() {
-            let _ = input.focus();
-        }
-    }
-}
-
-fn failure(error: AskError) -> Failure {
-    match error {
-        AskError::Refused(failure) => failure,
-        AskError::Offline => {
-            Failure::new(Kind::Unavailable, "Breezeway cannot be reached. Try again in a moment.")
-        }
-    }
-}
-
-/// What a reply says of itself.
-impl Reply {
-    /// The reply that a page was loaded with, whose question is above it already.
-    fn unfinished(open: OpenReply) -> Self {
-        Self {
-            message: StoredValue::new(open.message),
-            run: RwSignal::new(open.run),
-            after: StoredValue::new(open.after),
-            state: RwSignal::new(open.state),
-            problem: RwSignal::new(open.problem),
-            waiting: RwSignal::new(false),
-            source: StoredValue::new(open.text.clone()),
-            first: StoredValue::new((open.html, open.text)),
-            body: NodeRef::new(),
-        }
-    }
-
-    fn new(started: Started) -> Self {
-        Self {
-            message: StoredValue::new(started.message),
-            run: RwSignal::new(started.run),
-            after: StoredValue::new(0),
-            state: RwSignal::new(MessageState::Running),
-            problem: RwSignal::default(),
-            waiting: RwSignal::new(false),
-            first: StoredValue::default(),
-            source: StoredValue::default(),
-            body: NodeRef::new(),
-        }
-    }
-
-    fn is_running(self) -> bool {
-        self.state.get_untracked() == MessageState::Running
-    }
-
-    fn can_be_taken_up(self) -> bool {
-        !matches!(self.state.get(), MessageState::Running | MessageState::Done)
-    }
-
-    fn progress(self) -> &'static str {
-        if self.waiting.get() { "Reconnecting…" } else { "Writing…" }
-    }
-
-    fn outcome(self) -> String {
-        let problem = self.problem.get();
-        match self.state.get() {
-            MessageState::Running => "The reply is being written.".to_owned(),
-            MessageState::Done => "The reply is complete.".to_owned(),
-            MessageState::Stopped => "Stopped. What had arrived is kept.".to_owned(),
-            MessageState::Interrupted => {
-                format!("Interrupted. {problem} What had arrived is kept.")
+    async fn read(self, mut frames: Frames, pause: &mut u32) -> Break {
+        let (mut silent, mut hidden) = (0, 0);
+        let mut tick = pin!(browser::sleep(TICK));
+        loop {
+            match select(pin!(frames.next()), &mut tick).await {
+                Either::Left((Some(batch), _)) => {
+                    (silent, *pause) = (0, 0);
+                    for frame in batch {
+                        document::apply(&frame);
+                        self.cursor.set_value(frame.id);
+                        self.look();
+                    }
+                }
+                Either::Left((None, _)) => return Break::Lost,
+                Either::Right(_) => {
+                    tick.set(browser::sleep(TICK));
+                    silent += 1;
+                    let unseen = document::is_hidden() && self.is_idle.get_untracked();
+                    hidden = if unseen { hidden + 1 } else { 0 };
+                    if silent >= DEAD {
+                        return Break::Lost;
+                    }
+                    if hidden >= OUT_OF_SIGHT {
+                        return Break::OutOfSight;
+                    }
+                }
             }
-            MessageState::Failed => format!("{problem} Your message is kept."),
         }
     }
 
-    fn notice_kind(self) -> &'static str {
-        if self.state.get() == MessageState::Failed { "error" } else { "info" }
+    /// Takes note of a reply that has begun or ended.
+    fn look(self) {
+        let running = document::running();
+        if running == self.running.get_untracked() {
+            return;
+        }
+        let said = match running.as_str() {
+            "" => document::outcome(),
+            _ => "The reply has begun.".to_owned(),
+        };
+        self.announcement.set(said);
+        self.running.set(running);
     }
 
-    fn remedy(self) -> &'static str {
-        if self.state.get() == MessageState::Failed { "Try again" } else { "Continue" }
-    }
-}
-
-/// What a reply does to the document.
-impl Reply {
-    /// What the document begins with: finished blocks, then the open text.
-    fn first_html(self) -> String {
-        let is_running = self.is_running();
-        self.first.with_value(|(html, open)| {
-            let open = if is_running { open_html(open) } else { String::new() };
-            format!("{html}{open}")
-        })
-    }
-
-    /// A run's log yields the whole message, so what is shown is cleared first.
-    fn begin_again(self, started: Started) {
-        self.run.set(started.run);
-        self.after.set_value(0);
-        self.problem.set(String::new());
-        self.show("");
-        self.state.set(MessageState::Running);
-    }
-
-    fn apply(self, number: u64, event: RunEvent) {
-        self.after.set_value(number);
-        match event {
-            RunEvent::Text { text } => self.append(&text),
-            RunEvent::Block { html, length } => self.close(&html, length),
-            RunEvent::Whole { html, .. } => self.show(&html),
-            RunEvent::Html { keep, blocks } => self.replace(keep, &blocks.concat()),
-            RunEvent::Reasoning { .. } | RunEvent::Wait { .. } => {}
-            RunEvent::End(outcome) => self.end(outcome.state, outcome.problem),
+    /// Pauses until it is time, or somebody is in a hurry.
+    async fn rest(self, milliseconds: u32) {
+        let (waker, woken) = oneshot::channel();
+        self.waker.set_value(Some(waker));
+        match milliseconds {
+            0 => {}
+            u32::MAX => drop(woken.await),
+            _ => drop(select(pin!(browser::sleep(milliseconds)), woken).await),
         }
     }
 
-    fn append(self, text: &str) {
-        self.source.update_value(|source| source.push_str(text));
-        if let Some(open) = self.open() {
-            let _ = open.append_with_str_1(text);
+    fn hurry(self) {
+        if let Some(waker) = self.waker.try_update_value(Option::take).flatten() {
+            let _ = waker.send(());
         }
     }
-
-    fn close(self, html: &str, length: usize) {
-        let mut rest = String::new();
-        self.source.update_value(|source| {
-            source.drain(..length.min(source.len()));
-            rest.clone_from(source);
-        });
-        if let Some(open) = self.open() {
-            let _ = open.insert_adjacent_html("beforebegin", html);
-            open.set_text_content(Some(&rest));
-        }
-    }
-
-    /// Puts `html` after the first `keep` blocks, in the place of what followed them.
-    fn replace(self, keep: usize, html: &str) {
-        let Some(open) = self.open() else { return };
-        let Some(body) = open.parent_element() else { return };
-        while body.child_element_count() as usize > keep + 1 {
-            let Some(last) = open.previous_element_sibling() else { break };
-            last.remove();
-        }
-        let _ = open.insert_adjacent_html("beforebegin", html);
-    }
-
-    fn show(self, html: &str) {
-        self.source.set_value(String::new());
-        if let Some(body) = self.body.get_untracked() {
-            body.set_inner_html(&format!("{html}{}", open_html("")));
-        }
-    }
-
-    fn end(self, state: MessageState, problem: Option<String>) {
-        if let Some(open) = self.open() {
-            open.remove();
-        }
-        self.problem.set(problem.unwrap_or_default());
-        self.state.set(state);
-    }
-
-    fn open(self) -> Option<web_sys::Element> {
-        let open = self.body.get_untracked()?.last_element_child()?;
-        (open.class_name() == "open").then(|| open.unchecked_into())
-    }
-}
-
-/// A link to a conversation, in the list of them.
-pub fn conversation_item(path: &str, title: &str, current: bool) -> String {
-    let current = if current { " aria-current=\"page\"" } else { "" };
-    let title = escaped(title);
-    format!(
-        "<li><a href=\"{path}\"{current}><span class=\"title\" dir=\"auto\">{title}</span></a></li>"
-    )
-}
-
-/// The block that is still being written, as text.
-pub fn open_html(text: &str) -> String {
-    format!("<div class=\"open\">{}</div>", escaped(text))
-}
-
-/// `text` with what HTML would take for markup written out.
-pub fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     transcript::Transcript,
-    wire::{MessageState, MessageView, Outcome, Role, RunCursor, RunEvent},
+    view::{MessageView, RunCursor},
+    wire::{MessageState, Outcome, Role, RunEvent},
 };
+use crate::store::now;
 
 /// The events of a run that are safely in the database, and a bell that rings when there are more.
 pub struct LiveRun {
@@ -32,6 +34,7 @@ pub struct LiveRun {
     pub owner: String,
     /// Who writes it, by name.
     pub assistant: String,
+    begun_at: i64,
     /// Cancelled when the person stops it.
     pub stop: CancellationToken,
     lost: AtomicBool,
@@ -60,6 +63,7 @@ impl LiveRun {
             message,
             owner,
             assistant,
+            begun_at: now(),
             stop: CancellationToken::new(),
             lost: AtomicBool::new(false),
             written: RwLock::default(),
@@ -126,19 +130,23 @@ impl LiveRun {
     pub fn view(&self) -> MessageView {
         let written = self.written();
         let told = Transcript::of(written.events());
-        let cursor = RunCursor { id: self.id.clone(), after: written.count() };
-        let open = told.open().to_owned();
+        let (id, number, after) = (self.id.clone(), self.number, written.count());
+        let text = told.open().to_owned();
         let outcome = told.outcome.unwrap_or_else(|| Outcome::of(MessageState::Running));
+        let is_running = outcome.state == MessageState::Running;
         MessageView {
             id: self.message.clone(),
             role: Role::Assistant,
             assistant: Some(self.assistant.clone()),
-            state: outcome.state,
-            reasoning: told.reasoning,
-            text: open,
+            text,
             html: told.html,
-            problem: outcome.problem,
-            run: (outcome.state == MessageState::Running).then_some(cursor),
+            reasoning: told.reasoning,
+            reasoning_time: None,
+            usage: None,
+            created_at: self.begun_at,
+            outcome,
+            waits_until: told.waits_until,
+            run: is_running.then_some(RunCursor { id, number, after }),
         }
     }
 }
@@ -233,6 +241,13 @@ impl LiveRuns {
         let runs = self.lock();
         let of_message = runs.values().filter(|run| run.message == message);
         of_message.max_by_key(|run| run.number).cloned()
+    }
+
+    /// The run that is writing into this conversation.
+    pub fn of_conversation(&self, conversation: &str) -> Option<Arc<LiveRun>> {
+        let runs = self.lock();
+        let mut here = runs.values().filter(|run| run.conversation == conversation);
+        here.find(|run| !run.has_ended()).cloned()
     }
 
     /// Forgets a run.

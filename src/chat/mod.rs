@@ -6,10 +6,13 @@
 
 pub mod api;
 mod client;
+mod document;
 pub mod island;
 pub mod sse;
 pub mod wire;
 
+#[cfg(feature = "ssr")]
+pub mod feed;
 #[cfg(feature = "ssr")]
 mod live;
 #[cfg(feature = "ssr")]
@@ -20,6 +23,8 @@ pub mod markdown;
 pub mod page;
 #[cfg(feature = "ssr")]
 pub mod provider;
+#[cfg(feature = "ssr")]
+mod render;
 #[cfg(feature = "ssr")]
 mod reply;
 #[cfg(feature = "ssr")]
@@ -34,6 +39,8 @@ pub mod service;
 mod store;
 #[cfg(feature = "ssr")]
 pub mod transcript;
+#[cfg(feature = "ssr")]
+mod view;
 
 #[cfg(feature = "ssr")]
 pub use {log::RunLog, service::Chat};

@@ -7,7 +7,7 @@ use axum::{
     http::{Response, StatusCode, header::CONTENT_LENGTH},
 };
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use leptos::{prelude::*, server_fn::ServerFn};
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
@@ -15,10 +15,13 @@ use uuid::Uuid;
 
 use super::{
     api::StopRun,
-    island::{Conversation, Question, conversation_item, escaped, open_html, standing_reply},
+    document::TURNS,
+    island::Conversation,
     markdown,
+    render::{around, conversation_item, escaped, turns},
     service::{Conversation as Talk, Events},
-    wire::{ConversationLine, MessageState, MessageView, OpenReply, Role, RunEvent},
+    view::MessageView,
+    wire::{ConversationLine, RunEvent},
 };
 use crate::{
     config::AssistantConfig,
@@ -47,9 +50,8 @@ pub fn ConversationPage() -> impl IntoView {
 
 /// Links to conversations, the current one marked.
 pub fn conversation_links(lines: &[ConversationLine], current: &str) -> impl IntoView + use<> {
-    let item = |line: &ConversationLine| {
-        conversation_item(&format!("/chat/{}", line.id), &line.title, line.id == current)
-    };
+    let item =
+        |line: &ConversationLine| conversation_item(&line.id, &line.title, line.id == current);
     let items: String = lines.iter().map(item).collect();
     view! { <ol class="conversations" role="list" inner_html=items></ol> }
 }
@@ -74,32 +76,27 @@ fn frame(
     let assistant = app.chat.default_assistant();
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
     let greeting = assistant.map(greeting).unwrap_or_default();
-    let (id, title, messages) = match talk {
-        Some(talk) => (talk.id, talk.title, talk.messages),
-        None => (String::new(), "New chat".to_owned(), Vec::new()),
-    };
-    let begun = !messages.is_empty();
-    let (settled, open) = split(messages);
-    let settled = settled.into_iter().map(|message| settled_message(message, &name)).collect_view();
-    let open = open.map(OpenReply::from);
-    let standing = open.clone().map(|open| standing_reply(open, name.clone()));
+    let talk = talk.unwrap_or_default();
+    let running = talk.messages.iter().find_map(|message| message.run.clone());
+    let turns = turns(&talk.messages, |name| app.chat.assistant_title(name));
+    let title = if talk.id.is_empty() { "New chat".to_owned() } else { talk.title };
     view! {
         <Title text=title.clone() />
         <main id="main" class="chat" tabindex="-1">
-            {sidebar(&lines, &id)}
+            {sidebar(&lines, &talk.id)}
             <section class="conversation" aria-label="Conversation">
                 {conversation_bar(title)}
                 <Conversation
-                    id
+                    id=talk.id
                     assistant=name
                     greeting
-                    open
-                    begun
+                    cursor=talk.cursor.to_string()
+                    begun=!talk.messages.is_empty()
+                    running=running.map(|run| run.id).unwrap_or_default()
                     request_id=Uuid::new_v4().simple().to_string()
                     drafts=caller.identity().map(Identity::tag).unwrap_or_default()
                 >
-                    {settled}
-                    {standing}
+                    <div class="contents" id=TURNS inner_html=turns></div>
                 </Conversation>
             </section>
         </main>
@@ -144,13 +141,6 @@ fn conversation_bar(title: String) -> impl IntoView {
     }
 }
 
-/// The last reply belongs to the island while it can still change.
-fn split(mut messages: Vec<MessageView>) -> (Vec<MessageView>, Option<MessageView>) {
-    let open =
-        messages.pop_if(|last| last.role == Role::Assistant && last.state != MessageState::Done);
-    (messages, open)
-}
-
 fn sidebar(lines: &[ConversationLine], current: &str) -> impl IntoView + use<> {
     let links = conversation_links(lines, current);
     view! {
@@ -177,31 +167,6 @@ fn sidebar(lines: &[ConversationLine], current: &str) -> impl IntoView + use<> {
     }
 }
 
-fn settled_message(message: MessageView, assistant: &str) -> impl IntoView + use<> {
-    match message.role {
-        Role::User => view! { <Question text=message.text /> }.into_any(),
-        Role::Assistant => {
-            let status = match message.state {
-                MessageState::Done => None,
-                MessageState::Stopped => Some("Stopped."),
-                _ => Some("Interrupted. What had arrived is kept."),
-            };
-            view! {
-                <article
-                    class="message"
-                    data-role="assistant"
-                    data-state=message.state.as_str()
-                    aria-label=assistant.to_owned()
-                >
-                    <div class="markdown" dir="auto" inner_html=message.html></div>
-                    <footer class="status">{status}</footer>
-                </article>
-            }
-            .into_any()
-        }
-    }
-}
-
 /// `GET /chat/{id}/live`: the conversation, with the reply arriving as part of the page. A browser
 /// shows what it has of a page while the rest is on its way, so this needs no script. Superseded
 /// text is hidden by the style sheet as soon as its finished block follows.
@@ -220,9 +185,12 @@ pub(super) async fn live(
         return Ok(see_other(&format!("/chat/{id}")));
     };
     let events = app.chat.follow(&caller, &cursor.id, cursor.after).await?;
-    let assistant =
-        app.chat.default_assistant().map(|known| known.title.clone()).unwrap_or_default();
-    let page = Live { lines, talk, assistant, run: cursor.id };
+    let assistant = app.chat.assistant_title(reply.assistant.as_deref());
+    let (begin, end) = around(&reply, &assistant);
+    let turns = turns(&talk.messages, |name| app.chat.assistant_title(name));
+    let turns = format!("{turns}{begin}{REPLY_GOES_HERE}{end}");
+    let Talk { id: conversation, title, .. } = talk;
+    let page = Live { lines, conversation, title, turns, assistant, run: cursor.id };
     let rendered = html::page(&app, head, StatusCode::OK, move || page.view()).await;
     stream_into(rendered, reply, events, id).await
 }
@@ -230,21 +198,23 @@ pub(super) async fn live(
 #[derive(Clone)]
 struct Live {
     lines: Vec<ConversationLine>,
-    talk: Talk,
+    conversation: String,
+    title: String,
+    /// The messages, with the place where the reply goes.
+    turns: String,
     assistant: String,
     run: String,
 }
 
 impl Live {
     fn view(&self) -> impl IntoView + use<> {
-        let Self { lines, talk, assistant, run } = self.clone();
-        let settled = talk.messages.into_iter().map(|message| settled_message(message, &assistant));
+        let Self { lines, conversation, title, turns, assistant, run } = self.clone();
         view! {
-            <Title text=talk.title.clone() />
+            <Title text=title.clone() />
             <main id="main" class="chat" tabindex="-1">
-                {sidebar(&lines, &talk.id)}
+                {sidebar(&lines, &conversation)}
                 <section class="conversation" aria-label="Conversation">
-                    {conversation_bar(talk.title)}
+                    {conversation_bar(title)}
                     <form class="live-controls" method="post" action=StopRun::url()>
                         <input type="hidden" name="run" value=run />
                         <span class="writing">{format!("{assistant} is writing…")}</span>
@@ -254,19 +224,9 @@ impl Live {
                         </button>
                     </form>
                     <div class="log" role="log" aria-live="off" aria-label="Messages" tabindex="0">
-                        <div class="messages">
-                            {settled.collect_view()}
-                            <article
-                                class="message"
-                                data-role="assistant"
-                                data-state="running"
-                                aria-label=assistant.clone()
-                            >
-                                <div class="markdown" dir="auto" inner_html=REPLY_GOES_HERE></div>
-                            </article>
-                        </div>
+                        <div class="messages" inner_html=turns></div>
                     </div>
-                    <form class="composer" method="get" action=format!("/chat/{}", talk.id)>
+                    <form class="composer" method="get" action=format!("/chat/{conversation}")>
                         <button class="button" data-variant="primary">
                             "Go on with this conversation"
                         </button>
@@ -292,65 +252,119 @@ async fn stream_into(
     let (before, after) = body
         .split_once(REPLY_GOES_HERE)
         .ok_or_else(|| Error::internal(format!("the page of {conversation} has no reply in it")))?;
-    let before = format!("{before}{}", reply.html);
+    let mut arriving = Arriving::default();
+    let before = format!("{before}{}", arriving.begin(&reply));
+    let arriving = stream::unfold((events, arriving), |(mut events, mut arriving)| async move {
+        let (_, event) = events.next().await?;
+        Some((arriving.piece(event), (events, arriving)))
+    });
     let pieces = stream::once(std::future::ready(before))
-        .chain(reply_pieces(reply.text, events))
+        .chain(arriving)
         .chain(stream::once(std::future::ready(after.to_owned())))
         .map(|piece| Ok::<_, std::convert::Infallible>(Bytes::from(piece)));
     Ok(Response::from_parts(head, Body::from_stream(pieces)))
 }
 
-/// The reply's HTML in the order it is written. Text can only be added to a page, so an open block
-/// is written as text first and again, finished, after it; a block of a reply in HTML once another
-/// follows it.
-fn reply_pieces(open: String, events: Events) -> impl Stream<Item = String> + Send {
-    let opening = open_html(&open).trim_end_matches("</div>").to_owned();
-    let state = (events, Standing { open, ..Standing::default() });
-    let rest = stream::unfold(state, |(mut events, mut standing)| async move {
-        let (_, event) = events.next().await?;
-        Some((standing.piece(event), (events, standing)))
-    });
-    stream::once(std::future::ready(opening)).chain(rest)
-}
+const BEGIN_THOUGHTS: &str =
+    "<details class=\"reasoning\" open><summary>Thoughts</summary><div class=\"thought\">";
+const END_THOUGHTS: &str = "</div></details>";
+const BEGIN_BODY: &str = "<div class=\"markdown\" dir=\"auto\">";
+const BEGIN_OPEN: &str = "<div class=\"open\">";
 
-/// What has been written of a page's reply, and what is still held back.
+/// A reply's HTML in the order it is written. What a page has sent it cannot take back, so an open
+/// block is written as text first and again, finished, after it; a block of a reply in HTML once
+/// another follows it.
 #[derive(Default)]
-struct Standing {
+struct Arriving {
+    stage: Stage,
     open: String,
     blocks: Vec<String>,
     written: usize,
 }
 
-impl Standing {
+#[derive(Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Before,
+    Thinking,
+    Replying,
+}
+
+impl Arriving {
+    /// What has arrived before the page was asked for.
+    fn begin(&mut self, reply: &MessageView) -> String {
+        let mut html = String::new();
+        if !reply.reasoning.is_empty() {
+            html += &self.enter(Stage::Thinking);
+            html += &escaped(&reply.reasoning);
+        }
+        if !reply.html.is_empty() || !reply.text.is_empty() {
+            html += &self.enter(Stage::Replying);
+            html += &self.finished(&reply.html);
+            html += &escaped(&reply.text);
+            self.open.clone_from(&reply.text);
+        }
+        html
+    }
+
     fn piece(&mut self, event: RunEvent) -> String {
         match event {
+            RunEvent::Reasoning { text } => self.enter(Stage::Thinking) + &escaped(&text),
             RunEvent::Text { text } => {
                 self.open.push_str(&text);
-                escaped(&text)
+                self.enter(Stage::Replying) + &escaped(&text)
             }
             RunEvent::Block { html, length } => {
                 self.open.drain(..length.min(self.open.len()));
-                format!("</div>{html}{}", open_html(&self.open).trim_end_matches("</div>"))
+                let rest = escaped(&self.open);
+                self.finished(&html) + &rest
             }
             RunEvent::Html { keep, blocks } => {
                 self.blocks.truncate(keep);
                 self.blocks.extend(blocks);
                 self.write_up_to(self.blocks.len().saturating_sub(1))
             }
-            RunEvent::Whole { html, .. } => format!("</div>{html}<div class=\"open\">"),
-            RunEvent::Reasoning { .. } | RunEvent::Wait { .. } => String::new(),
+            RunEvent::Whole { html, .. } => self.finished(&html),
+            RunEvent::Wait { .. } => {
+                "<p class=\"writing\">The assistant is busy, and is asked again soon.</p>"
+                    .to_owned()
+            }
             RunEvent::End(outcome) => {
                 let rest = self.write_up_to(self.blocks.len());
+                let end = match self.stage {
+                    Stage::Before => "",
+                    Stage::Thinking => END_THOUGHTS,
+                    Stage::Replying => "</div></div>",
+                };
                 let problem = outcome.problem.map(|text| format!("<p>{}</p>", escaped(&text)));
-                format!("{rest}</div>{}", problem.unwrap_or_default())
+                format!("{rest}{end}{}", problem.unwrap_or_default())
             }
         }
+    }
+
+    fn enter(&mut self, stage: Stage) -> String {
+        if self.stage == stage || self.stage == Stage::Replying {
+            return String::new();
+        }
+        let end = if self.stage == Stage::Thinking { END_THOUGHTS } else { "" };
+        let begin = match stage {
+            Stage::Thinking => BEGIN_THOUGHTS.to_owned(),
+            _ => format!("{BEGIN_BODY}{BEGIN_OPEN}"),
+        };
+        self.stage = stage;
+        format!("{end}{begin}")
+    }
+
+    /// A finished block, behind the text that it supersedes.
+    fn finished(&mut self, html: &str) -> String {
+        let begin = self.enter(Stage::Replying);
+        format!("{begin}</div>{html}{BEGIN_OPEN}")
     }
 
     fn write_up_to(&mut self, end: usize) -> String {
         let fresh = self.blocks.get(self.written..end).unwrap_or_default().concat();
         self.written = self.written.max(end);
-        if fresh.is_empty() { fresh } else { format!("</div>{fresh}<div class=\"open\">") }
+        if fresh.is_empty() { fresh } else { self.finished(&fresh) }
     }
 }
 

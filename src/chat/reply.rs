@@ -1,6 +1,8 @@
 //! A reply as it grows: what a provider sends becomes events, and events go to the log.
 
 use std::{
+    borrow::Cow,
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -40,6 +42,8 @@ pub struct Reply {
     thought: Thought,
     usage: Option<Usage>,
     has_grown: bool,
+    /// Whether the text so far ends with a carriage return, which may be half a line's end.
+    after_cr: bool,
 }
 
 /// What the reply is written in, which its first word decides.
@@ -71,8 +75,17 @@ impl Reply {
     pub fn new(live: Arc<LiveRun>, log: RunLog, prefix: &str) -> Self {
         let body = Body::Markdown { blocks: BlockWriter::new(), html: String::new() };
         let (pending, thought) = (Vec::new(), Thought::default());
-        let (logged, usage, has_grown) = (0, None, false);
-        let mut reply = Self { live, log, pending, logged, body, thought, usage, has_grown };
+        let mut reply = Self {
+            live,
+            log,
+            pending,
+            logged: 0,
+            body,
+            thought,
+            usage: None,
+            has_grown: false,
+            after_cr: false,
+        };
         reply.add(prefix);
         reply
     }
@@ -116,6 +129,7 @@ impl Reply {
     }
 
     fn add(&mut self, text: &str) {
+        let text = &*self.with_line_feeds(text);
         if text.is_empty() {
             return;
         }
@@ -127,6 +141,18 @@ impl Reply {
             }
             Body::Html(growing) => growing.add_text(text),
         }
+    }
+
+    /// Every kind of line end as a line feed: streams know no other within an event, and readers
+    /// count bytes.
+    fn with_line_feeds<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
+        let is_second_half = mem::take(&mut self.after_cr) && text.starts_with('\n');
+        let text = if is_second_half { &text[1..] } else { text };
+        self.after_cr = text.ends_with('\r');
+        if !text.contains('\r') {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n"))
     }
 
     fn add_html(&mut self, html: String, overwrite: bool) {
@@ -181,7 +207,7 @@ impl Reply {
         let (text, html, is_html) = match &mut self.body {
             Body::Markdown { blocks, html } => {
                 close(blocks.finish(), html, &mut self.pending);
-                (blocks.text().to_owned(), std::mem::take(html), false)
+                (blocks.text().to_owned(), mem::take(html), false)
             }
             Body::Html(growing) => {
                 self.pending.extend(growing.look(Instant::now()));
@@ -193,7 +219,7 @@ impl Reply {
             text,
             html,
             is_html,
-            reasoning: std::mem::take(&mut self.thought.text),
+            reasoning: mem::take(&mut self.thought.text),
             reasoning_time: self.thought.took,
             usage: self.usage,
             outcome: outcome.clone(),
@@ -204,7 +230,7 @@ impl Reply {
 
     async fn queue(&mut self, finished: Option<Finished>) {
         let Some(place) = self.log.place().await else { return };
-        let events = std::mem::take(&mut self.pending);
+        let events = mem::take(&mut self.pending);
         let first_seq = self.logged + 1;
         self.logged += events.len() as u64;
         place.send(Entry { run: self.live.clone(), first_seq, events, finished });
@@ -240,7 +266,7 @@ impl Growing {
 
     /// What has changed since the last look. What stands before the first change stays.
     fn look(&mut self, now: Instant) -> Option<RunEvent> {
-        if !std::mem::take(&mut self.is_stale) {
+        if !mem::take(&mut self.is_stale) {
             return None;
         }
         let mut blocks = foreign::blocks(&self.source);

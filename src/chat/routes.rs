@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use super::{
+    feed::Cursor,
     page::{KeptMessage, live},
     service::{Events, Question},
     sse,
@@ -48,6 +49,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/chat", post(ask))
         .route("/api/chat/session", post(csrf_token))
+        .route("/api/chat/conversations/{id}/feed", get(feed))
         .route("/api/chat/runs/{id}/events", get(events))
         .route("/api/chat/runs/{id}/stop", post(stop))
         .route("/chat", post(ask_by_form))
@@ -96,14 +98,16 @@ struct StreamQuery {
 }
 
 /// What a stream's events are made for.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum View {
     /// API clients: `{"text": …}` and `[DONE]`.
     #[default]
     Text,
-    /// Our page: finished blocks and the text of the open one.
+    /// Whoever shows Markdown as it grows: finished blocks and the text of the open one.
     Blocks,
+    /// Our page, which is told by its feed and wants no reply here.
+    Page,
 }
 
 impl AskBody {
@@ -137,6 +141,9 @@ async fn ask(
             .because(cause)
     })?;
     let started = app.chat.ask(&caller, body.question(&headers)).await?;
+    if query.view == View::Page {
+        return Ok(naming(StatusCode::CREATED.into_response(), &started));
+    }
     let after = last_event_id(&headers).unwrap_or(query.after);
     let events = app.chat.follow(&caller, &started.run, after).await?;
     let response = if wants_stream(&headers) {
@@ -145,6 +152,32 @@ async fn ask(
         whole(events).await?
     };
     Ok(naming(response, &started))
+}
+
+#[derive(Debug, Deserialize)]
+struct FeedQuery {
+    after: Option<String>,
+}
+
+/// `GET /api/chat/conversations/{id}/feed`: what a page that shows the conversation is told, from a
+/// place in it on.
+async fn feed(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<FeedQuery>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+    let at = match last.or(query.after) {
+        Some(text) => text.parse().map_err(|()| {
+            Error::bad_request("`after` is not a place in a conversation. Reload the page.")
+        })?,
+        None => Cursor::default(),
+    };
+    let feed = app.chat.feed(&caller, &id, at).await?;
+    let frames = stream::unfold(feed, |mut feed| async move { Some((feed.next().await?, feed)) });
+    Ok(event_stream(kept_alive(frames).map(|frame| frame.unwrap_or_else(|| KEEP_ALIVE.to_owned()))))
 }
 
 /// `GET /api/chat/runs/{id}/events`: reads a run from any place in its log.
@@ -243,11 +276,15 @@ fn naming(mut response: Response, started: &Started) -> Response {
 
 fn stream_response(events: Events, view: View) -> Response {
     let mut frames = Frames::new(view);
-    let frames = kept_alive(events).filter_map(move |event| {
-        let frame =
-            event.map_or_else(|| KEEP_ALIVE.to_owned(), |(id, event)| frames.frame(id, event));
-        ready((!frame.is_empty()).then(|| Ok::<_, Infallible>(Bytes::from(frame))))
-    });
+    event_stream(kept_alive(events).map(move |event| {
+        event.map_or_else(|| KEEP_ALIVE.to_owned(), |(id, event)| frames.frame(id, event))
+    }))
+}
+
+/// A stream of encoded events; empty ones are left out.
+fn event_stream(frames: impl Stream<Item = String> + Send + 'static) -> Response {
+    let frames = frames.filter(|frame| ready(!frame.is_empty()));
+    let frames = frames.map(|frame| Ok::<_, Infallible>(Bytes::from(frame)));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -258,8 +295,10 @@ fn stream_response(events: Events, view: View) -> Response {
 }
 
 /// The events, and `None` whenever there was none for a while.
-fn kept_alive(events: Events) -> impl Stream<Item = Option<(u64, RunEvent)>> + Send {
-    stream::unfold(events, |mut events| async {
+fn kept_alive<T: Send + 'static>(
+    events: impl Stream<Item = T> + Send + 'static,
+) -> impl Stream<Item = Option<T>> + Send + 'static {
+    stream::unfold(events.boxed(), |mut events| async {
         match timeout(SILENCE, events.next()).await {
             Ok(Some(event)) => Some((Some(event), events)),
             Ok(None) => None,
@@ -293,10 +332,10 @@ impl Frames {
 
     fn frame(&mut self, id: u64, event: RunEvent) -> String {
         match self.view {
-            View::Blocks => sse::encode(None, Some(id), &json(&event)),
-            View::Text => {
-                self.text(event).map_or_else(String::new, |data| sse::encode(None, Some(id), &data))
-            }
+            View::Blocks => sse::encode(None, Some(&id), &json(&event)),
+            View::Text | View::Page => self
+                .text(event)
+                .map_or_else(String::new, |data| sse::encode(None, Some(&id), &data)),
         }
     }
 

@@ -11,16 +11,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
+    feed::{Bells, Changes, Cursor, Feed},
     live::{LiveRun, LiveRuns, Place},
     log::{Finished, RunLog},
-    provider::{self, Turn},
+    provider::{self, Turn, Usage},
     run::Run,
-    store::{ChatStore, MessageRow, NewRun, NewTurn, RunRow},
+    store::{ChatStore, ConversationHead, MessageRow, NewRun, NewTurn, RunRow},
     transcript::Transcript,
-    wire::{
-        ConversationLine, LONGEST_MESSAGE, MessageState, MessageView, Outcome, Role, RunEvent,
-        Started,
-    },
+    view::{MessageView, RunCursor},
+    wire::{ConversationLine, LONGEST_MESSAGE, MessageState, Outcome, Role, RunEvent, Started},
 };
 use crate::{
     backend::Backends,
@@ -60,7 +59,11 @@ struct Inner {
     default: Option<String>,
     runtime: Handle,
     tasks: TaskTracker,
+    /// Cancelled when the server has been told to stop.
+    closing: CancellationToken,
+    /// Cancelled when runs have to end.
     shutdown: CancellationToken,
+    bells: Arc<Bells>,
 }
 
 /// What a run is to do.
@@ -84,14 +87,16 @@ pub struct Question {
     pub assistant: Option<String>,
 }
 
-/// A conversation as its page shows it.
-#[derive(Clone)]
+/// A conversation as its page shows it; by default one that has not begun.
+#[derive(Clone, Default)]
 pub struct Conversation {
     /// Its id.
     pub id: String,
     /// Its title.
     pub title: String,
-    /// Its messages, oldest first.
+    /// Where a page stands that shows it.
+    pub cursor: Cursor,
+    /// The messages of the branch that is shown, oldest first.
     pub messages: Vec<MessageView>,
 }
 
@@ -109,7 +114,9 @@ impl Chat {
                 default: config.chat.as_ref().map(|chat| chat.default.clone()),
                 runtime,
                 tasks: TaskTracker::new(),
+                closing: CancellationToken::new(),
                 shutdown: CancellationToken::new(),
+                bells: Arc::default(),
             }),
         }
     }
@@ -128,12 +135,55 @@ impl Chat {
     /// One of the caller's conversations, with replies as far as they have come.
     pub async fn conversation(&self, caller: &Caller, id: &str) -> Result<Conversation> {
         let owner = caller.known()?.owner();
-        let title = self.inner.store.title(&owner, id).await?.ok_or_else(no_conversation)?;
-        let mut messages = Vec::new();
-        for row in self.inner.store.messages(id).await? {
-            messages.push(self.view(row).await?);
+        let head = self.inner.store.head_of(&owner, id).await?.ok_or_else(no_conversation)?;
+        let messages = self.views(self.inner.store.messages(id).await?).await?;
+        let cursor = Cursor::of(head.revision, &messages);
+        Ok(Conversation { id: id.to_owned(), title: head.title, cursor, messages })
+    }
+
+    /// Everything that changes what a page shows of one of the caller's conversations, from `at` on.
+    pub async fn feed(&self, caller: &Caller, id: &str, at: Cursor) -> Result<Feed> {
+        let owner = caller.known()?.owner();
+        self.inner.store.head_of(&owner, id).await?.ok_or_else(no_conversation)?;
+        Ok(Feed::new(self.clone(), &self.inner.bells, id, at))
+    }
+
+    /// What has changed in a conversation since a revision.
+    pub(super) async fn changes(&self, id: &str, since: i64) -> Result<Changes> {
+        let store = &self.inner.store;
+        let ConversationHead { title, revision } =
+            store.head(id).await?.ok_or_else(no_conversation)?;
+        let running = self.inner.live.of_conversation(id).map(|live| live.view());
+        if revision == since {
+            let (path, messages) = (Vec::new(), Vec::new());
+            return Ok(Changes { revision, title, path, messages, running });
         }
-        Ok(Conversation { id: id.to_owned(), title, messages })
+        let path = store.path(id).await?;
+        let first = path.iter().position(|(_, changed)| *changed > since).unwrap_or(path.len());
+        let before = first.checked_sub(1).map(|index| path[index].0.clone()).unwrap_or_default();
+        let from: Vec<String> = path.into_iter().skip(first).map(|(id, _)| id).collect();
+        let mut rows = store.changed(id, since).await?;
+        rows.retain(|row| from.contains(&row.id));
+        let messages = self.views(rows).await?;
+        let path = std::iter::once(before).chain(from).collect();
+        Ok(Changes { revision, title, path, messages, running })
+    }
+
+    /// The events of a run of this process after a place in it.
+    pub(super) fn events_of(&self, cursor: &RunCursor) -> Option<Events> {
+        Some(self.inner.live.get(&cursor.id)?.follow(cursor.after).boxed())
+    }
+
+    /// Done when the server has been told to stop.
+    pub(super) fn closing(&self) -> CancellationToken {
+        self.inner.closing.clone()
+    }
+
+    /// What people call an assistant.
+    pub fn assistant_title(&self, name: Option<&str>) -> String {
+        let named = name.and_then(|name| self.inner.assistants.get(name));
+        let known = named.or_else(|| self.default_assistant());
+        known.map_or_else(|| "Assistant".to_owned(), |known| known.title.clone())
     }
 
     /// Begins a reply to a question.
@@ -274,7 +324,9 @@ impl Chat {
     async fn recover_run(&self, run: &RunRow) -> Result<()> {
         let events = self.inner.store.events(run).await.map_err(Error::internal)?;
         let reply = self.inner.store.message(&run.message_id).await?.ok_or_else(no_message)?;
-        Ok(self.inner.store.finish(run, &interrupted(&reply, &events)).await?)
+        self.inner.store.finish(run, &interrupted(&reply, &events)).await?;
+        self.inner.bells.ring(&run.conversation_id);
+        Ok(())
     }
 
     /// Marks the runs that nobody writes any more as interrupted, with the text that had been logged:
@@ -296,6 +348,7 @@ impl Chat {
 
     /// Lets runs go on for `grace`, then interrupts the rest and saves them.
     pub async fn shut_down(&self, grace: Duration) {
+        self.inner.closing.cancel();
         self.inner.tasks.close();
         if tokio::time::timeout(grace, self.inner.tasks.wait()).await.is_err() {
             self.inner.shutdown.cancel();
@@ -319,7 +372,7 @@ impl Chat {
     }
 
     async fn conversation_rows(&self, owner: &str, id: &str) -> Result<Vec<MessageRow>> {
-        self.inner.store.title(owner, id).await?.ok_or_else(no_conversation)?;
+        self.inner.store.head_of(owner, id).await?.ok_or_else(no_conversation)?;
         Ok(self.inner.store.messages(id).await?)
     }
 
@@ -395,6 +448,7 @@ impl Chat {
             self.inner.live.remove(&live.id);
             return Err(cause.into());
         }
+        self.inner.bells.ring(&live.conversation);
         Ok(live)
     }
 
@@ -444,15 +498,29 @@ impl Chat {
         });
     }
 
+    async fn views(&self, rows: Vec<MessageRow>) -> Result<Vec<MessageView>> {
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            views.push(self.view(row).await?);
+        }
+        Ok(views)
+    }
+
     /// A message as it stands: a reply that is being written from memory, any other from its row.
     async fn view(&self, row: MessageRow) -> Result<MessageView> {
         if row.state() != MessageState::Running {
             return Ok(view_of(row));
         }
-        match self.inner.live.of_message(&row.id) {
-            Some(live) => Ok(live.view()),
-            None => self.view_of_lost(row).await,
+        let Some(live) = self.inner.live.of_message(&row.id) else {
+            return self.view_of_lost(row).await;
+        };
+        if !live.has_ended() {
+            return Ok(live.view());
         }
+        // It came to its end after the row was read, or its end could not be saved.
+        let now = self.inner.store.message(&row.id).await?;
+        let saved = now.filter(|now| now.state() != MessageState::Running);
+        Ok(saved.map_or_else(|| live.view(), view_of))
     }
 
     /// A reply whose run ended without being able to save its end, as far as its log goes.
@@ -469,16 +537,23 @@ impl Chat {
 }
 
 fn view_of(row: MessageRow) -> MessageView {
-    let role = row.role();
+    let (role, outcome) = (row.role(), row.outcome());
+    let count = |tokens: Option<i64>| tokens.and_then(|tokens| u64::try_from(tokens).ok());
+    let usage = count(row.input_tokens)
+        .zip(count(row.output_tokens))
+        .map(|(input, output)| Usage { input, output });
     MessageView {
-        state: row.state(),
         role,
-        assistant: row.assistant,
-        reasoning: row.reasoning,
         text: if role == Role::User { row.text } else { String::new() },
         id: row.id,
+        assistant: row.assistant,
         html: row.html,
-        problem: row.problem,
+        reasoning: row.reasoning,
+        reasoning_time: count(row.reasoning_ms).map(Duration::from_millis),
+        usage,
+        created_at: row.created_at,
+        outcome,
+        waits_until: None,
         run: None,
     }
 }

@@ -10,7 +10,11 @@
 //! }
 //! ```
 
-use std::{borrow::Cow, fmt::Write, mem};
+use std::{
+    borrow::Cow,
+    fmt::{Display, Write},
+    mem,
+};
 
 /// One event, as an `EventSource` would dispatch it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,7 +201,7 @@ fn is_number(value: &str) -> bool {
 ///
 /// Line ends cannot break out of their field: those in `data` become further data lines, those in
 /// the event's name are left out.
-pub fn encode(event: Option<&str>, id: Option<u64>, data: &str) -> String {
+pub fn encode(event: Option<&str>, id: Option<&dyn Display>, data: &str) -> String {
     let mut text = String::with_capacity(data.len() + 48);
     if let Some(id) = id {
         // Writing to a string cannot fail.
@@ -370,7 +374,10 @@ mod tests {
     #[test]
     fn writes_events_that_nothing_breaks() {
         assert_eq!(encode(None, None, ""), "data: \n\n");
-        assert_eq!(encode(Some("end"), Some(3), "a\nb"), "id: 3\nevent: end\ndata: a\ndata: b\n\n");
+        assert_eq!(
+            encode(Some("end"), Some(&3), "a\nb"),
+            "id: 3\nevent: end\ndata: a\ndata: b\n\n"
+        );
         assert_eq!(encode(Some("a\r\nid: 9"), None, "x"), "event: aid: 9\ndata: x\n\n");
         assert_eq!(encode(None, None, "a\rb\r\nc\r"), "data: a\ndata: b\ndata: c\ndata: \n\n");
     }
@@ -414,7 +421,7 @@ mod tests {
             id in any::<u64>(),
             data in "[a-zé :\r\n]{0,40}",
         ) {
-            let events = decode(encode(Some(&name), Some(id), &data).as_bytes());
+            let events = decode(encode(Some(&name), Some(&id), &data).as_bytes());
             let data = data.replace("\r\n", "\n").replace('\r', "\n");
             prop_assert_eq!(events, vec![event(&name, &data, &id.to_string())]);
         }

@@ -33,9 +33,20 @@ pub struct MessageRow {
     pub html: String,
     pub is_html: bool,
     pub reasoning: String,
+    pub reasoning_ms: Option<i64>,
+    pub input_tokens: Option<i64>,
+    pub output_tokens: Option<i64>,
     pub problem: Option<String>,
     pub status: Option<i64>,
     pub retry_at: Option<i64>,
+    pub created_at: i64,
+}
+
+/// What a conversation is called, and which of its states it is in.
+#[derive(Debug, Clone, FromRow)]
+pub struct ConversationHead {
+    pub title: String,
+    pub revision: i64,
 }
 
 impl MessageRow {
@@ -138,13 +149,44 @@ impl ChatStore {
         Ok(rows.into_iter().map(line).collect())
     }
 
-    /// The title of a conversation, if it is the owner's.
-    pub async fn title(&self, owner: &str, id: &str) -> sqlx::Result<Option<String>> {
-        sqlx::query_scalar("SELECT title FROM conversations WHERE id = $1 AND owner = $2")
+    /// The head of a conversation, if it is the owner's.
+    pub async fn head_of(&self, owner: &str, id: &str) -> sqlx::Result<Option<ConversationHead>> {
+        sqlx::query_as("SELECT title, revision FROM conversations WHERE id = $1 AND owner = $2")
             .bind(id)
             .bind(owner)
             .fetch_optional(self.store.pool())
             .await
+    }
+
+    /// The head of a conversation, whoever's it is.
+    pub async fn head(&self, id: &str) -> sqlx::Result<Option<ConversationHead>> {
+        sqlx::query_as("SELECT title, revision FROM conversations WHERE id = $1")
+            .bind(id)
+            .fetch_optional(self.store.pool())
+            .await
+    }
+
+    /// The ids of the branch that is shown, oldest first, each with its revision.
+    pub async fn path(&self, conversation: &str) -> sqlx::Result<Vec<(String, i64)>> {
+        sqlx::query_as(AssertSqlSafe(format!(
+            "{PATH} SELECT m.id, m.revision FROM path JOIN messages m ON m.id = path.id
+             ORDER BY m.position"
+        )))
+        .bind(conversation)
+        .fetch_all(self.store.pool())
+        .await
+    }
+
+    /// The messages that changed after a revision, on whichever branch, oldest first.
+    pub async fn changed(&self, conversation: &str, since: i64) -> sqlx::Result<Vec<MessageRow>> {
+        sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT {MESSAGE} FROM messages m
+             WHERE m.conversation_id = $1 AND m.revision > $2 ORDER BY m.position"
+        )))
+        .bind(conversation)
+        .bind(since)
+        .fetch_all(self.store.pool())
+        .await
     }
 
     /// The conversation a message is in, if it is the owner's.
@@ -166,11 +208,8 @@ impl ChatStore {
     /// The messages of a conversation's branch that is shown, oldest first.
     pub async fn messages(&self, conversation: &str) -> sqlx::Result<Vec<MessageRow>> {
         sqlx::query_as(AssertSqlSafe(format!(
-            "WITH RECURSIVE path (id) AS (
-                 SELECT tip_id FROM conversations WHERE id = $1
-                 UNION ALL
-                 SELECT m.parent_id FROM path JOIN messages m ON m.id = path.id)
-             SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
+            "{PATH} SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id
+             ORDER BY m.position"
         )))
         .bind(conversation)
         .fetch_all(self.store.pool())
@@ -443,9 +482,15 @@ fn rows_of(entry: &Entry) -> impl Iterator<Item = Result<EventRow, serde_json::E
     })
 }
 
+/// From a conversation's tip back to its first message.
+const PATH: &str = "WITH RECURSIVE path (id) AS (
+         SELECT tip_id FROM conversations WHERE id = $1
+         UNION ALL
+         SELECT m.parent_id FROM path JOIN messages m ON m.id = path.id)";
+
 /// The columns of a [`MessageRow`].
 const MESSAGE: &str = "m.id, m.role, m.state, m.assistant, m.text, m.html, m.is_html, m.reasoning,
-     m.problem, m.status, m.retry_at";
+     m.reasoning_ms, m.input_tokens, m.output_tokens, m.problem, m.status, m.retry_at, m.created_at";
 
 const SELECT_RUN: &str =
     "SELECT r.number, r.id, r.message_id, m.conversation_id, r.owner, r.first_event

@@ -3,7 +3,8 @@
 use futures::channel::oneshot;
 use leptos::prelude::{document, set_timeout, window};
 use std::time::Duration;
-use web_sys::Storage;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlFormElement, Storage};
 
 /// What is stored under `key` for this site, if the browser lets us look.
 pub fn stored(key: &str) -> Option<String> {
@@ -66,11 +67,16 @@ pub fn prepend(selector: &str, html: &str) {
     }
 }
 
-/// Takes the element with this id out of the document.
-pub fn remove(id: &str) {
-    if let Some(element) = document().get_element_by_id(id) {
+/// Takes the first element at `selector` out of the document.
+pub fn remove(selector: &str) {
+    if let Ok(Some(element)) = document().query_selector(selector) {
         element.remove();
     }
+}
+
+/// The form with this id.
+pub fn form(id: &str) -> Option<HtmlFormElement> {
+    document().get_element_by_id(id)?.dyn_into().ok()
 }
 
 fn storage() -> Option<Storage> {

@@ -1,0 +1,171 @@
+//! What a feed's frames do to the document. The server writes all HTML; here it is only put in its
+//! place, so the cost of an event does not grow with the length of the reply.
+
+use leptos::prelude::document;
+use web_sys::Element;
+
+use super::sse::Event;
+use crate::ui::browser;
+
+/// The id of the element that holds the messages.
+pub const TURNS: &str = "turns";
+
+/// Does what a frame says.
+pub fn apply(frame: &Event) {
+    let data = frame.data.as_str();
+    let (head, html) = data.split_once('\n').unwrap_or((data, ""));
+    match frame.event.as_str() {
+        "title" => entitle(data),
+        "item" => list(data),
+        "path" => keep_path(data),
+        "turn" => turn(head, html),
+        "foot" => foot(head, html),
+        "text" => text(data),
+        "block" => block(head, html),
+        "html" => replace(head, html),
+        "thought" => thought(data),
+        _ => {}
+    }
+}
+
+/// Whether nobody sees the page.
+pub fn is_hidden() -> bool {
+    document().hidden()
+}
+
+/// The run that is writing the last reply; empty when none is.
+pub fn running() -> String {
+    attribute("article[data-run]", "data-run")
+}
+
+/// How far the last reply has come, in words.
+pub fn outcome() -> String {
+    attribute("article:last-child > .status", "data-outcome")
+}
+
+/// Says below the reply that is being written that its words do not arrive at the moment.
+pub fn show_waiting() {
+    if let Some(writing) = within_turns(".writing") {
+        writing.set_text_content(Some("Reconnecting…"));
+    }
+}
+
+fn attribute(selector: &str, name: &str) -> String {
+    within_turns(selector).and_then(|element| element.get_attribute(name)).unwrap_or_default()
+}
+
+fn turns() -> Option<Element> {
+    document().get_element_by_id(TURNS)
+}
+
+fn within_turns(selector: &str) -> Option<Element> {
+    turns()?.query_selector(selector).ok()?
+}
+
+fn entitle(title: &str) {
+    browser::set_title(title);
+    browser::set_text(".conversation-bar h1", title);
+}
+
+/// The conversation's line goes to the top of the list.
+fn list(item: &str) {
+    browser::remove(".conversations li:has([aria-current])");
+    browser::prepend(".conversations", item);
+}
+
+/// After the first message come exactly the others.
+fn keep_path(ids: &str) {
+    let Some(turns) = turns() else { return };
+    let mut ids = ids.split(' ');
+    let anchor = message(ids.next().unwrap_or_default());
+    let mut next = match &anchor {
+        Some(anchor) => anchor.next_element_sibling(),
+        None => turns.first_element_child(),
+    };
+    let kept: Vec<&str> = ids.collect();
+    while let Some(element) = next {
+        next = element.next_element_sibling();
+        if !element.id().strip_prefix("m-").is_some_and(|id| kept.contains(&id)) {
+            element.remove();
+        }
+    }
+}
+
+fn message(id: &str) -> Option<Element> {
+    document().get_element_by_id(&format!("m-{id}"))
+}
+
+fn turn(id: &str, html: &str) {
+    match (message(id), turns()) {
+        (Some(message), _) => message.set_outer_html(html),
+        (None, Some(turns)) => {
+            let _ = turns.insert_adjacent_html("beforeend", html);
+        }
+        (None, None) => {}
+    }
+}
+
+fn foot(head: &str, html: &str) {
+    let (id, state) = head.split_once(' ').unwrap_or_default();
+    let Some(message) = message(id) else { return };
+    let _ = message.set_attribute("data-state", state);
+    if state != "running" {
+        let _ = message.remove_attribute("data-run");
+        for selector in [".open", ".reasoning[hidden]"] {
+            if let Ok(Some(element)) = message.query_selector(selector) {
+                element.remove();
+            }
+        }
+    }
+    if let Some(foot) = message.last_element_child() {
+        foot.set_outer_html(html);
+    }
+}
+
+fn open() -> Option<Element> {
+    within_turns("article[data-run] .open")
+}
+
+/// The thoughts are folded as soon as there is something to read.
+fn fold_thoughts() {
+    if let Some(thoughts) = within_turns("article[data-run] > .reasoning[open]") {
+        let _ = thoughts.remove_attribute("open");
+    }
+}
+
+fn text(text: &str) {
+    if let Some(open) = open() {
+        if !open.has_child_nodes() {
+            fold_thoughts();
+        }
+        let _ = open.append_with_str_1(text);
+    }
+}
+
+fn block(length: &str, html: &str) {
+    let Some(open) = open() else { return };
+    let source = open.text_content().unwrap_or_default();
+    let rest = source.get(length.parse().unwrap_or_default()..).unwrap_or_default();
+    let _ = open.insert_adjacent_html("beforebegin", html);
+    open.set_text_content(Some(rest));
+}
+
+/// Puts `html` after the first `keep` blocks, in the place of what followed them.
+fn replace(keep: &str, html: &str) {
+    fold_thoughts();
+    let (Some(open), Ok(keep)) = (open(), keep.parse::<u32>()) else { return };
+    let Some(body) = open.parent_element() else { return };
+    while body.child_element_count() > keep + 1 {
+        let Some(last) = open.previous_element_sibling() else { break };
+        last.remove();
+    }
+    let _ = open.insert_adjacent_html("beforebegin", html);
+}
+
+fn thought(text: &str) {
+    let Some(thoughts) = within_turns("article[data-run] > .reasoning") else { return };
+    let _ = thoughts.remove_attribute("hidden");
+    if let Some(words) = thoughts.last_element_child() {
+        let _ = words.append_with_str_1(text);
+    }
+}

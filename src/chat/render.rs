@@ -1,0 +1,319 @@
+//! The HTML of messages: the one place that knows their markup. Pages, feeds and the page that
+//! arrives without a script all show what is written here, so they cannot differ.
+
+use std::time::Duration;
+
+use leptos::server_fn::ServerFn;
+use time::{OffsetDateTime, macros::format_description};
+
+use super::{
+    api::StartRun,
+    view::MessageView,
+    wire::{MessageState, Role},
+};
+use crate::store::now;
+
+/// HTML under construction. Markup comes from this program's own text alone; everything else is
+/// written as text, or was made safe by who rendered it.
+#[derive(Debug, Default)]
+struct Html(String);
+
+impl Html {
+    fn markup(&mut self, markup: &'static str) -> &mut Self {
+        self.0.push_str(markup);
+        self
+    }
+
+    /// Text, in an element or in a quoted attribute.
+    fn text(&mut self, text: &str) -> &mut Self {
+        for char in text.chars() {
+            match char {
+                '&' => self.0.push_str("&amp;"),
+                '<' => self.0.push_str("&lt;"),
+                '>' => self.0.push_str("&gt;"),
+                '"' => self.0.push_str("&quot;"),
+                '\'' => self.0.push_str("&#39;"),
+                _ => self.0.push(char),
+            }
+        }
+        self
+    }
+
+    /// HTML that [`markdown`](super::markdown) has made safe.
+    fn safe(&mut self, html: &str) -> &mut Self {
+        self.0.push_str(html);
+        self
+    }
+}
+
+/// `text` with what HTML would take for markup written out.
+pub fn escaped(text: &str) -> String {
+    let mut html = Html::default();
+    html.text(text);
+    html.0
+}
+
+/// Messages, as they stand in the log. `name_of` tells what people call an assistant.
+pub fn turns(messages: &[MessageView], name_of: impl Fn(Option<&str>) -> String) -> String {
+    messages.iter().map(|message| turn(message, &name_of(message.assistant.as_deref()))).collect()
+}
+
+/// One message; `name` is what people call its assistant.
+pub fn turn(message: &MessageView, name: &str) -> String {
+    let mut html = Html::default();
+    match message.role {
+        Role::User => question(&mut html, message),
+        Role::Assistant => {
+            begin_reply(&mut html, message, name);
+            thoughts(&mut html, message);
+            html.markup("<div class=\"markdown\" dir=\"auto\">").safe(&message.html);
+            if message.state() == MessageState::Running {
+                html.markup("<div class=\"open\">").text(&message.text).markup("</div>");
+            }
+            html.markup("</div>").safe(&foot(message)).markup("</article>");
+        }
+    }
+    html.0
+}
+
+/// The beginning and the end of a reply whose content is streamed between them.
+pub fn around(message: &MessageView, name: &str) -> (String, &'static str) {
+    let mut html = Html::default();
+    begin_reply(&mut html, message, name);
+    (html.0, "</article>")
+}
+
+fn question(html: &mut Html, message: &MessageView) {
+    html.markup("<article class=\"message\" data-role=\"user\" aria-label=\"You\" id=\"m-");
+    html.text(&message.id).markup("\"><div class=\"bubble\" dir=\"auto\">");
+    html.text(&message.text).markup("</div></article>");
+}
+
+fn begin_reply(html: &mut Html, message: &MessageView, name: &str) {
+    html.markup("<article class=\"message\" data-role=\"assistant\" id=\"m-").text(&message.id);
+    html.markup("\" data-state=\"").text(message.state().as_str());
+    if let Some(run) = &message.run {
+        html.markup("\" data-run=\"").text(&run.id);
+    }
+    html.markup("\" aria-label=\"").text(name).markup("\">");
+}
+
+/// What the model thought, folded once the reply itself has begun.
+fn thoughts(html: &mut Html, message: &MessageView) {
+    let is_running = message.state() == MessageState::Running;
+    if message.reasoning.is_empty() && !is_running {
+        return;
+    }
+    html.markup("<details class=\"reasoning\"");
+    if message.reasoning.is_empty() {
+        html.markup(" hidden");
+    }
+    if is_running && message.html.is_empty() && message.text.is_empty() {
+        html.markup(" open");
+    }
+    html.markup("><summary>Thoughts</summary><div class=\"thought\" dir=\"auto\">");
+    html.text(&message.reasoning).markup("</div></details>");
+}
+
+/// What stands below a reply: how far it has come, and what one can do now. `data-outcome` is what
+/// is said aloud of it.
+pub fn foot(message: &MessageView) -> String {
+    let mut html = Html::default();
+    html.markup("<footer class=\"status\" data-outcome=\"").text(&outcome(message)).markup("\">");
+    match message.state() {
+        MessageState::Running => progress(&mut html, message),
+        MessageState::Done => facts(&mut html, message),
+        _ => remedy(&mut html, message),
+    }
+    html.markup("</footer>");
+    html.0
+}
+
+fn outcome(message: &MessageView) -> String {
+    let problem = message.outcome.problem.as_deref().unwrap_or_default();
+    match message.state() {
+        MessageState::Running => "The reply is being written.".to_owned(),
+        MessageState::Done => "The reply is complete.".to_owned(),
+        MessageState::Stopped => "Stopped. What had arrived is kept.".to_owned(),
+        MessageState::Interrupted => format!("Interrupted. {problem} What had arrived is kept."),
+        MessageState::Failed => format!("{problem} Your message is kept."),
+    }
+}
+
+fn progress(html: &mut Html, message: &MessageView) {
+    html.markup("<span class=\"writing\">");
+    match message.waits_until {
+        Some(until) => {
+            html.markup("The assistant is busy, and is asked again ");
+            moment(html, until).markup(".");
+        }
+        None => {
+            html.markup("Writing…");
+        }
+    }
+    html.markup("</span>");
+}
+
+/// A moment to come, which scripts count down to.
+fn moment(html: &mut Html, until: i64) -> &mut Html {
+    html.markup("<time data-until=\"").text(&until.to_string()).markup("\">");
+    html.text(&in_words(until - now())).markup("</time>")
+}
+
+fn in_words(milliseconds: i64) -> String {
+    match (milliseconds + 999) / 1_000 {
+        ..=0 => "now".to_owned(),
+        seconds @ ..120 => format!("in {seconds} s"),
+        seconds => format!("in {} min", (seconds + 59) / 60),
+    }
+}
+
+fn remedy(html: &mut Html, message: &MessageView) {
+    let (kind, verb) = match message.state() {
+        MessageState::Failed => ("error", "Try again"),
+        _ => ("info", "Continue"),
+    };
+    html.markup("<div class=\"notice\" data-kind=\"").text(kind).markup("\"><div>");
+    html.text(&outcome(message));
+    if let Some(until) = message.outcome.retry_at.filter(|until| *until > now()) {
+        html.markup(" Its service wants to be asked again ");
+        moment(html, until).markup(".");
+    }
+    html.markup("</div><form class=\"take-up\" method=\"post\" data-act action=\"");
+    html.text(StartRun::url()).markup("\"><input type=\"hidden\" name=\"message\" value=\"");
+    html.text(&message.id).markup("\"><button class=\"button\">");
+    html.markup("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"/icons.svg#refresh\"></use>");
+    html.markup("</svg>").text(verb).markup("</button></form></div>");
+}
+
+/// When it was, how long was thought, and what it took.
+fn facts(html: &mut Html, message: &MessageView) {
+    html.markup("<span class=\"facts\">");
+    time_of_day(html, message.created_at);
+    if let Some(span) = message.reasoning_time.filter(|span| *span >= Duration::from_secs(1)) {
+        html.markup("<span>thought for ").text(&span.as_secs().to_string()).markup(" s</span>");
+    }
+    if let Some(usage) = message.usage {
+        html.markup("<span><abbr title=\"Tokens: the conversation, and this reply\">");
+        html.text(&grouped(usage.input)).markup(" in, ").text(&grouped(usage.output));
+        html.markup(" out</abbr></span>");
+    }
+    html.markup("</span>");
+}
+
+fn time_of_day(html: &mut Html, milliseconds: i64) {
+    let Ok(at) = OffsetDateTime::from_unix_timestamp(milliseconds / 1_000) else { return };
+    let machine = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    let people = format_description!("[hour]:[minute] UTC");
+    if let (Ok(machine), Ok(people)) = (at.format(machine), at.format(people)) {
+        html.markup("<time datetime=\"").text(&machine).markup("\">").text(&people);
+        html.markup("</time>");
+    }
+}
+
+/// `1234567` → `1,234,567`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A link to a conversation, in the list of them.
+pub fn conversation_item(id: &str, title: &str, is_current: bool) -> String {
+    let mut html = Html::default();
+    html.markup("<li><a href=\"/chat/").text(id).markup("\"");
+    if is_current {
+        html.markup(" aria-current=\"page\"");
+    }
+    html.markup("><span class=\"title\" dir=\"auto\">").text(title).markup("</span></a></li>");
+    html.0
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chat::{provider::Usage, view::RunCursor, wire::Outcome};
+
+    fn message(role: Role, state: MessageState) -> MessageView {
+        MessageView {
+            id: "1".into(),
+            role,
+            assistant: None,
+            text: String::new(),
+            html: String::new(),
+            reasoning: String::new(),
+            reasoning_time: None,
+            usage: None,
+            created_at: 0,
+            outcome: Outcome::of(state),
+            waits_until: None,
+            run: None,
+        }
+    }
+
+    #[test]
+    fn a_running_reply_shows_what_is_open_and_what_was_thought() {
+        let mut reply = message(Role::Assistant, MessageState::Running);
+        let cursor = RunCursor { id: "r".into(), number: 1, after: 2 };
+        (reply.run, reply.reasoning) = (Some(cursor), "hm <b>".into());
+        let html = turn(&reply, "Guide");
+        assert!(html.contains("data-run=\"r\"") && html.contains("Writing…"), "{html}");
+        assert!(html.contains("<details class=\"reasoning\" open>"), "{html}");
+        assert!(html.contains("hm &lt;b&gt;</div></details>"), "{html}");
+        (reply.text, reply.waits_until) = ("a<".into(), Some(now() + 3_500));
+        let html = turn(&reply, "Guide");
+        assert!(html.contains("<div class=\"open\">a&lt;</div>"), "{html}");
+        assert!(html.contains("<details class=\"reasoning\">"), "folded: {html}");
+        assert!(html.contains("asked again <time data-until="), "{html}");
+    }
+
+    #[test]
+    fn a_reply_that_is_done_says_what_it_took() {
+        let mut reply = message(Role::Assistant, MessageState::Done);
+        reply.usage = Some(Usage { input: 1_234_567, output: 89 });
+        reply.reasoning_time = Some(Duration::from_millis(12_300));
+        let foot = foot(&reply);
+        for words in ["1,234,567 in, 89 out", "thought for 12 s", "1970-01-01T00:00:00Z"] {
+            assert!(foot.contains(words), "{words}: {foot}");
+        }
+    }
+
+    #[test]
+    fn a_reply_that_failed_says_what_to_do_and_when() {
+        let mut reply = message(Role::Assistant, MessageState::Failed);
+        reply.outcome.problem = Some("No <luck>.".into());
+        reply.outcome.retry_at = Some(now() + 200_000);
+        let foot = foot(&reply);
+        for words in ["No &lt;luck&gt;. Your message is kept.", "Try again", "in 4 min"] {
+            assert!(foot.contains(words), "{words}: {foot}");
+        }
+    }
+
+    proptest! {
+        /// Whatever people, models and services say, the only tags are ours.
+        #[test]
+        fn nothing_but_our_own_markup(text in "[<>\"'&a-z/= ]{0,40}") {
+            let mut all = vec![message(Role::User, MessageState::Done)];
+            all.extend([MessageState::Running, MessageState::Failed, MessageState::Done].map(|state| {
+                message(Role::Assistant, state)
+            }));
+            for mut message in all {
+                let plain = turn(&message, "").matches('<').count();
+                (message.id, message.text) = (text.clone(), text.clone());
+                message.outcome.problem = Some(text.clone());
+                let html = turn(&message, &text);
+                prop_assert_eq!(html.matches('<').count(), plain, "{}", html);
+            }
+            let item = conversation_item(&text, &text, true);
+            prop_assert_eq!(item.matches('<').count(), 6, "{}", item);
+        }
+    }
+}
