@@ -73,4 +73,9 @@ test('a reply that was refused and one that broke off', async ({ page, expectPro
   await chat.ask('/fail Open deals over 10000');
   await chat.expectState('failed');
   await shoot(page, 'chat-troubled');
+  await chat.ask('/think /slow contacts at Globex');
+  await expect(chat.reply.locator('.thought')).toContainText('Globex');
+  await shoot(page, 'chat-thinking');
+  await chat.stop.click();
+  await chat.expectState('stopped');
 });

@@ -41,6 +41,19 @@ test('a reply arrives while one watches, and stays', async ({ page }) => {
   expect(words(await chat.text())).toBe(words(watched));
 });
 
+test('what was thought arrives before the reply and can be folded away', async ({ page }) => {
+  const chat = new Chat(page);
+  await signIn(page);
+  const conversation = await send(page, chat, '/think contacts at Globex');
+  await expect(chat.reply.locator('.thought')).toContainText('not a language model');
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await expect(chat.reply.locator('.markdown')).toContainText('Globex');
+  await page.goto(conversation);
+  await expect(chat.reply.locator('.thought')).toBeHidden();
+  await chat.reply.getByText('Thoughts', { exact: true }).click();
+  await expect(chat.reply.locator('.thought')).toContainText('not a language model');
+});
+
 test('leaving while it is written loses nothing', async ({ page }) => {
   const chat = new Chat(page);
   await signIn(page);

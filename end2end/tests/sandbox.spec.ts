@@ -169,6 +169,59 @@ test.describe('a reply', () => {
     expect(await other.html()).toBe(await chat.html());
   });
 
+  test('shows wherever the conversation is open, whoever asks', async ({ page, context }) => {
+    const chat = new Chat(page);
+    await signIn(page);
+    await hydrated(page);
+    await chat.ask('contacts at Globex');
+    await chat.expectState('done');
+
+    const other = new Chat(await context.newPage());
+    await other.open(page.url());
+    await other.ask(QUESTION);
+    await expect(chat.questions).toHaveCount(2);
+    await expect(chat.questions.last()).toHaveText(QUESTION);
+    await expect(chat.stop).toBeVisible();
+    await chat.expectGrowth(3);
+    await chat.stop.click();
+    await Promise.all([chat.expectState('stopped'), other.expectState('stopped')]);
+    expect(await other.html()).toBe(await chat.html());
+    await expect(other.send).toBeVisible();
+    await expect(chat.message).toHaveValue('');
+  });
+
+  test('is thought about first, and the thoughts are folded once it begins', async ({ page }) => {
+    const chat = new Chat(page);
+    await signIn(page);
+    await hydrated(page);
+    await chat.ask('/think contacts at Globex');
+    const thoughts = chat.reply.locator('.thought');
+    await expect(thoughts).toContainText('not a language model');
+    await expect(thoughts).toBeVisible();
+    await expect(chat.reply.locator('.markdown')).toContainText('Globex');
+    await expect(thoughts).toBeHidden();
+    await chat.expectState('done');
+    expect(await chat.text()).not.toContain('not a language model');
+
+    await chat.reload();
+    await expect(thoughts).toBeHidden();
+    await chat.reply.getByText('Thoughts', { exact: true }).click();
+    await expect(thoughts).toContainText('folded away once the reply begins');
+    await expect(chat.reply.locator('.facts')).toContainText(/\d+ in, \d+ out/);
+  });
+
+  test('waits for a service that is busy, and says so', async ({ page }) => {
+    const chat = new Chat(page);
+    await signIn(page);
+    await hydrated(page);
+    await chat.ask('/busy contacts at Globex');
+    await expect(chat.reply).toContainText(/busy, and is asked again in \d s/);
+    await chat.expectState('done');
+    await expect(chat.reply).toContainText('Globex');
+    await expect(chat.reply).not.toContainText('busy');
+    await expect(chat.replies).toHaveCount(1);
+  });
+
   test('catches up after the network was gone', async ({ page, context, expectProblem }) => {
     expectProblem(/ERR_|Failed to fetch|network/i);
     const chat = new Chat(page);

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     chat::{
         Chat,
-        service::{Events, Question},
+        service::{Events, Place, Question},
         transcript::Transcript,
         wire::{MessageState, Started},
     },
@@ -238,10 +238,10 @@ impl Deliveries {
     async fn ask(&self, caller: &Caller, row: &DeliveryRow) -> Result<Started> {
         let Inner { store, chat, .. } = &*self.inner;
         let question = Question {
-            conversation: store.conversation(&row.channel, &row.thread).await?,
+            conversation: store.conversation(&row.channel, &row.thread).await?.map(Place::Id),
             text: row.text.clone(),
             request_id: Some(format!("{} {}", row.channel, row.id)),
-            assistant: None,
+            ..Question::default()
         };
         let started = chat.ask(caller, question).await?;
         store.name_thread(row, &started.conversation).await?;

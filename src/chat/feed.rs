@@ -97,7 +97,7 @@ enum Frame {
 }
 
 impl Frame {
-    fn encode(&self, at: Cursor) -> String {
+    fn encode(&self, at: Option<Cursor>) -> String {
         let (name, data) = match self {
             Self::Title(title) => ("title", title.clone()),
             Self::Item(html) => ("item", html.clone()),
@@ -109,7 +109,7 @@ impl Frame {
             Self::Html { keep, html } => ("html", format!("{keep}\n{html}")),
             Self::Thought(text) => ("thought", text.clone()),
         };
-        sse::encode(Some(name), Some(&at), &data)
+        sse::encode(Some(name), at.as_ref().map(|at| at as &dyn fmt::Display), &data)
     }
 }
 
@@ -160,6 +160,8 @@ pub struct Feed {
     at: Cursor,
     listener: Listener,
     following: Option<Following>,
+    /// What is told together.
+    telling: Vec<Frame>,
     ready: VecDeque<String>,
     ends: Instant,
     /// What has changed is to be looked up before anything else.
@@ -181,6 +183,7 @@ impl Feed {
             at,
             listener: bells.listen(conversation),
             following: None,
+            telling: Vec::new(),
             ready: VecDeque::new(),
             ends: Instant::now() + LIFETIME,
             is_stale: true,
@@ -196,9 +199,19 @@ impl Feed {
             if self.is_stale {
                 self.is_stale = false;
                 self.catch_up(None).await.ok()?;
-                continue;
+            } else {
+                self.wait().await?;
             }
-            self.wait().await?;
+            self.make_ready();
+        }
+    }
+
+    /// Only the last of what is told together has a place: a page that was cut off before it is told
+    /// all of it again.
+    fn make_ready(&mut self) {
+        let last = self.telling.len().saturating_sub(1);
+        for (index, frame) in self.telling.drain(..).enumerate() {
+            self.ready.push_back(frame.encode((index == last).then_some(self.at)));
         }
     }
 
@@ -229,10 +242,6 @@ impl Feed {
         Some(())
     }
 
-    fn push(&mut self, frame: &Frame) {
-        self.ready.push_back(frame.encode(self.at));
-    }
-
     /// Tells what an event of the reply changes.
     async fn tell(&mut self, number: u64, event: RunEvent) -> Option<()> {
         self.at.event = number;
@@ -255,10 +264,9 @@ impl Feed {
             }
         };
         if waited {
-            let foot = foot(&reply.message);
-            self.push(&foot);
+            self.telling.push(foot(&reply.message));
         }
-        self.push(&frame);
+        self.telling.push(frame);
         Some(())
     }
 
@@ -271,14 +279,14 @@ impl Feed {
             .iter()
             .any(|message| read.as_ref().is_some_and(|read| read.id == message.id));
         if let Some(lost) = read.as_ref().filter(|_| !was_saved) {
-            self.push(&foot(lost));
+            self.telling.push(foot(lost));
         }
         if changes.revision != self.at.revision {
             self.at.revision = changes.revision;
             let item = render::conversation_item(&self.conversation, &changes.title, true);
-            self.push(&Frame::Title(changes.title));
-            self.push(&Frame::Item(item));
-            self.push(&Frame::Path(changes.path));
+            self.telling.push(Frame::Title(changes.title));
+            self.telling.push(Frame::Item(item));
+            self.telling.push(Frame::Path(changes.path));
             for message in changes.messages {
                 self.show(message, read.as_ref());
             }
@@ -293,11 +301,11 @@ impl Feed {
         }
         let is_read = read.is_some_and(|read| read.id == message.id);
         if is_read && message.run.is_none() {
-            return self.push(&foot(&message));
+            return self.telling.push(foot(&message));
         }
         let name = self.chat.assistant_title(message.assistant.as_deref());
         let html = render::turn(&message, &name);
-        self.push(&Frame::Turn { id: message.id, html });
+        self.telling.push(Frame::Turn { id: message.id, html });
     }
 
     /// Goes on with the reply that the page was reading when it left.

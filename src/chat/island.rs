@@ -318,6 +318,9 @@ impl Talk {
 
     fn show(self, error: AskError) {
         let failure = match error {
+            AskError::Refused(Failure { code: Kind::Unauthenticated, .. }) => {
+                Failure::new(Kind::Unauthenticated, "Your session has ended.")
+            }
             AskError::Refused(failure) => failure,
             AskError::Offline => Failure::new(
                 Kind::Unavailable,
@@ -443,7 +446,9 @@ impl Talk {
                     (silent, *pause) = (0, 0);
                     for frame in batch {
                         document::apply(&frame);
-                        self.cursor.set_value(frame.id);
+                        if !frame.id.is_empty() {
+                            self.cursor.set_value(frame.id);
+                        }
                         self.look();
                     }
                 }

@@ -43,7 +43,7 @@ pub struct LiveRun {
 }
 
 /// Where a run writes.
-pub struct Place {
+pub struct RunTarget {
     /// Whose it is.
     pub owner: String,
     /// The conversation.
@@ -54,8 +54,8 @@ pub struct Place {
 
 impl LiveRun {
     /// A run that has written nothing yet.
-    pub fn new(id: String, number: i64, at: Place, assistant: String) -> Self {
-        let Place { owner, conversation, message } = at;
+    pub fn new(id: String, number: i64, at: RunTarget, assistant: String) -> Self {
+        let RunTarget { owner, conversation, message } = at;
         Self {
             id,
             number,
@@ -268,7 +268,7 @@ mod tests {
 
     fn run(number: i64) -> Arc<LiveRun> {
         let [owner, conversation, message] = ["ada", "talk", "reply"].map(str::to_owned);
-        let at = Place { owner, conversation, message };
+        let at = RunTarget { owner, conversation, message };
         Arc::new(LiveRun::new(format!("run{number}"), number, at, "guide".to_owned()))
     }
 

@@ -14,6 +14,10 @@ pub mod wire;
 #[cfg(feature = "ssr")]
 pub mod feed;
 #[cfg(feature = "ssr")]
+mod frames;
+#[cfg(feature = "ssr")]
+mod intake;
+#[cfg(feature = "ssr")]
 mod live;
 #[cfg(feature = "ssr")]
 mod log;

@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::ready, time::Duration};
 use axum::{
     Json, Router,
     body::Body,
-    extract::{State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
@@ -17,16 +17,19 @@ use axum::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use serde_json::Value;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     feed::Cursor,
+    frames::{Frames, View},
+    intake::{self, Asked},
     page::{KeptMessage, live},
-    service::{Events, Question},
-    sse,
+    service::{Chat, Events, Place, Question},
     transcript::Transcript,
     wire::{
-        CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER, RunEvent, Started,
+        CONVERSATION_HEADER, ConversationLine, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER,
+        Role, RunEvent, Started,
     },
 };
 use crate::{
@@ -37,18 +40,25 @@ use crate::{
         state::App,
     },
     session::Caller,
+    store::now,
 };
 
 /// A comment that says nothing but that the stream is alive. One line end: two would be an event to
 /// some clients.
 const KEEP_ALIVE: &str = ":\n";
 const SILENCE: Duration = Duration::from_secs(15);
+/// How long the head of an answer waits for a reply's first word.
+const HEAD: Duration = Duration::from_secs(10);
+/// The largest body of a question, which may bring a whole conversation along, in bytes.
+const LARGEST_BODY: usize = 16 << 20;
 
 /// `/api/chat`, its runs, and `POST /chat`.
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/api/chat", post(ask))
+        .route("/api/chat", post(ask).layer(DefaultBodyLimit::max(LARGEST_BODY)))
         .route("/api/chat/session", post(csrf_token))
+        .route("/api/chat/conversations", get(conversations))
+        .route("/api/chat/conversations/{id}/messages", get(messages))
         .route("/api/chat/conversations/{id}/feed", get(feed))
         .route("/api/chat/runs/{id}/events", get(events))
         .route("/api/chat/runs/{id}/stop", post(stop))
@@ -67,65 +77,45 @@ async fn csrf_token(State(app): State<App>, caller: Caller) -> Result<impl IntoR
     Ok(([(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "text/plain; charset=utf-8")], token))
 }
 
-/// What a client may send: the newest message by itself, or as the last of a list.
-#[derive(Debug, Deserialize)]
-struct AskBody {
-    message: Option<String>,
-    #[serde(default)]
-    messages: Vec<SentMessage>,
-    #[serde(alias = "conversationId")]
-    conversation_id: Option<String>,
-    #[serde(alias = "requestId")]
-    request_id: Option<String>,
-    #[serde(alias = "model")]
-    assistant_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct SentMessage {
-    #[serde(default)]
-    role: String,
-    #[serde(default)]
-    text: String,
-}
-
 #[derive(Debug, Deserialize)]
 struct StreamQuery {
     #[serde(default)]
-    view: View,
+    view: ViewName,
     #[serde(default)]
     after: u64,
+    /// What becomes of the reply when its client goes away: it is written on, unless this says
+    /// `stop`.
+    on_disconnect: Option<OnDisconnect>,
 }
 
-/// What a stream's events are made for.
+/// `view` of a stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum View {
-    /// API clients: `{"text": …}` and `[DONE]`.
+enum ViewName {
     #[default]
     Text,
-    /// Whoever shows Markdown as it grows: finished blocks and the text of the open one.
     Blocks,
     /// Our page, which is told by its feed and wants no reply here.
     Page,
 }
 
-impl AskBody {
-    fn question(self, headers: &HeaderMap) -> Question {
-        let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
-        let last = self.messages.into_iter().rev().find(|message| {
-            !matches!(message.role.as_str(), "ai" | "assistant" | "system" | "tool")
-        });
-        Question {
-            conversation: self.conversation_id,
-            text: self.message.or(last.map(|message| message.text)).unwrap_or_default(),
-            request_id: key.map(str::to_owned).or(self.request_id),
-            assistant: self.assistant_id,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnDisconnect {
+    Stop,
+    Continue,
+}
+
+impl ViewName {
+    fn view(self, session: Option<String>) -> View {
+        match self {
+            Self::Text | Self::Page => View::Text { session },
+            Self::Blocks => View::Blocks,
         }
     }
 }
 
-/// `POST /api/chat`: asks, and answers with the reply as it is written.
+/// `POST /api/chat`: asks, and answers with the reply, whole or as it is written.
 async fn ask(
     State(app): State<App>,
     caller: Caller,
@@ -133,25 +123,164 @@ async fn ask(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response> {
-    caller.known()?;
+    known(&caller)?;
     let body =
         body.map_err(|cause| Error::too_large("The request is too large.").because(cause))?;
-    let body: AskBody = serde_json::from_slice(&body).map_err(|cause| {
-        Error::bad_request("The body must be a JSON object with `message` or `messages`.")
-            .because(cause)
-    })?;
-    let started = app.chat.ask(&caller, body.question(&headers)).await?;
-    if query.view == View::Page {
+    let Asked { mut question, stream } = intake::read(&body)?;
+    if let Some(key) = headers.get("idempotency-key").and_then(|key| key.to_str().ok()) {
+        question.request_id = Some(key.to_owned());
+    }
+    let started = app.chat.ask(&caller, question).await?;
+    if query.view == ViewName::Page {
         return Ok(naming(StatusCode::CREATED.into_response(), &started));
     }
     let after = last_event_id(&headers).unwrap_or(query.after);
-    let events = app.chat.follow(&caller, &started.run, after).await?;
-    let response = if wants_stream(&headers) {
-        stream_response(events, query.view)
-    } else {
-        whole(events).await?
-    };
-    Ok(naming(response, &started))
+    let mut events = app.chat.follow(&caller, &started.run, after).await?;
+    if query.on_disconnect == Some(OnDisconnect::Stop) {
+        events = stopping(app.chat.clone(), caller, started.run.clone(), events);
+    }
+    let is_stream = stream.unwrap_or_else(|| wants_stream(&headers));
+    let answer = reply(events, query.view, is_stream, started.conversation.clone()).await;
+    Ok(naming(answer.into_response(), &started))
+}
+
+async fn reply(
+    mut events: Events,
+    view: ViewName,
+    is_stream: bool,
+    conversation: String,
+) -> Result<Response> {
+    if view == ViewName::Text {
+        events = begun(events).await?;
+    }
+    match is_stream {
+        true => Ok(stream_response(events, view.view(Some(conversation)))),
+        false => whole(events, Some(conversation)).await,
+    }
+}
+
+/// 401 in the one word that such clients know.
+fn known(caller: &Caller) -> Result<()> {
+    match caller.known() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Error::from_status(401, "Unauthorized").with_detail(error.message())),
+    }
+}
+
+/// The events, once the first of them is here, so that trouble before it has a status of its own. A
+/// service that is slow is not waited for for ever: intermediaries give up on an answer without a
+/// head.
+async fn begun(mut events: Events) -> Result<Events> {
+    let deadline = Instant::now() + HEAD;
+    let mut held = Vec::new();
+    while let Ok(Some(event)) = timeout_at(deadline, events.next()).await {
+        match event {
+            (_, RunEvent::End(outcome)) if outcome.problem.is_some() => {
+                return Err(backend_error(outcome));
+            }
+            (_, RunEvent::Wait { .. }) => held.push(event),
+            first => {
+                held.push(first);
+                break;
+            }
+        }
+    }
+    Ok(stream::iter(held).chain(events).boxed())
+}
+
+/// In the words of the routes that such clients were written against.
+fn backend_error(outcome: Outcome) -> Error {
+    let wait = outcome.retry_at.and_then(|at| u64::try_from(at - now()).ok());
+    Error::from_status(outcome.status.unwrap_or(502), "Backend error")
+        .with_detail(outcome.problem.unwrap_or_default())
+        .after(wait.map(Duration::from_millis))
+}
+
+/// The events of a run that is stopped when they are dropped before its end.
+fn stopping(chat: Chat, caller: Caller, run: String, events: Events) -> Events {
+    struct Guard(Option<(Chat, Caller, String)>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            if let Some((chat, caller, run)) = self.0.take() {
+                tokio::spawn(async move {
+                    if let Err(error) = chat.stop(&caller, &run).await {
+                        tracing::debug!(%error, "a reply whose client left could not be stopped");
+                    }
+                });
+            }
+        }
+    }
+    let guard = Guard(Some((chat, caller, run)));
+    stream::unfold((events, guard), |(mut events, mut guard)| async move {
+        let event = events.next().await;
+        if matches!(event, None | Some((_, RunEvent::End(_)))) {
+            guard.0 = None;
+        }
+        event.map(|event| (event, (events, guard)))
+    })
+    .boxed()
+}
+
+#[derive(Debug, Deserialize)]
+struct PageQuery {
+    #[serde(default)]
+    page: usize,
+}
+
+/// A message as DeepChat's `loadHistory` takes it.
+#[derive(Serialize)]
+struct HistoryItem {
+    id: String,
+    role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<MessageState>,
+    created_at: i64,
+    #[serde(rename = "_sessionId")]
+    session: String,
+}
+
+/// `GET /api/chat/conversations/{id}/messages?page=0`: messages, oldest first, page 0 being the
+/// newest. The list begins with `false` where there are older ones.
+async fn messages(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Vec<Value>>> {
+    known(&caller)?;
+    let (rows, has_older) = app.chat.page(&caller, &id, query.page).await?;
+    let mut list = if has_older { vec![Value::Bool(false)] } else { Vec::new() };
+    for row in rows {
+        let (role, state) = (row.role(), row.state());
+        let (text, html) = match row.is_html {
+            true => (None, Some(row.html)),
+            false => (Some(row.text), None),
+        };
+        let item = HistoryItem {
+            id: row.id,
+            role: if role == Role::User { "user" } else { "ai" },
+            text,
+            html,
+            state: Some(state).filter(|state| *state != MessageState::Done),
+            created_at: row.created_at,
+            session: id.clone(),
+        };
+        list.push(serde_json::to_value(item).map_err(Error::internal)?);
+    }
+    Ok(Json(list))
+}
+
+/// `GET /api/chat/conversations`: the caller's conversations, last changed first.
+async fn conversations(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<Vec<ConversationLine>>> {
+    known(&caller)?;
+    Ok(Json(app.chat.conversations(&caller).await?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -190,7 +319,7 @@ async fn events(
 ) -> Result<Response> {
     let after = last_event_id(&headers).unwrap_or(query.after);
     let events = app.chat.follow(&caller, &id, after).await?;
-    Ok(stream_response(events, query.view))
+    Ok(stream_response(events, query.view.view(None)))
 }
 
 /// `POST /api/chat/runs/{id}/stop`: stops a run; what it wrote is kept.
@@ -224,12 +353,12 @@ async fn ask_by_form(
     let text = form.suggestion.filter(|_| form.text.is_empty()).unwrap_or(form.text);
     let present = |field: Option<String>| field.filter(|value| !value.is_empty());
     let question = Question {
-        conversation: present(form.conversation),
+        conversation: present(form.conversation.clone()).map(Place::Id),
         text: text.clone(),
         request_id: present(form.request_id),
-        assistant: None,
+        ..Question::default()
     };
-    let conversation = question.conversation.clone();
+    let conversation = present(form.conversation);
     match app.chat.ask(&caller, question).await {
         Ok(started) => {
             Redirect::to(&format!("/chat/{}/live", started.conversation)).into_response()
@@ -277,7 +406,7 @@ fn naming(mut response: Response, started: &Started) -> Response {
 fn stream_response(events: Events, view: View) -> Response {
     let mut frames = Frames::new(view);
     event_stream(kept_alive(events).map(move |event| {
-        event.map_or_else(|| KEEP_ALIVE.to_owned(), |(id, event)| frames.frame(id, event))
+        event.map_or_else(|| KEEP_ALIVE.to_owned(), |(id, event)| frames.frame(id, &event))
     }))
 }
 
@@ -307,78 +436,10 @@ fn kept_alive<T: Send + 'static>(
     })
 }
 
-/// One event for API clients.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum TextEvent<'a> {
-    Text { text: &'a str },
-    Html { html: &'a str, overwrite: bool },
-    Whole { text: &'a str, overwrite: bool },
-    Reasoning { reasoning: &'a str },
-    Error { error: &'a str },
-}
-
-/// Writes the events of one stream.
-struct Frames {
-    view: View,
-    /// The blocks of a reply in HTML, which API clients are told whole.
-    blocks: Vec<String>,
-}
-
-impl Frames {
-    fn new(view: View) -> Self {
-        Self { view, blocks: Vec::new() }
-    }
-
-    fn frame(&mut self, id: u64, event: RunEvent) -> String {
-        match self.view {
-            View::Blocks => sse::encode(None, Some(&id), &json(&event)),
-            View::Text | View::Page => self
-                .text(event)
-                .map_or_else(String::new, |data| sse::encode(None, Some(&id), &data)),
-        }
-    }
-
-    /// A block says nothing new to a client that has its text. An error comes last, since some
-    /// clients clear it on whatever follows.
-    fn text(&mut self, event: RunEvent) -> Option<String> {
-        let data = match &event {
-            RunEvent::Text { text } => json(&TextEvent::Text { text }),
-            RunEvent::Reasoning { text } => json(&TextEvent::Reasoning { reasoning: text }),
-            RunEvent::Whole { html, is_html: true, .. } => {
-                json(&TextEvent::Html { html, overwrite: true })
-            }
-            RunEvent::Whole { text, .. } => json(&TextEvent::Whole { text, overwrite: true }),
-            RunEvent::Html { keep, blocks } => {
-                self.blocks.truncate(*keep);
-                self.blocks.extend_from_slice(blocks);
-                json(&TextEvent::Html { html: &self.blocks.concat(), overwrite: true })
-            }
-            RunEvent::Block { .. } | RunEvent::Wait { .. } => return None,
-            RunEvent::End(outcome) => end(outcome),
-        };
-        Some(data)
-    }
-}
-
-fn end(outcome: &Outcome) -> String {
-    match (&outcome.problem, outcome.state) {
-        (Some(error), _) => json(&TextEvent::Error { error }),
-        (None, MessageState::Interrupted) => json(&TextEvent::Error {
-            error: "The reply was interrupted. What had arrived is kept.",
-        }),
-        (None, _) => "[DONE]".to_owned(),
-    }
-}
-
-fn json<T: Serialize>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_default()
-}
-
 /// The whole reply in one answer, for clients that asked for no stream. One that did not come to its
 /// end says so in `state`.
-async fn whole(mut events: Events) -> Result<Response> {
-    #[derive(Default, Serialize)]
+async fn whole(mut events: Events, session: Option<String>) -> Result<Response> {
+    #[derive(Serialize)]
     struct Whole {
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<String>,
@@ -388,59 +449,21 @@ async fn whole(mut events: Events) -> Result<Response> {
         reasoning: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         state: Option<MessageState>,
+        #[serde(rename = "_sessionId", skip_serializing_if = "Option::is_none")]
+        session: Option<String>,
     }
     let mut told = Transcript::default();
     while let Some((_, event)) = events.next().await {
         told.apply(event);
     }
     let outcome = told.outcome.take().unwrap_or(Outcome::of(MessageState::Interrupted));
-    if let Some(problem) = outcome.problem {
-        return Err(Error::bad_gateway(problem));
+    if outcome.problem.is_some() {
+        return Err(backend_error(outcome));
     }
     let (text, html) = match told.is_html {
         true => (None, Some(told.html)),
         false => (Some(told.source), None),
     };
     let state = Some(outcome.state).filter(|state| *state != MessageState::Done);
-    Ok(Json(Whole { text, html, reasoning: told.reasoning, state }).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn clients_get_text_and_then_done() {
-        let mut frames = Frames::new(View::Text);
-        let text = RunEvent::Text { text: "Hi\n".into() };
-        assert_eq!(frames.frame(1, text), "id: 1\ndata: {\"text\":\"Hi\\n\"}\n\n");
-        let block = RunEvent::Block { html: "<p>Hi</p>".into(), length: 3 };
-        assert_eq!(frames.frame(2, block), "");
-        let end = RunEvent::End(Outcome::of(MessageState::Done));
-        assert_eq!(frames.frame(3, end), "id: 3\ndata: [DONE]\n\n");
-        let problem = Some("No".into());
-        let failed = Outcome { problem, ..Outcome::of(MessageState::Failed) };
-        let frame = frames.frame(4, RunEvent::End(failed));
-        assert_eq!(frame, "id: 4\ndata: {\"error\":\"No\"}\n\n");
-    }
-
-    #[test]
-    fn clients_get_html_whole() {
-        let mut frames = Frames::new(View::Text);
-        let html = |keep, block: &str| RunEvent::Html { keep, blocks: vec![block.into()] };
-        frames.frame(1, html(0, "<p>a</p>"));
-        let second = frames.frame(2, html(1, "<p>b</p>"));
-        let data = r#"{"html":"<p>a</p><p>b</p>","overwrite":true}"#;
-        assert_eq!(second, format!("id: 2\ndata: {data}\n\n"));
-    }
-
-    #[test]
-    fn the_newest_message_of_a_person_is_the_question() {
-        let body: AskBody = serde_json::from_str(
-            r#"{"messages":[{"role":"user","text":"a"},{"role":"ai","text":"b"},
-                {"role":"user","text":"c"}],"stream":1}"#,
-        )
-        .unwrap();
-        assert_eq!(body.question(&HeaderMap::new()).text, "c");
-    }
+    Ok(Json(Whole { text, html, reasoning: told.reasoning, state, session }).into_response())
 }

@@ -12,11 +12,12 @@ use uuid::Uuid;
 
 use super::{
     feed::{Bells, Changes, Cursor, Feed},
-    live::{LiveRun, LiveRuns, Place},
+    live::{LiveRun, LiveRuns, RunTarget},
     log::{Finished, RunLog},
+    markdown,
     provider::{self, Turn, Usage},
     run::Run,
-    store::{ChatStore, ConversationHead, MessageRow, NewRun, NewTurn, RunRow},
+    store::{ChatStore, ConversationHead, NewRun, NewTurn, RunRow},
     transcript::Transcript,
     view::{MessageView, RunCursor},
     wire::{ConversationLine, LONGEST_MESSAGE, MessageState, Outcome, Role, RunEvent, Started},
@@ -29,10 +30,16 @@ use crate::{
     store::Store,
 };
 
+pub use super::store::{MessageRow, Seed};
+
+/// How many messages API clients get at once.
+const PAGE: usize = 50;
 /// How many conversations the list shows.
 const LISTED: i64 = 200;
 const LONGEST_TITLE: usize = 60;
 const LONGEST_REQUEST_ID: usize = 128;
+/// The most that a client may bring along of an earlier conversation, in bytes.
+const LONGEST_SEED: usize = 1 << 20;
 /// How long a finished run can still be read from memory.
 const KEPT: Duration = Duration::from_secs(30);
 /// How long a stop waits until it is saved.
@@ -66,6 +73,14 @@ struct Inner {
     bells: Arc<Bells>,
 }
 
+/// A question as it is stored.
+struct Turning<'a> {
+    text: &'a str,
+    assistant: &'a str,
+    /// What was said before, and its HTML.
+    seed: &'a [(Seed, String)],
+}
+
 /// What a run is to do.
 struct Job {
     assistant: AssistantConfig,
@@ -78,13 +93,26 @@ struct Job {
 #[derive(Debug, Default)]
 pub struct Question {
     /// The conversation it goes into; none begins a new one.
-    pub conversation: Option<String>,
+    pub conversation: Option<Place>,
     /// What is asked.
     pub text: String,
     /// Names the request: the same one sent again finds the run it began.
     pub request_id: Option<String>,
     /// Which assistant is to answer; none for the default.
     pub assistant: Option<String>,
+    /// The same by its name or its model's, where no assistant is named.
+    pub model: Option<String>,
+    /// What was said before, where the conversation is a new one.
+    pub seed: Vec<Seed>,
+}
+
+/// Which conversation is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The one with this id.
+    Id(String),
+    /// The one that the client has this name for; it is begun when there is none.
+    Named(String),
 }
 
 /// A conversation as its page shows it; by default one that has not begun.
@@ -130,6 +158,20 @@ impl Chat {
     pub async fn conversations(&self, caller: &Caller) -> Result<Vec<ConversationLine>> {
         let owner = caller.known()?.owner();
         Ok(self.inner.store.conversations(&owner, LISTED).await?)
+    }
+
+    /// A page of one of the caller's conversations, the newest being page 0, and whether there are
+    /// older ones.
+    pub async fn page(
+        &self,
+        caller: &Caller,
+        id: &str,
+        page: usize,
+    ) -> Result<(Vec<MessageRow>, bool)> {
+        let mut rows = self.conversation_rows(&caller.known()?.owner(), id).await?;
+        rows.truncate(rows.len().saturating_sub(page.saturating_mul(PAGE)));
+        let older = rows.len().saturating_sub(PAGE);
+        Ok((rows.split_off(older), older > 0))
     }
 
     /// One of the caller's conversations, with replies as far as they have come.
@@ -198,29 +240,32 @@ impl Chat {
 
     async fn ask_to_end(&self, caller: &Caller, question: Question) -> Result<Started> {
         let identity = caller.known()?;
-        let assistant = self.assistant(caller, question.assistant.as_deref())?.clone();
+        let assistant = self.chosen(caller, &question)?.clone();
         let text = checked_text(&question.text)?;
         let request_id = scoped(caller, checked_request_id(question.request_id)?);
         let owner = identity.owner();
-        if let Some(run) = self.inner.store.run_of_request(&owner, &request_id).await? {
-            return self.same_again(&run, &question.conversation, text).await;
-        }
-        let history = match &question.conversation {
-            Some(id) => self.conversation_rows(&owner, id).await?,
-            None => Vec::new(),
+        let place = match question.conversation {
+            Some(Place::Named(name)) => Some(Place::Named(scoped(caller, name))),
+            place => place,
         };
-        let turn = (text, assistant.name.as_str());
-        let begun = self.begin(identity, &question.conversation, turn, &request_id).await;
-        let live = match begun {
+        if let Some(run) = self.inner.store.run_of_request(&owner, &request_id).await? {
+            return self.same_again(&run, place.as_ref(), text).await;
+        }
+        if let Some(Place::Id(id)) = &place {
+            self.inner.store.head_of(&owner, id).await?.ok_or_else(no_conversation)?;
+        }
+        let turn = Turning { text, assistant: &assistant.name, seed: &rendered(&question.seed)? };
+        let live = match self.begin(identity, place.as_ref(), turn, &request_id).await {
             Ok(live) => live,
             // The same request, sent twice at once: the other one was first.
             Err(error) => match self.inner.store.run_of_request(&owner, &request_id).await? {
-                Some(run) => return self.same_again(&run, &question.conversation, text).await,
+                Some(run) => return self.same_again(&run, place.as_ref(), text).await,
                 None => return Err(error),
             },
         };
-        let mut turns = turns(&assistant, &history);
-        turns.push(Turn { role: provider::Role::User, text: text.to_owned() });
+        let mut history = self.inner.store.messages(&live.conversation).await?;
+        history.pop_if(|reply| reply.id == live.message);
+        let turns = turns(&assistant, &history);
         let thread = thread(&live.conversation, &history);
         Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix: String::new() }))
     }
@@ -230,11 +275,11 @@ impl Chat {
     async fn same_again(
         &self,
         run: &RunRow,
-        conversation: &Option<String>,
+        conversation: Option<&Place>,
         text: &str,
     ) -> Result<Started> {
         let asked = self.inner.store.question_of(&run.message_id).await?;
-        let elsewhere = conversation.as_ref().is_some_and(|id| *id != run.conversation_id);
+        let elsewhere = matches!(conversation, Some(Place::Id(id)) if *id != run.conversation_id);
         if elsewhere || asked.is_none_or(|asked| asked != text) {
             return Err(Error::conflict(
                 "This request id was used for another message. Send this one under an id of its own.",
@@ -356,6 +401,27 @@ impl Chat {
         }
     }
 
+    /// Who is to answer a question: the assistant it names, else the one whose model it names.
+    fn chosen(&self, caller: &Caller, question: &Question) -> Result<&AssistantConfig> {
+        let asked = match (&question.assistant, &question.model) {
+            (Some(name), _) => Some(name),
+            (None, Some(model)) => Some(self.of_model(model)),
+            (None, None) => None,
+        };
+        let field = if question.assistant.is_some() { "assistant_id" } else { "model" };
+        self.assistant(caller, asked.map(String::as_str)).map_err(|error| error.in_field(field))
+    }
+
+    /// The assistant with this model, if it is the only one; else what was said, as a name.
+    fn of_model<'a>(&'a self, model: &'a String) -> &'a String {
+        let mut with_model =
+            self.inner.assistants.values().filter(|assistant| assistant.model == *model);
+        match (with_model.next(), with_model.next()) {
+            (Some(only), None) if !self.inner.assistants.contains_key(model) => &only.name,
+            _ => model,
+        }
+    }
+
     /// The one that is asked for, which a channel has no say in, else the usual one.
     fn assistant(&self, caller: &Caller, asked: Option<&str>) -> Result<&AssistantConfig> {
         let asked = match caller {
@@ -380,36 +446,59 @@ impl Chat {
     async fn begin(
         &self,
         identity: &Identity,
-        conversation: &Option<String>,
-        (text, assistant): (&str, &str),
+        place: Option<&Place>,
+        turn: Turning<'_>,
         request_id: &str,
     ) -> Result<Arc<LiveRun>> {
         let store = &self.inner.store;
         let owner = identity.owner();
         let mut tx = store.begin().await?;
-        let conversation_id = match conversation {
+        let known = match place {
+            Some(Place::Id(id)) => Some(id.clone()),
+            Some(Place::Named(name)) => store.named(&mut tx, &owner, name).await?,
+            None => None,
+        };
+        let conversation = match known {
             Some(id) => {
-                self.refuse_when_busy(&mut tx, id).await?;
-                id.clone()
-            }
-            None => {
-                let id = new_id();
-                let (tenant, title) = (identity.tenant.as_deref(), title(text));
-                store.insert_conversation(&mut tx, &id, &owner, tenant, &title).await?;
+                self.refuse_when_busy(&mut tx, &id).await?;
                 id
             }
+            None => self.begin_conversation(&mut tx, identity, place, &turn).await?,
         };
         let (question, reply) = (new_id(), new_id());
-        let turn = NewTurn {
-            conversation_id: &conversation_id,
+        let Turning { text, assistant, .. } = turn;
+        let new = NewTurn {
+            conversation_id: &conversation,
             text,
             question_id: &question,
             reply_id: &reply,
             assistant,
         };
-        store.insert_turn(&mut tx, turn).await?;
-        let at = Place { owner, conversation: conversation_id, message: reply };
+        store.insert_turn(&mut tx, new).await?;
+        let at = RunTarget { owner, conversation, message: reply };
         self.begin_run(tx, at, assistant, request_id).await
+    }
+
+    /// Adds a conversation, with what was said before.
+    async fn begin_conversation(
+        &self,
+        tx: &mut sqlx::Transaction<'static, crate::store::Db>,
+        identity: &Identity,
+        place: Option<&Place>,
+        turn: &Turning<'_>,
+    ) -> Result<String> {
+        let (store, owner, id) = (&self.inner.store, identity.owner(), new_id());
+        let first = turn.seed.iter().find(|(seed, _)| seed.role == Role::User);
+        let title = title(first.map_or(turn.text, |(seed, _)| seed.text.as_str()));
+        let tenant = identity.tenant.as_deref();
+        store.insert_conversation(tx, &id, &owner, tenant, &title).await?;
+        if let Some(Place::Named(name)) = place {
+            store.insert_name(tx, &owner, name, &id).await?;
+        }
+        for (seed, html) in turn.seed {
+            store.insert_seed(tx, &id, &new_id(), seed, html).await?;
+        }
+        Ok(id)
     }
 
     async fn begin_again(
@@ -423,7 +512,7 @@ impl Chat {
         if !self.inner.store.reopen(&mut tx, message, conversation).await? {
             return Err(busy());
         }
-        let at = Place {
+        let at = RunTarget {
             owner: owner.to_owned(),
             conversation: conversation.to_owned(),
             message: message.to_owned(),
@@ -435,7 +524,7 @@ impl Chat {
     async fn begin_run(
         &self,
         mut tx: sqlx::Transaction<'static, crate::store::Db>,
-        at: Place,
+        at: RunTarget,
         assistant: &str,
         request_id: &str,
     ) -> Result<Arc<LiveRun>> {
@@ -621,17 +710,35 @@ fn started(run: &RunRow) -> Started {
     }
 }
 
+/// What clients bring along, as it will be shown.
+fn rendered(seed: &[Seed]) -> Result<Vec<(Seed, String)>> {
+    let bytes: usize = seed.iter().map(|seed| seed.text.len()).sum();
+    if bytes > LONGEST_SEED {
+        return Err(Error::too_large(format!(
+            "The conversation so far is too long: {bytes} of at most {LONGEST_SEED} bytes. Send \
+             fewer messages."
+        ))
+        .in_field("messages"));
+    }
+    let html = |seed: &Seed| match seed.role {
+        Role::User => String::new(),
+        Role::Assistant => markdown::render(&seed.text),
+    };
+    Ok(seed.iter().map(|seed| (seed.clone(), html(seed))).collect())
+}
+
 fn checked_text(text: &str) -> Result<&str> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(Error::bad_request("Write a message first."));
+        return Err(Error::bad_request("Write a message first.").in_field("message"));
     }
     if text.len() > LONGEST_MESSAGE {
         return Err(Error::too_large(format!(
             "The message is too long: {} of at most {LONGEST_MESSAGE} bytes. Shorten it and send \
              it again.",
             text.len()
-        )));
+        ))
+        .in_field("message"));
     }
     Ok(text)
 }
@@ -640,7 +747,10 @@ fn checked_request_id(id: Option<String>) -> Result<String> {
     match id {
         None => Ok(new_id()),
         Some(id) if !id.is_empty() && id.len() <= LONGEST_REQUEST_ID => Ok(id),
-        Some(_) => Err(Error::bad_request("The request id must have 1 to 128 characters.")),
+        Some(_) => {
+            let error = Error::bad_request("The request id must have 1 to 128 characters.");
+            Err(error.in_field("request_id"))
+        }
     }
 }
 

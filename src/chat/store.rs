@@ -111,6 +111,26 @@ pub struct NewTurn<'a> {
     pub assistant: &'a str,
 }
 
+/// A message that a client brings along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seed {
+    /// Who wrote it.
+    pub role: Role,
+    /// What it says.
+    pub text: String,
+}
+
+/// A message that is to be added.
+#[derive(Clone, Copy)]
+struct NewMessage<'a> {
+    id: &'a str,
+    role: Role,
+    state: MessageState,
+    text: &'a str,
+    html: &'a str,
+    assistant: Option<&'a str>,
+}
+
 /// The chat tables. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ChatStore {
@@ -239,14 +259,83 @@ impl ChatStore {
         .map(drop)
     }
 
+    /// The conversation that this owner's clients have this name for.
+    pub async fn named(
+        &self,
+        tx: &mut Tx,
+        owner: &str,
+        name: &str,
+    ) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar(
+            "SELECT conversation_id FROM conversation_names WHERE owner = $1 AND name = $2",
+        )
+        .bind(owner)
+        .bind(name)
+        .fetch_optional(&mut **tx)
+        .await
+    }
+
+    /// Gives a conversation a name.
+    pub async fn insert_name(
+        &self,
+        tx: &mut Tx,
+        owner: &str,
+        name: &str,
+        conversation: &str,
+    ) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO conversation_names (owner, name, conversation_id) VALUES ($1, $2, $3)",
+        )
+        .bind(owner)
+        .bind(name)
+        .bind(conversation)
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+    }
+
+    /// Adds a message that a client brought along, with its HTML.
+    pub async fn insert_seed(
+        &self,
+        tx: &mut Tx,
+        conversation: &str,
+        id: &str,
+        seed: &Seed,
+        html: &str,
+    ) -> sqlx::Result<()> {
+        let done = MessageState::Done;
+        let message = NewMessage {
+            id,
+            role: seed.role,
+            state: done,
+            text: &seed.text,
+            html,
+            assistant: None,
+        };
+        insert_message(tx, conversation, message).await
+    }
+
     /// Adds a question and the empty reply to it, at the end of the branch that is shown.
     pub async fn insert_turn(&self, tx: &mut Tx, turn: NewTurn<'_>) -> sqlx::Result<()> {
         touch(tx, turn.conversation_id).await?;
-        let (user, done) = (Role::User, MessageState::Done);
-        insert_message(tx, &turn, turn.question_id, user, done, turn.text, None).await?;
-        let (assistant, running) = (Role::Assistant, MessageState::Running);
-        let by = Some(turn.assistant);
-        insert_message(tx, &turn, turn.reply_id, assistant, running, "", by).await
+        let question = NewMessage {
+            id: turn.question_id,
+            role: Role::User,
+            state: MessageState::Done,
+            text: turn.text,
+            html: "",
+            assistant: None,
+        };
+        let reply = NewMessage {
+            id: turn.reply_id,
+            role: Role::Assistant,
+            state: MessageState::Running,
+            text: "",
+            assistant: Some(turn.assistant),
+            ..question
+        };
+        insert_message(tx, turn.conversation_id, question).await?;
+        insert_message(tx, turn.conversation_id, reply).await
     }
 
     /// Marks the last reply of the branch that is shown as being written again; answers whether it
@@ -303,33 +392,30 @@ async fn touch(tx: &mut Tx, conversation: &str) -> sqlx::Result<()> {
 /// Adds a message below the tip, and makes it the tip.
 async fn insert_message(
     tx: &mut Tx,
-    turn: &NewTurn<'_>,
-    id: &str,
-    role: Role,
-    state: MessageState,
-    text: &str,
-    assistant: Option<&str>,
+    conversation: &str,
+    message: NewMessage<'_>,
 ) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO messages (id, conversation_id, parent_id, revision, position, role, state,
                                text, html, assistant, created_at)
          SELECT $2, c.id, c.tip_id, c.revision,
                 (SELECT COALESCE(MAX(position), 0) + 1 FROM messages WHERE conversation_id = c.id),
-                $3, $4, $5, '', $6, $7
+                $3, $4, $5, $6, $7, $8
          FROM conversations c WHERE c.id = $1",
     )
-    .bind(turn.conversation_id)
-    .bind(id)
-    .bind(role.as_str())
-    .bind(state.as_str())
-    .bind(text)
-    .bind(assistant)
+    .bind(conversation)
+    .bind(message.id)
+    .bind(message.role.as_str())
+    .bind(message.state.as_str())
+    .bind(message.text)
+    .bind(message.html)
+    .bind(message.assistant)
     .bind(now())
     .execute(&mut **tx)
     .await?;
     sqlx::query("UPDATE conversations SET tip_id = $2 WHERE id = $1")
-        .bind(turn.conversation_id)
-        .bind(id)
+        .bind(conversation)
+        .bind(message.id)
         .execute(&mut **tx)
         .await
         .map(drop)

@@ -18,6 +18,10 @@ pub struct Error {
     /// The status to answer, where it is not the kind's own.
     status: Option<u16>,
     retry_after: Option<Duration>,
+    /// What of the request is wrong.
+    field: Option<String>,
+    /// More for the person, where the message is fixed by a convention.
+    detail: Option<String>,
 }
 
 /// Constructors, one per kind that callers raise.
@@ -110,12 +114,38 @@ impl Error {
 
     /// An error of any kind.
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), cause: None, status: None, retry_after: None }
+        Self {
+            kind,
+            message: message.into(),
+            cause: None,
+            status: None,
+            retry_after: None,
+            field: None,
+            detail: None,
+        }
     }
 
     /// Adds what lies behind it, for the log only.
     pub fn because(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// Names what of the request is wrong.
+    pub fn in_field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    /// Adds words for the person beside a message that is fixed by a convention.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Says when the same may be tried again.
+    pub fn after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
         self
     }
 }
@@ -134,6 +164,16 @@ impl Error {
     /// How long to wait before another try, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// What of the request is wrong, where that is one thing.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// More for the person than the message.
+    pub fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
     }
 
     /// The sentence for the person.

@@ -385,7 +385,7 @@ mod tests {
         {
             let text = ask(&collections, question).await;
             assert!(text.contains("I am not a language model."), "{question}: {text}");
-            for switch in ["/slow", "/fail", "/break", "/cut", "/long"] {
+            for switch in ["/slow", "/think", "/busy", "/fail", "/break", "/cut", "/long"] {
                 assert!(text.contains(&format!("`{switch}`")));
             }
         }

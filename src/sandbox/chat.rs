@@ -3,13 +3,13 @@
 //!
 //! Words that begin with a slash switch on the faults a client must survive; see [`Prompt`].
 
-use std::{fmt::Write, io, iter, time::Duration};
+use std::{fmt::Write, io, iter, sync::atomic::Ordering, time::Duration};
 
 use axum::{
     Json, Router,
     body::Body,
     extract::{DefaultBodyLimit, State, rejection::JsonRejection},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -67,11 +67,14 @@ impl Speaker {
     }
 }
 
-/// A message with its demo switches taken out: `/slow`, `/fail`, `/break`, `/cut` and `/long`.
+/// A message with its demo switches taken out: `/slow`, `/think`, `/busy`, `/fail`, `/break`, `/cut`
+/// and `/long`.
 #[derive(Debug, PartialEq, Eq)]
 struct Prompt {
     question: String,
     slow: bool,
+    think: bool,
+    busy: bool,
     fail: bool,
     long: bool,
     ending: Ending,
@@ -93,6 +96,8 @@ impl Prompt {
         let mut prompt = Self {
             question: String::new(),
             slow: false,
+            think: false,
+            busy: false,
             fail: false,
             long: false,
             ending: Ending::Whole,
@@ -106,6 +111,8 @@ impl Prompt {
     fn switch(&mut self, word: &str) -> bool {
         match word {
             "/slow" => self.slow = true,
+            "/think" => self.think = true,
+            "/busy" => self.busy = true,
             "/fail" => self.fail = true,
             "/long" => self.long = true,
             "/break" => self.ending = Ending::Broken,
@@ -152,6 +159,8 @@ fn remainder(answer: String, partial: &str) -> String {
 /// A composed reply and how it is to be delivered.
 #[derive(Debug)]
 pub(super) struct Reply {
+    /// What is thought before it, where the endpoint has a place for that.
+    pub thought: String,
     /// As much of the text as will be sent.
     pub text: String,
     pub pace: Duration,
@@ -163,6 +172,8 @@ pub(super) struct Reply {
 pub(super) enum ReplyError {
     #[error("There is no message from a person to answer.")]
     NothingAsked,
+    #[error("The sandbox was asked to be busy by /busy. It answers when it is asked again.")]
+    AskedToBeBusy,
     #[error("The sandbox was asked to fail by /fail. Send the message again without it.")]
     AskedToFail,
     #[error("The sandbox's database failed. Try again.")]
@@ -190,6 +201,9 @@ pub(super) async fn reply(
     if prompt.fail {
         return Err(ReplyError::AskedToFail);
     }
+    if prompt.busy && state.busy.fetch_xor(true, Ordering::Relaxed) {
+        return Err(ReplyError::AskedToBeBusy);
+    }
     let text = match interrupted(turns) {
         Some((question, partial)) => {
             let answer = answer(state, tenant, &Prompt::read(question)).await?;
@@ -198,6 +212,7 @@ pub(super) async fn reply(
         None => answer(state, tenant, &prompt).await?,
     };
     Ok(Reply {
+        thought: if prompt.think { thought(&prompt.question) } else { String::new() },
         text: delivered(text, prompt.ending),
         pace: prompt.pace(state.pace),
         ending: prompt.ending,
@@ -213,6 +228,15 @@ async fn answer(
         return Ok(long_answer());
     }
     assistant::answer(&state.collections, tenant, &prompt.question).await
+}
+
+/// What a model of this kind would say to itself.
+fn thought(question: &str) -> String {
+    format!(
+        "The question is: {question}\n\nI am not a language model, so this is a thought in name \
+         only. It shows where the thoughts of one would stand, and that they are folded away once \
+         the reply begins."
+    )
 }
 
 /// The part of a text that gets through: all, or about a third.
@@ -400,9 +424,10 @@ impl Completion {
             Ending::Broken => vec![event(&error_body(&OpenAiError::broke_off()))],
             Ending::Cut => vec![dropped()],
         };
-        let text = pieces(reply.text)
-            .map(move |piece| event(&self.chunk(&json!({ "content": piece }), None)));
-        iter::once(start).chain(text).chain(ending)
+        let thought = pieces(reply.thought).map(|piece| json!({ "reasoning_content": piece }));
+        let text = pieces(reply.text).map(|piece| json!({ "content": piece }));
+        let deltas = thought.chain(text).map(move |delta| event(&self.chunk(&delta, None)));
+        iter::once(start).chain(deltas).chain(ending)
     }
 
     fn ending(&self, reply: &str, include_usage: bool) -> Vec<io::Result<String>> {
@@ -463,12 +488,14 @@ struct OpenAiError {
     param: Option<&'static str>,
     code: Option<&'static str>,
     message: String,
+    /// What is said of asking again: a header and its value.
+    again: Option<(&'static str, &'static str)>,
 }
 
 impl OpenAiError {
     fn invalid(param: Option<&'static str>, message: String) -> Self {
         let kind = "invalid_request_error";
-        Self { status: StatusCode::BAD_REQUEST, kind, param, code: None, message }
+        Self { status: StatusCode::BAD_REQUEST, kind, param, code: None, message, again: None }
     }
 
     fn unauthorised(message: String) -> Self {
@@ -477,13 +504,28 @@ impl OpenAiError {
     }
 
     fn overloaded(message: String) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Self { status, kind: "overloaded_error", code: Some("overloaded"), param: None, message }
+        Self {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            kind: "overloaded_error",
+            code: Some("overloaded"),
+            again: Some(("x-should-retry", "false")),
+            ..Self::invalid(None, message)
+        }
+    }
+
+    fn busy(message: String) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            kind: "requests",
+            code: Some("rate_limit_exceeded"),
+            again: Some(("retry-after", "3")),
+            ..Self::invalid(None, message)
+        }
     }
 
     fn server(message: String) -> Self {
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Self { status, kind: "server_error", code: None, param: None, message }
+        Self { status, kind: "server_error", ..Self::invalid(None, message) }
     }
 
     fn broke_off() -> Self {
@@ -513,6 +555,7 @@ impl From<ReplyError> for OpenAiError {
         match error {
             ReplyError::NothingAsked => Self::invalid(Some("messages"), message),
             ReplyError::AskedToFail => Self::overloaded(message),
+            ReplyError::AskedToBeBusy => Self::busy(message),
             ReplyError::Storage(_) => Self::server(message),
         }
     }
@@ -531,7 +574,11 @@ fn error_body(error: &OpenAiError) -> Value {
 
 impl IntoResponse for OpenAiError {
     fn into_response(self) -> Response {
-        (self.status, Json(error_body(&self))).into_response()
+        let mut response = (self.status, Json(error_body(&self))).into_response();
+        if let Some((name, value)) = self.again {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
     }
 }
 
@@ -612,7 +659,8 @@ mod tests {
     fn events(ending: Ending, include_usage: bool) -> Vec<io::Result<String>> {
         let completion =
             Completion { id: "chatcmpl-1".into(), created: 1, model: "m".into(), prompt_tokens: 2 };
-        let reply = Reply { text: "Hello, world".into(), pace: Duration::ZERO, ending };
+        let (thought, text) = (String::new(), "Hello, world".into());
+        let reply = Reply { thought, text, pace: Duration::ZERO, ending };
         completion.events(reply, include_usage).collect()
     }
 

@@ -128,7 +128,7 @@ fn whole(reply: &Reply) -> Result<Response, DrupalError> {
 /// The reply as Drupal streams it: all the HTML so far in every event, then what follows the reply,
 /// which here is nothing. There is no event for errors, so a broken reply just stops.
 fn streamed(reply: Reply) -> Response {
-    let Reply { text, pace, ending } = reply;
+    let Reply { text, pace, ending, .. } = reply;
     let last = match ending {
         Ending::Whole => chat::event(&json!({ "html": "" })),
         Ending::Broken | Ending::Cut => chat::dropped(),

@@ -192,6 +192,7 @@ impl From<ReplyError> for ApiError {
         error.log();
         let status = match error {
             ReplyError::NothingAsked => StatusCode::BAD_REQUEST,
+            ReplyError::AskedToBeBusy => StatusCode::TOO_MANY_REQUESTS,
             ReplyError::AskedToFail => StatusCode::SERVICE_UNAVAILABLE,
             ReplyError::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -19,7 +19,7 @@ use std::{
     io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -158,6 +158,7 @@ impl Sandbox {
             provider: Arc::new(provider),
             tokens: Arc::new(tokens),
             pace: options.pace,
+            busy: Arc::new(AtomicBool::new(true)),
             pool,
         };
         serve(listener, api_routes(state.clone()), stop);
@@ -203,6 +204,8 @@ pub(crate) struct SandboxState {
     pub drupal_key: Arc<str>,
     /// The pause between two pieces of a streamed reply.
     pub pace: Duration,
+    /// Whether the next `/busy` is refused; every other one is.
+    pub busy: Arc<AtomicBool>,
 }
 
 impl FromRef<SandboxState> for Collections {

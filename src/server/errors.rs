@@ -60,6 +60,10 @@ fn log_named(error: &Error, id: &dyn Display) {
 struct ErrorBody {
     #[serde(flatten)]
     failure: Failure,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
     request_id: String,
 }
 
@@ -148,14 +152,17 @@ async fn page(
 }
 
 fn json(error: &Error, code: StatusCode, request_id: String) -> Response {
-    let body = ErrorBody { failure: error.to_failure(), request_id };
+    let (detail, field) = (error.detail().map(str::to_owned), error.field().map(str::to_owned));
+    let body = ErrorBody { failure: error.to_failure(), detail, field, request_id };
     (code, Json(body)).into_response()
 }
 
-/// Keeps what the handler said beside its error: cookies, `Allow`, `Retry-After`.
+/// Keeps what the handler said beside its error: cookies, `Allow`, `Retry-After`, and the names of
+/// what was stored all the same.
 fn with_headers_of(mut response: Response, headers: &HeaderMap) -> Response {
-    for name in [header::SET_COOKIE, header::ALLOW, header::RETRY_AFTER] {
-        for value in headers.get_all(&name) {
+    for (name, value) in headers {
+        let is_ours = name.as_str().starts_with("breezeway-");
+        if is_ours || [header::SET_COOKIE, header::ALLOW, header::RETRY_AFTER].contains(name) {
             response.headers_mut().append(name.clone(), value.clone());
         }
     }

@@ -358,11 +358,14 @@ async fn clients_of_other_kinds_get_what_they_understand() {
         .header("accept", "text/event-stream")
         .json(&deep_chat);
     let text = ada.send(request).await.text().await.unwrap();
-    assert!(text.contains("data: {\"text\":\"Hi \"}\n\n"), "{text}");
+    assert!(text.contains("data: {\"text\":\"Hi \",\"_sessionId\":"), "{text}");
+    assert!(text.contains("data: {\"text\":\"there\"}\n\n"), "{text}");
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
 
     let whole = ada.send(ada.request(Method::POST, "/api/chat").json(&deep_chat)).await;
-    assert_eq!(whole.json::<Value>().await.unwrap(), json!({"text": "Hi there"}));
+    let id = header(&whole, "breezeway-conversation-id");
+    let whole: Value = whole.json().await.unwrap();
+    assert_eq!(whole, json!({ "text": "Hi there", "_sessionId": id }));
 }
 
 #[tokio::test]

@@ -6,8 +6,10 @@
 mod auth;
 mod channels;
 mod chat;
+mod chat_api;
 mod command;
 mod data;
+mod feed;
 mod gateway;
 mod pages;
 mod provider;

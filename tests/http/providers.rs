@@ -54,10 +54,27 @@ fn header(response: &reqwest::Response, name: &str) -> String {
     response.headers()[name].to_str().unwrap().to_owned()
 }
 
-/// The data of a stream's events, as API clients read it.
+/// The data of a stream's events, as API clients read it, without the conversation's id.
 fn data(stream: &str) -> Vec<Value> {
     let lines = stream.lines().filter_map(|line| line.strip_prefix("data: "));
-    lines.map(|data| serde_json::from_str(data).unwrap_or(Value::from(data))).collect()
+    lines.map(|data| anonymous(serde_json::from_str(data).unwrap_or(Value::from(data)))).collect()
+}
+
+fn anonymous(mut reply: Value) -> Value {
+    if let Some(reply) = reply.as_object_mut() {
+        reply.remove("_sessionId");
+    }
+    reply
+}
+
+/// A refusal, and the conversation's page after it.
+async fn refused(ada: &Browser, message: &str) -> (u16, Value, String) {
+    let answer = ada.send(ask(ada, &json!({ "message": message }))).await;
+    let status = answer.status().as_u16();
+    let conversation = header(&answer, "breezeway-conversation-id");
+    let body = answer.json().await.unwrap();
+    let page = ada.open(&format!("/chat/{conversation}")).await.text().await.unwrap();
+    (status, body, page)
 }
 
 /// Asks, reads the whole stream, and opens the conversation's page.
@@ -88,10 +105,8 @@ async fn anthropic_is_asked_in_its_own_words() {
     let (site, _folder) = site(&upstream, key, settings).await;
     let ada = site.signed_in("ada").await;
     let (events, page) = talk(&ada, "Hello").await;
-    assert_eq!(
-        events,
-        [json!({ "reasoning": "hm" }), json!({ "text": "Hi *there*" }), json!("[DONE]")]
-    );
+    let said = [json!({ "reasoning": "hm" }), json!({ "text": "Hi *there*" }), json!("[DONE]")];
+    assert_eq!(events, said);
     assert!(page.contains("<p>Hi <em>there</em></p>"), "{page}");
 
     let seen = &upstream.seen()[0];
@@ -124,7 +139,7 @@ async fn what_was_thought_is_not_sent_back() {
 
     let whole = ada.request(Method::POST, "/api/chat").json(&json!({ "message": "Hello" }));
     let whole: Value = ada.send(whole).await.json().await.unwrap();
-    assert_eq!(whole, json!({ "text": "Hi", "reasoning": "secret thought" }));
+    assert_eq!(anonymous(whole), json!({ "text": "Hi", "reasoning": "secret thought" }));
 }
 
 #[tokio::test]
@@ -167,10 +182,11 @@ async fn a_plain_endpoint_answers_html_that_is_made_safe() {
 
     let whole = ada.request(Method::POST, "/api/chat").json(&json!({ "message": "Hello" }));
     let whole: Value = ada.send(whole).await.json().await.unwrap();
-    assert_eq!(whole, json!({ "html": html }));
+    assert_eq!(anonymous(whole), json!({ "html": html }));
 
-    let (events, page) = talk(&ada, "fail").await;
-    assert!(events[0]["error"].is_string(), "{events:?}");
+    let (status, body, page) = refused(&ada, "fail").await;
+    assert_eq!((status, &body["error"]), (502, &json!("Backend error")));
+    assert!(!body.to_string().contains("No such luck"), "{body}");
     assert!(!page.contains("No such luck"), "what the service says stays here");
 }
 
@@ -302,6 +318,8 @@ async fn a_service_that_wants_a_long_rest_is_left_alone() {
         let (site, _folder) = site(&upstream, "", OPENAI).await;
         let ada = site.signed_in("ada").await;
         let answer = ada.send(ask(&ada, &json!({ "message": "Hello" }))).await;
+        assert_eq!(answer.status().as_u16(), status);
+        assert_eq!(answer.headers().contains_key("retry-after"), wait);
         let run = header(&answer, "breezeway-run-id");
         drop(answer.text().await);
         assert_eq!(upstream.seen().len(), 1, "{status}");
@@ -318,8 +336,9 @@ async fn drupal_is_never_told_a_question_twice() {
     let upstream = busy(usize::MAX, || refusal(503, &[])).await;
     let (site, _folder) = site(&upstream, "", DRUPAL).await;
     let ada = site.signed_in("ada").await;
-    let (events, _) = talk(&ada, "Hello").await;
-    assert!(events[0]["error"].is_string());
+    let (status, body, page) = refused(&ada, "Hello").await;
+    assert_eq!((status, &body["error"]), (503, &json!("Backend error")));
+    assert!(page.contains("Hello") && page.contains("Try again"), "{page}");
     assert_eq!(upstream.seen().len(), 1);
 }
 
@@ -328,12 +347,17 @@ async fn who_does_not_want_to_wait_can_stop() {
     let upstream = busy(usize::MAX, || refusal(429, &[("retry-after", "20")])).await;
     let (site, _folder) = site(&upstream, "", OPENAI).await;
     let ada = site.signed_in("ada").await;
-    let answer = ada.send(ask(&ada, &json!({ "message": "Hello" }))).await;
-    let run = header(&answer, "breezeway-run-id");
     let begun = Instant::now();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    ada.send(ada.request(Method::POST, &format!("/api/chat/runs/{run}/stop"))).await;
-    assert_eq!(data(&answer.text().await.unwrap()), [json!("[DONE]")]);
+    let question = json!({ "message": "Hello", "request_id": "r" });
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let page = ada.request(Method::POST, "/api/chat?view=page").json(&question);
+        let run = header(&ada.send(page).await, "breezeway-run-id");
+        ada.send(ada.request(Method::POST, &format!("/api/chat/runs/{run}/stop"))).await
+    };
+    let (answer, _) = tokio::join!(ada.send(ask(&ada, &question)), stop);
+    let stopped = data(&answer.text().await.unwrap());
+    assert_eq!(stopped, [json!({ "error": "The reply was stopped before it began." })]);
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
@@ -342,8 +366,8 @@ async fn an_empty_reply_is_trouble() {
     let upstream = Upstream::start(|_| stream(openai(""))).await;
     let (site, _folder) = site(&upstream, "", OPENAI).await;
     let ada = site.signed_in("ada").await;
-    let (events, page) = talk(&ada, "Hello").await;
-    assert!(events[0]["error"].as_str().unwrap().contains("empty reply"), "{events:?}");
+    let (status, body, page) = refused(&ada, "Hello").await;
+    assert!(status == 502 && body["detail"].as_str().unwrap().contains("empty reply"), "{body}");
     assert!(page.contains("Try again"), "{page}");
 }
 

@@ -32,6 +32,8 @@ show all of it.
 Put one of these into a message to see how the page copes:
 
 - `/slow` streams the reply ten times slower.
+- `/think` thinks before it replies.
+- `/busy` refuses at first, and answers when it is asked again.
 - `/fail` reports an error before the reply begins.
 - `/break` reports an error in the middle of the reply.
 - `/cut` drops the connection in the middle of the reply.
