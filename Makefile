@@ -127,9 +127,9 @@ $(SITE): $(WASM) $(BINDGEN) $(STAMPS)/npm $(SITE_FILES)
 	@touch $@
 
 $(STAMPS)/npm-test: tools/versions.env tools/npm.sh tools/chromium.sh
-	$(call step,7,Installing Chromium$(,) Playwright and an identity provider to test against)
+	$(call step,7,Installing Chromium$(,) Playwright and what the tests speak with)
 	@tools/chromium.sh
-	@tools/npm.sh end2end @playwright/test@$(PLAYWRIGHT) oidc-provider@$(OIDC_PROVIDER)
+	@tools/npm.sh end2end @playwright/test@$(PLAYWRIGHT) oidc-provider@$(OIDC_PROVIDER) deep-chat@$(DEEP_CHAT)
 	@touch $@
 
 # --- Installed on demand ------------------------------------------------------------------------

@@ -32,6 +32,7 @@ export default defineConfig({
     { name: 'sandbox', testMatch: 'sandbox.spec.ts' },
     { name: 'noscript', testMatch: 'noscript.spec.ts', use: { javaScriptEnabled: false } },
     { name: 'oidc', testMatch: 'oidc.spec.ts' },
+    { name: 'deepchat', testMatch: 'deepchat.spec.ts' },
     { name: 'look', testMatch: 'look.spec.ts' },
   ],
 });
