@@ -4,6 +4,7 @@
 ALTER TABLE messages ADD COLUMN parent_id TEXT REFERENCES messages (id);
 ALTER TABLE conversations ADD COLUMN tip_id TEXT;
 CREATE INDEX messages_by_parent ON messages (parent_id);
+CREATE INDEX messages_beside ON messages (conversation_id, parent_id, role, position);
 
 UPDATE messages SET parent_id =
     (SELECT before.id FROM messages before

@@ -23,6 +23,24 @@ pub async fn start_run(message: String) -> Result<Started, Failure> {
     Ok(started)
 }
 
+/// Begins another reply beside `message`, to the same question.
+#[server(prefix = "/api/fn", endpoint = "chat/regenerate")]
+pub async fn regenerate(message: String) -> Result<Started, Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    let started = failing(app().chat.regenerate(&caller(), &message).await)?;
+    follow_form(&format!("/chat/{}/live", started.conversation));
+    Ok(started)
+}
+
+/// Shows the branch that `message` is on.
+#[server(prefix = "/api/fn", endpoint = "chat/choose_branch")]
+pub async fn choose_branch(message: String) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    let conversation = failing(app().chat.show_branch(&caller(), &message).await)?;
+    follow_form(&format!("/chat/{conversation}#m-{message}"));
+    Ok(())
+}
+
 /// Stops a run. What it has written is kept.
 #[server(prefix = "/api/fn", endpoint = "chat/stop_run")]
 pub async fn stop_run(run: String) -> Result<(), Failure> {

@@ -24,6 +24,10 @@ pub struct Ask {
     pub conversation_id: Option<String>,
     /// The same id, sent again, finds the run it began.
     pub request_id: String,
+    /// The last message that the page shows; empty when there is none.
+    pub after: String,
+    /// The question that this one puts in other words; empty when none.
+    pub beside: String,
 }
 
 /// Why a request came to nothing.

@@ -38,6 +38,11 @@ pub fn running() -> String {
     attribute("article[data-run]", "data-run")
 }
 
+/// The id of the last message; empty when there is none.
+pub fn last_message() -> String {
+    attribute("article:last-child", "id").trim_start_matches("m-").to_owned()
+}
+
 /// How far the last reply has come, in words.
 pub fn outcome() -> String {
     attribute("article:last-child > .status", "data-outcome")

@@ -23,7 +23,7 @@ use super::{
     render,
     service::{Chat, Events},
     sse,
-    view::{MessageView, RunCursor},
+    view::{MessageView, RunCursor, Who},
     wire::{MessageState, RunEvent},
 };
 use crate::error::Result;
@@ -171,6 +171,7 @@ pub struct Feed {
 /// A reply that is read as it is written.
 struct Following {
     message: MessageView,
+    who: Who,
     events: Events,
 }
 
@@ -254,7 +255,7 @@ impl Feed {
             RunEvent::Reasoning { text } => Frame::Thought(text),
             RunEvent::Wait { until } => {
                 reply.message.waits_until = Some(until);
-                foot(&reply.message)
+                foot(&reply.message, &reply.who)
             }
             RunEvent::Whole { .. } => return Some(()),
             RunEvent::End(outcome) => {
@@ -264,7 +265,7 @@ impl Feed {
             }
         };
         if waited {
-            self.telling.push(foot(&reply.message));
+            self.telling.push(foot(&reply.message, &reply.who));
         }
         self.telling.push(frame);
         Some(())
@@ -279,7 +280,7 @@ impl Feed {
             .iter()
             .any(|message| read.as_ref().is_some_and(|read| read.id == message.id));
         if let Some(lost) = read.as_ref().filter(|_| !was_saved) {
-            self.telling.push(foot(lost));
+            self.telling.push(self.foot(lost));
         }
         if changes.revision != self.at.revision {
             self.at.revision = changes.revision;
@@ -301,10 +302,9 @@ impl Feed {
         }
         let is_read = read.is_some_and(|read| read.id == message.id);
         if is_read && message.run.is_none() {
-            return self.telling.push(foot(&message));
+            return self.telling.push(self.foot(&message));
         }
-        let name = self.chat.assistant_title(message.assistant.as_deref());
-        let html = render::turn(&message, &name);
+        let html = render::turn(&message, &self.chat.who(message.assistant.as_deref()));
         self.telling.push(Frame::Turn { id: message.id, html });
     }
 
@@ -324,13 +324,18 @@ impl Feed {
     fn follow(&mut self, cursor: &RunCursor, message: MessageView) {
         (self.at.run, self.at.event) = (cursor.number, cursor.after);
         let events = self.chat.events_of(cursor);
-        self.following = events.map(|events| Following { message, events });
+        let who = self.chat.who(message.assistant.as_deref());
+        self.following = events.map(|events| Following { message, who, events });
+    }
+
+    fn foot(&self, message: &MessageView) -> Frame {
+        foot(message, &self.chat.who(message.assistant.as_deref()))
     }
 }
 
-fn foot(message: &MessageView) -> Frame {
+fn foot(message: &MessageView, who: &Who) -> Frame {
     let (id, state) = (message.id.clone(), message.state());
-    Frame::Foot { id, state, html: render::foot(message) }
+    Frame::Foot { id, state, html: render::foot(message, who) }
 }
 
 /// What has changed in a conversation since a revision.

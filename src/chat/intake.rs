@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::{
     markdown::foreign,
-    service::{Place, Question, Seed},
+    service::{Place, Position, Question, Seed},
     wire::Role,
 };
 use crate::error::{Error, Result};
@@ -51,8 +51,17 @@ pub fn read(body: &[u8]) -> Result<Asked> {
             request_id: text(&body, &["request_id", "requestId"])?,
             assistant: text(&body, &["assistant_id", "assistantId"])?,
             model: text(&body, &["model"])?,
+            position: position(&body)?,
         },
         stream: stream(&body)?,
+    })
+}
+
+fn position(body: &Map<String, Value>) -> Result<Position> {
+    Ok(match (text(body, &["beside"])?, text(body, &["after"])?) {
+        (Some(question), _) => Position::Beside(question),
+        (None, Some(message)) => Position::After(message),
+        (None, None) => Position::End,
     })
 }
 

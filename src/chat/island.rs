@@ -55,6 +55,12 @@ pub fn Conversation(
     cursor: String,
     /// The run that is writing the last reply; empty when none is.
     running: String,
+    /// The last message that `children` show; empty when there is none.
+    after: String,
+    /// The question that is put in other words; empty when none is.
+    beside: String,
+    /// What is to be sent, where that is more than a draft.
+    text: String,
     /// Whether `children` holds any message.
     begun: bool,
     /// Names the next request.
@@ -64,6 +70,8 @@ pub fn Conversation(
     children: Children,
 ) -> impl IntoView {
     let talk = Talk::new(id, assistant, request_id, begun, running);
+    talk.beside.set(beside);
+    talk.text.set(text);
     talk.drafts.set_value(drafts);
     talk.cursor.set_value(cursor);
     Effect::new(move |_| talk.wake());
@@ -100,7 +108,7 @@ pub fn Conversation(
             <Icon name="chevron-down" />
             "Latest"
         </a>
-        <Composer talk />
+        <Composer talk after />
         <p class="visually-hidden" role="status">
             {talk.announcement}
         </p>
@@ -109,7 +117,7 @@ pub fn Conversation(
 
 /// The form that sends a message, with or without a script.
 #[component]
-fn Composer(talk: Talk) -> impl IntoView {
+fn Composer(talk: Talk, after: String) -> impl IntoView {
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
         let suggestion = event.submitter().and_then(|button| button.get_attribute("value"));
@@ -121,6 +129,8 @@ fn Composer(talk: Talk) -> impl IntoView {
             talk.send(talk.text.get_untracked());
         }
     };
+    let no_edit = Signal::derive(move || talk.beside.read().is_empty());
+    let cancel = Signal::derive(move || talk.address());
     let placeholder = talk.assistant.with_value(|assistant| format!("Ask {assistant}"));
     view! {
         <form
@@ -137,6 +147,13 @@ fn Composer(talk: Talk) -> impl IntoView {
             <Notice talk />
             <input type="hidden" name="conversation" value=talk.id />
             <input type="hidden" name="request_id" value=talk.request_id />
+            <input type="hidden" name="after" value=after />
+            <input type="hidden" name="beside" value=talk.beside />
+            <p class="editing" hidden=no_edit>
+                <Icon name="pencil" />
+                "You are putting an earlier message in other words. Both versions are kept."
+                <a href=cancel>"Cancel"</a>
+            </p>
             <div class="composer-box">
                 <label class="visually-hidden" for="text">
                     "Message"
@@ -150,9 +167,10 @@ fn Composer(talk: Talk) -> impl IntoView {
                     aria-describedby="composer-hint"
                     node_ref=talk.input
                     prop:value=talk.text
+                    autofocus=!talk.beside.read_untracked().is_empty()
                     on:input=move |event| talk.write(event_target_value(&event))
                     on:keydown=send_on_enter
-                ></textarea>
+                >{talk.text.get_untracked()}</textarea>
                 <button
                     class="button"
                     data-variant="primary"
@@ -206,6 +224,8 @@ struct Talk {
     drafts: StoredValue<String>,
     begun: RwSignal<bool>,
     is_new: Signal<bool>,
+    /// The question that is put in other words; empty when none is.
+    beside: RwSignal<String>,
     /// The last frame that the document shows.
     cursor: StoredValue<String>,
     /// Ends the pause before the feed is asked for again.
@@ -251,6 +271,7 @@ impl Talk {
             drafts: StoredValue::default(),
             begun,
             is_new: Signal::derive(move || !begun.get()),
+            beside: RwSignal::default(),
             cursor: StoredValue::default(),
             waker: StoredValue::new(None),
             running,
@@ -290,8 +311,11 @@ impl Talk {
     /// What was typed before the island woke stays; else the kept draft comes back.
     fn restore_draft(self) {
         let typed = self.input.get_untracked().map(|input| input.value()).unwrap_or_default();
-        let draft = if typed.is_empty() { browser::stored(&self.draft_key()) } else { Some(typed) };
-        self.text.set(draft.unwrap_or_default());
+        let typed = Some(typed).filter(|typed| *typed != self.text.get_untracked());
+        let draft = typed.filter(|typed| !typed.is_empty()).or(browser::stored(&self.draft_key()));
+        if let Some(draft) = draft {
+            self.text.set(draft);
+        }
     }
 
     fn write(self, text: String) {
@@ -300,11 +324,12 @@ impl Talk {
     }
 
     fn draft_key(self) -> String {
-        format!("draft:{}:{}", self.drafts.get_value(), self.id.get_untracked())
+        let (id, beside) = (self.id.get_untracked(), self.beside.get_untracked());
+        format!("draft:{}:{id}{beside}", self.drafts.get_value())
     }
 
     fn address(self) -> String {
-        match self.id.get() {
+        match self.id.get_untracked() {
             id if id.is_empty() => "/chat".to_owned(),
             id => format!("/chat/{id}"),
         }
@@ -356,6 +381,8 @@ impl Talk {
                 message: text.clone(),
                 conversation_id: Some(self.id.get_untracked()).filter(|id| !id.is_empty()),
                 request_id: self.request_id.get_untracked(),
+                after: document::last_message(),
+                beside: self.beside.get_untracked(),
             };
             match client::ask(&ask).await {
                 Ok(conversation) => self.accepted(&text, conversation),
@@ -375,6 +402,10 @@ impl Talk {
         let written = Some(self.text.get_untracked()).filter(|written| written != text);
         self.write(String::new());
         self.asked.set_value(String::new());
+        if !self.beside.get_untracked().is_empty() {
+            self.beside.set(String::new());
+            browser::replace_address(&self.address());
+        }
         // A first message makes a conversation with an address of its own.
         if self.id.get_untracked().is_empty() {
             browser::replace_address(&format!("/chat/{conversation}"));

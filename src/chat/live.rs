@@ -147,6 +147,7 @@ impl LiveRun {
             outcome,
             waits_until: told.waits_until,
             run: is_running.then_some(RunCursor { id, number, after }),
+            fork: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::{StreamExt, stream};
 use leptos::{prelude::*, server_fn::ServerFn};
 use leptos_meta::Title;
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::{use_params_map, use_query_map};
 use uuid::Uuid;
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
     render::{around, conversation_item, escaped, turns},
     service::{Conversation as Talk, Events},
     view::MessageView,
-    wire::{ConversationLine, RunEvent},
+    wire::{ConversationLine, Role, RunEvent},
 };
 use crate::{
     config::AssistantConfig,
@@ -45,7 +45,8 @@ pub fn NewChatPage() -> impl IntoView {
 #[component]
 pub fn ConversationPage() -> impl IntoView {
     let id = use_params_map().get_untracked().get("id").unwrap_or_default();
-    awaited(conversation(context::app(), context::caller(), id))
+    let edited = use_query_map().get_untracked().get("edit");
+    awaited(conversation(context::app(), context::caller(), id, edited))
 }
 
 /// Links to conversations, the current one marked.
@@ -58,13 +59,21 @@ pub fn conversation_links(lines: &[ConversationLine], current: &str) -> impl Int
 
 async fn new_chat(app: App, caller: Caller) -> Result<impl IntoView> {
     let lines = app.chat.conversations(&caller).await?;
-    Ok(frame(&app, &caller, lines, None))
+    Ok(frame(&app, &caller, lines, None, None))
 }
 
-async fn conversation(app: App, caller: Caller, id: String) -> Result<impl IntoView> {
+async fn conversation(
+    app: App,
+    caller: Caller,
+    id: String,
+    edited: Option<String>,
+) -> Result<impl IntoView> {
     let lines = app.chat.conversations(&caller).await?;
     let talk = app.chat.conversation(&caller, &id).await?;
-    Ok(frame(&app, &caller, lines, Some(talk)))
+    let is_edited =
+        |message: &&MessageView| message.role == Role::User && Some(&message.id) == edited.as_ref();
+    let edited = talk.messages.iter().find(is_edited).cloned();
+    Ok(frame(&app, &caller, lines, Some(talk), edited))
 }
 
 fn frame(
@@ -72,13 +81,16 @@ fn frame(
     caller: &Caller,
     lines: Vec<ConversationLine>,
     talk: Option<Talk>,
+    edited: Option<MessageView>,
 ) -> impl IntoView + use<> {
     let assistant = app.chat.default_assistant();
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
     let greeting = assistant.map(greeting).unwrap_or_default();
     let talk = talk.unwrap_or_default();
     let running = talk.messages.iter().find_map(|message| message.run.clone());
-    let turns = turns(&talk.messages, |name| app.chat.assistant_title(name));
+    let turns = turns(&talk.messages, |name| app.chat.who(name));
+    let after = talk.messages.last().map(|message| message.id.clone()).unwrap_or_default();
+    let (beside, text) = edited.map(|message| (message.id, message.text)).unwrap_or_default();
     let title = if talk.id.is_empty() { "New chat".to_owned() } else { talk.title };
     view! {
         <Title text=title.clone() />
@@ -92,6 +104,9 @@ fn frame(
                     greeting
                     cursor=talk.cursor.to_string()
                     begun=!talk.messages.is_empty()
+                    after
+                    beside
+                    text
                     running=running.map(|run| run.id).unwrap_or_default()
                     request_id=Uuid::new_v4().simple().to_string()
                     drafts=caller.identity().map(Identity::tag).unwrap_or_default()
@@ -185,9 +200,9 @@ pub(super) async fn live(
         return Ok(see_other(&format!("/chat/{id}")));
     };
     let events = app.chat.follow(&caller, &cursor.id, cursor.after).await?;
-    let assistant = app.chat.assistant_title(reply.assistant.as_deref());
+    let assistant = app.chat.who(reply.assistant.as_deref()).title;
     let (begin, end) = around(&reply, &assistant);
-    let turns = turns(&talk.messages, |name| app.chat.assistant_title(name));
+    let turns = turns(&talk.messages, |name| app.chat.who(name));
     let turns = format!("{turns}{begin}{REPLY_GOES_HERE}{end}");
     let Talk { id: conversation, title, .. } = talk;
     let page = Live { lines, conversation, title, turns, assistant, run: cursor.id };

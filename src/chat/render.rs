@@ -7,8 +7,8 @@ use leptos::server_fn::ServerFn;
 use time::{OffsetDateTime, macros::format_description};
 
 use super::{
-    api::StartRun,
-    view::MessageView,
+    api::{ChooseBranch, Regenerate, StartRun},
+    view::{MessageView, Who},
     wire::{MessageState, Role},
 };
 use crate::store::now;
@@ -53,24 +53,24 @@ pub fn escaped(text: &str) -> String {
     html.0
 }
 
-/// Messages, as they stand in the log. `name_of` tells what people call an assistant.
-pub fn turns(messages: &[MessageView], name_of: impl Fn(Option<&str>) -> String) -> String {
-    messages.iter().map(|message| turn(message, &name_of(message.assistant.as_deref()))).collect()
+/// Messages, as they stand in the log. `who` tells of an assistant by its name.
+pub fn turns(messages: &[MessageView], who: impl Fn(Option<&str>) -> Who) -> String {
+    messages.iter().map(|message| turn(message, &who(message.assistant.as_deref()))).collect()
 }
 
-/// One message; `name` is what people call its assistant.
-pub fn turn(message: &MessageView, name: &str) -> String {
+/// One message.
+pub fn turn(message: &MessageView, who: &Who) -> String {
     let mut html = Html::default();
     match message.role {
-        Role::User => question(&mut html, message),
+        Role::User => question(&mut html, message, who),
         Role::Assistant => {
-            begin_reply(&mut html, message, name);
+            begin_reply(&mut html, message, &who.title);
             thoughts(&mut html, message);
             html.markup("<div class=\"markdown\" dir=\"auto\">").safe(&message.html);
             if message.state() == MessageState::Running {
                 html.markup("<div class=\"open\">").text(&message.text).markup("</div>");
             }
-            html.markup("</div>").safe(&foot(message)).markup("</article>");
+            html.markup("</div>").safe(&foot(message, who)).markup("</article>");
         }
     }
     html.0
@@ -83,10 +83,51 @@ pub fn around(message: &MessageView, name: &str) -> (String, &'static str) {
     (html.0, "</article>")
 }
 
-fn question(html: &mut Html, message: &MessageView) {
+fn question(html: &mut Html, message: &MessageView, who: &Who) {
     html.markup("<article class=\"message\" data-role=\"user\" aria-label=\"You\" id=\"m-");
     html.text(&message.id).markup("\"><div class=\"bubble\" dir=\"auto\">");
-    html.text(&message.text).markup("</div></article>");
+    html.text(&message.text).markup("</div><footer class=\"status\">");
+    if who.can_redo {
+        pager(html, message);
+        html.markup("<a class=\"act\" href=\"?edit=").text(&message.id).markup("#text\">");
+        icon(html, "pencil").markup("Edit</a>");
+    }
+    html.markup("</footer></article>");
+}
+
+fn icon<'h>(html: &'h mut Html, name: &'static str) -> &'h mut Html {
+    html.markup("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"/icons.svg#").markup(name);
+    html.markup("\"></use></svg>")
+}
+
+/// The way to what stands beside a message.
+fn pager(html: &mut Html, message: &MessageView) {
+    let Some(fork) = &message.fork else { return };
+    html.markup("<form class=\"pager\" method=\"post\" data-act action=\"");
+    html.text(ChooseBranch::url()).markup("\">");
+    step(html, fork.previous.as_deref(), "chevron-left", "Previous version");
+    html.markup("<span>").text(&format!("{}/{}", fork.place, fork.count)).markup("</span>");
+    step(html, fork.next.as_deref(), "chevron-right", "Next version");
+    html.markup("</form>");
+}
+
+fn step(html: &mut Html, to: Option<&str>, name: &'static str, words: &'static str) {
+    html.markup("<button class=\"act\" name=\"message\" value=\"").text(to.unwrap_or_default());
+    html.markup(if to.is_none() { "\" disabled>" } else { "\">" });
+    icon(html, name).markup("<span class=\"visually-hidden\">").markup(words);
+    html.markup("</span></button>");
+}
+
+/// What can be done with a reply that is over.
+fn actions(html: &mut Html, message: &MessageView, who: &Who) {
+    if !who.can_redo {
+        return;
+    }
+    pager(html, message);
+    html.markup("<form method=\"post\" data-act action=\"").text(Regenerate::url());
+    html.markup("\"><button class=\"act\" name=\"message\" value=\"").text(&message.id);
+    html.markup("\">");
+    icon(html, "refresh").markup("Ask again</button></form>");
 }
 
 fn begin_reply(html: &mut Html, message: &MessageView, name: &str) {
@@ -117,13 +158,20 @@ fn thoughts(html: &mut Html, message: &MessageView) {
 
 /// What stands below a reply: how far it has come, and what one can do now. `data-outcome` is what
 /// is said aloud of it.
-pub fn foot(message: &MessageView) -> String {
+pub fn foot(message: &MessageView, who: &Who) -> String {
     let mut html = Html::default();
     html.markup("<footer class=\"status\" data-outcome=\"").text(&outcome(message)).markup("\">");
     match message.state() {
         MessageState::Running => progress(&mut html, message),
-        MessageState::Done => facts(&mut html, message),
-        _ => remedy(&mut html, message),
+        MessageState::Done => {
+            facts(&mut html, message);
+            actions(&mut html, message, who);
+        }
+        MessageState::Failed => remedy(&mut html, message),
+        _ => {
+            remedy(&mut html, message);
+            actions(&mut html, message, who);
+        }
     }
     html.markup("</footer>");
     html.0
@@ -182,8 +230,7 @@ fn remedy(html: &mut Html, message: &MessageView) {
     html.markup("</div><form class=\"take-up\" method=\"post\" data-act action=\"");
     html.text(StartRun::url()).markup("\"><input type=\"hidden\" name=\"message\" value=\"");
     html.text(&message.id).markup("\"><button class=\"button\">");
-    html.markup("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"/icons.svg#refresh\"></use>");
-    html.markup("</svg>").text(verb).markup("</button></form></div>");
+    icon(html, "refresh").text(verb).markup("</button></form></div>");
 }
 
 /// When it was, how long was thought, and what it took.
@@ -240,7 +287,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::chat::{provider::Usage, view::RunCursor, wire::Outcome};
+    use crate::chat::{
+        provider::Usage,
+        view::{Fork, RunCursor},
+        wire::Outcome,
+    };
+
+    fn guide() -> Who {
+        Who { title: "Guide".into(), can_redo: true }
+    }
 
     fn message(role: Role, state: MessageState) -> MessageView {
         MessageView {
@@ -256,6 +311,7 @@ mod tests {
             outcome: Outcome::of(state),
             waits_until: None,
             run: None,
+            fork: None,
         }
     }
 
@@ -264,12 +320,12 @@ mod tests {
         let mut reply = message(Role::Assistant, MessageState::Running);
         let cursor = RunCursor { id: "r".into(), number: 1, after: 2 };
         (reply.run, reply.reasoning) = (Some(cursor), "hm <b>".into());
-        let html = turn(&reply, "Guide");
+        let html = turn(&reply, &guide());
         assert!(html.contains("data-run=\"r\"") && html.contains("Writing…"), "{html}");
         assert!(html.contains("<details class=\"reasoning\" open>"), "{html}");
         assert!(html.contains("hm &lt;b&gt;</div></details>"), "{html}");
         (reply.text, reply.waits_until) = ("a<".into(), Some(now() + 3_500));
-        let html = turn(&reply, "Guide");
+        let html = turn(&reply, &guide());
         assert!(html.contains("<div class=\"open\">a&lt;</div>"), "{html}");
         assert!(html.contains("<details class=\"reasoning\">"), "folded: {html}");
         assert!(html.contains("asked again <time data-until="), "{html}");
@@ -280,7 +336,7 @@ mod tests {
         let mut reply = message(Role::Assistant, MessageState::Done);
         reply.usage = Some(Usage { input: 1_234_567, output: 89 });
         reply.reasoning_time = Some(Duration::from_millis(12_300));
-        let foot = foot(&reply);
+        let foot = foot(&reply, &guide());
         for words in ["1,234,567 in, 89 out", "thought for 12 s", "1970-01-01T00:00:00Z"] {
             assert!(foot.contains(words), "{words}: {foot}");
         }
@@ -291,10 +347,22 @@ mod tests {
         let mut reply = message(Role::Assistant, MessageState::Failed);
         reply.outcome.problem = Some("No <luck>.".into());
         reply.outcome.retry_at = Some(now() + 200_000);
-        let foot = foot(&reply);
+        let foot = foot(&reply, &guide());
         for words in ["No &lt;luck&gt;. Your message is kept.", "Try again", "in 4 min"] {
             assert!(foot.contains(words), "{words}: {foot}");
         }
+    }
+
+    #[test]
+    fn versions_are_paged_through_and_nothing_is_asked_twice_of_who_remembers() {
+        let mut reply = message(Role::Assistant, MessageState::Done);
+        let (previous, next) = (Some("a".into()), None);
+        reply.fork = Some(Fork { place: 2, count: 2, previous, next });
+        let html = foot(&reply, &guide());
+        assert!(html.contains("value=\"a\">") && html.contains("2/2"), "{html}");
+        assert!(html.contains("value=\"\" disabled>") && html.contains("Ask again"), "{html}");
+        let drupal = Who { can_redo: false, ..guide() };
+        assert!(!foot(&reply, &drupal).contains("Ask again"));
     }
 
     proptest! {
@@ -306,10 +374,11 @@ mod tests {
                 message(Role::Assistant, state)
             }));
             for mut message in all {
-                let plain = turn(&message, "").matches('<').count();
+                let who = Who { title: text.clone(), can_redo: true };
+                let plain = turn(&message, &who).matches('<').count();
                 (message.id, message.text) = (text.clone(), text.clone());
                 message.outcome.problem = Some(text.clone());
-                let html = turn(&message, &text);
+                let html = turn(&message, &who);
                 prop_assert_eq!(html.matches('<').count(), plain, "{}", html);
             }
             let item = conversation_item(&text, &text, true);

@@ -25,7 +25,7 @@ use super::{
     frames::{Frames, View},
     intake::{self, Asked},
     page::{KeptMessage, live},
-    service::{Chat, Events, Place, Question},
+    service::{Chat, Events, Place, Position, Question},
     transcript::Transcript,
     wire::{
         CONVERSATION_HEADER, ConversationLine, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER,
@@ -340,6 +340,8 @@ pub(super) struct AskForm {
     suggestion: Option<String>,
     conversation: Option<String>,
     request_id: Option<String>,
+    after: Option<String>,
+    beside: Option<String>,
 }
 
 /// `POST /chat`: asks, and sends the browser to the page where the reply arrives. When that cannot
@@ -356,6 +358,11 @@ async fn ask_by_form(
         conversation: present(form.conversation.clone()).map(Place::Id),
         text: text.clone(),
         request_id: present(form.request_id),
+        position: match (present(form.beside), present(form.after)) {
+            (Some(question), _) => Position::Beside(question),
+            (None, Some(message)) => Position::After(message),
+            (None, None) => Position::End,
+        },
         ..Question::default()
     };
     let conversation = present(form.conversation);

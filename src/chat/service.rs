@@ -19,7 +19,7 @@ use super::{
     run::Run,
     store::{ChatStore, ConversationHead, NewRun, NewTurn, RunRow},
     transcript::Transcript,
-    view::{MessageView, RunCursor},
+    view::{Fork, MessageView, RunCursor, Who},
     wire::{ConversationLine, LONGEST_MESSAGE, MessageState, Outcome, Role, RunEvent, Started},
 };
 use crate::{
@@ -79,6 +79,7 @@ struct Turning<'a> {
     assistant: &'a str,
     /// What was said before, and its HTML.
     seed: &'a [(Seed, String)],
+    position: &'a Position,
 }
 
 /// What a run is to do.
@@ -104,6 +105,20 @@ pub struct Question {
     pub model: Option<String>,
     /// What was said before, where the conversation is a new one.
     pub seed: Vec<Seed>,
+    /// Where in the conversation it goes.
+    pub position: Position,
+}
+
+/// Where in a conversation a question goes.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub enum Position {
+    /// At the end, wherever that is by now.
+    #[default]
+    End,
+    /// After this message, which has to be the last one.
+    After(String),
+    /// Beside this question, which it puts in other words: on a branch of its own.
+    Beside(String),
 }
 
 /// Which conversation is meant.
@@ -178,7 +193,7 @@ impl Chat {
     pub async fn conversation(&self, caller: &Caller, id: &str) -> Result<Conversation> {
         let owner = caller.known()?.owner();
         let head = self.inner.store.head_of(&owner, id).await?.ok_or_else(no_conversation)?;
-        let messages = self.views(self.inner.store.messages(id).await?).await?;
+        let messages = self.views(id, self.inner.store.messages(id).await?).await?;
         let cursor = Cursor::of(head.revision, &messages);
         Ok(Conversation { id: id.to_owned(), title: head.title, cursor, messages })
     }
@@ -206,7 +221,7 @@ impl Chat {
         let from: Vec<String> = path.into_iter().skip(first).map(|(id, _)| id).collect();
         let mut rows = store.changed(id, since).await?;
         rows.retain(|row| from.contains(&row.id));
-        let messages = self.views(rows).await?;
+        let messages = self.views(id, rows).await?;
         let path = std::iter::once(before).chain(from).collect();
         Ok(Changes { revision, title, path, messages, running })
     }
@@ -221,11 +236,17 @@ impl Chat {
         self.inner.closing.clone()
     }
 
-    /// What people call an assistant.
-    pub fn assistant_title(&self, name: Option<&str>) -> String {
+    /// What people call an assistant, and what can be asked of it; of the usual one where none is
+    /// named.
+    pub fn who(&self, name: Option<&str>) -> Who {
         let named = name.and_then(|name| self.inner.assistants.get(name));
-        let known = named.or_else(|| self.default_assistant());
-        known.map_or_else(|| "Assistant".to_owned(), |known| known.title.clone())
+        match named.or_else(|| self.default_assistant()) {
+            Some(known) => Who {
+                title: known.title.clone(),
+                can_redo: !provider::dialect(known.provider).keeps_history(),
+            },
+            None => Who { title: "Assistant".to_owned(), can_redo: false },
+        }
     }
 
     /// Begins a reply to a question.
@@ -254,7 +275,9 @@ impl Chat {
         if let Some(Place::Id(id)) = &place {
             self.inner.store.head_of(&owner, id).await?.ok_or_else(no_conversation)?;
         }
-        let turn = Turning { text, assistant: &assistant.name, seed: &rendered(&question.seed)? };
+        let seed = rendered(&question.seed)?;
+        let position = &question.position;
+        let turn = Turning { text, assistant: &assistant.name, seed: &seed, position };
         let live = match self.begin(identity, place.as_ref(), turn, &request_id).await {
             Ok(live) => live,
             // The same request, sent twice at once: the other one was first.
@@ -461,6 +484,7 @@ impl Chat {
         let conversation = match known {
             Some(id) => {
                 self.refuse_when_busy(&mut tx, &id).await?;
+                self.go_to(&mut tx, &id, turn.position).await?;
                 id
             }
             None => self.begin_conversation(&mut tx, identity, place, &turn).await?,
@@ -477,6 +501,69 @@ impl Chat {
         store.insert_turn(&mut tx, new).await?;
         let at = RunTarget { owner, conversation, message: reply };
         self.begin_run(tx, at, assistant, request_id).await
+    }
+
+    /// Makes the place for a question the end of the branch that is shown.
+    async fn go_to(
+        &self,
+        tx: &mut sqlx::Transaction<'static, crate::store::Db>,
+        conversation: &str,
+        position: &Position,
+    ) -> Result<()> {
+        let store = &self.inner.store;
+        match position {
+            Position::End => Ok(()),
+            Position::After(known) => {
+                let tip = store.tip(tx, conversation).await?;
+                if tip.as_ref() == Some(known) { Ok(()) } else { Err(gone_on()) }
+            }
+            Position::Beside(question) => {
+                let parent = store.parent_of(tx, conversation, question, Role::User).await?;
+                let parent = parent.ok_or_else(no_message)?;
+                Ok(store.move_tip(tx, conversation, parent.as_deref()).await?)
+            }
+        }
+    }
+
+    /// Begins another reply beside one of the caller's, to the same question, and shows it.
+    pub async fn regenerate(&self, caller: &Caller, reply: &str) -> Result<Started> {
+        let (this, caller, reply) = (self.clone(), caller.clone(), reply.to_owned());
+        self.unhurried(async move { this.regenerate_to_end(&caller, &reply).await }).await
+    }
+
+    async fn regenerate_to_end(&self, caller: &Caller, reply: &str) -> Result<Started> {
+        let owner = caller.known()?.owner();
+        let store = &self.inner.store;
+        let conversation = store.conversation_of(&owner, reply).await?.ok_or_else(no_message)?;
+        let row = store.message(reply).await?.ok_or_else(no_message)?;
+        let assistant = self.assistant(caller, row.assistant.as_deref())?.clone();
+        let mut tx = store.begin().await?;
+        self.refuse_when_busy(&mut tx, &conversation).await?;
+        let parent = store.parent_of(&mut tx, &conversation, reply, Role::Assistant).await?;
+        let parent = parent.ok_or_else(no_message)?;
+        store.move_tip(&mut tx, &conversation, parent.as_deref()).await?;
+        let id = new_id();
+        store.insert_reply(&mut tx, &conversation, &id, &assistant.name).await?;
+        let at = RunTarget { owner, conversation: conversation.clone(), message: id };
+        let live = self.begin_run(tx, at, &assistant.name, &new_id()).await?;
+        let mut history = store.messages(&conversation).await?;
+        history.pop_if(|last| last.id == live.message);
+        let turns = turns(&assistant, &history);
+        let thread = thread(&conversation, &history);
+        Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix: String::new() }))
+    }
+
+    /// Shows the branch that one of the caller's messages is on; answers its conversation.
+    pub async fn show_branch(&self, caller: &Caller, message: &str) -> Result<String> {
+        let owner = caller.known()?.owner();
+        let store = &self.inner.store;
+        let conversation = store.conversation_of(&owner, message).await?.ok_or_else(no_message)?;
+        let mut tx = store.begin().await?;
+        self.refuse_when_busy(&mut tx, &conversation).await?;
+        store.show_branch(&mut tx, &conversation, message).await?;
+        tx.commit().await?;
+        self.inner.bells.ring(&conversation);
+        Ok(conversation)
     }
 
     /// Adds a conversation, with what was said before.
@@ -587,10 +674,12 @@ impl Chat {
         });
     }
 
-    async fn views(&self, rows: Vec<MessageRow>) -> Result<Vec<MessageView>> {
+    async fn views(&self, conversation: &str, rows: Vec<MessageRow>) -> Result<Vec<MessageView>> {
+        let forks = self.inner.store.forks(conversation).await?;
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
-            views.push(self.view(row).await?);
+            let fork = fork_of(&row.id, &forks);
+            views.push(MessageView { fork, ..self.view(row).await? });
         }
         Ok(views)
     }
@@ -625,6 +714,20 @@ impl Chat {
     }
 }
 
+/// Where a message stands among `forks`, which are those that have others beside them.
+fn fork_of(id: &str, forks: &[(String, String)]) -> Option<Fork> {
+    let (_, group) = forks.iter().find(|(fork, _)| fork == id)?;
+    let beside: Vec<&String> =
+        forks.iter().filter(|(_, of)| of == group).map(|(fork, _)| fork).collect();
+    let index = beside.iter().position(|fork| *fork == id)?;
+    Some(Fork {
+        place: index + 1,
+        count: beside.len(),
+        previous: index.checked_sub(1).map(|before| beside[before].clone()),
+        next: beside.get(index + 1).map(|&next| next.clone()),
+    })
+}
+
 fn view_of(row: MessageRow) -> MessageView {
     let (role, outcome) = (row.role(), row.outcome());
     let count = |tokens: Option<i64>| tokens.and_then(|tokens| u64::try_from(tokens).ok());
@@ -644,6 +747,7 @@ fn view_of(row: MessageRow) -> MessageView {
         outcome,
         waits_until: None,
         run: None,
+        fork: None,
     }
 }
 
@@ -792,6 +896,11 @@ fn no_message() -> Error {
 
 fn no_run() -> Error {
     Error::not_found("There is no such reply, or it is not yours.")
+}
+
+fn gone_on() -> Error {
+    Error::conflict("This conversation went on elsewhere. Read what is new above, then send again.")
+        .in_field("after")
 }
 
 fn busy() -> Error {

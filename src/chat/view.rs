@@ -34,6 +34,21 @@ pub struct MessageView {
     pub waits_until: Option<i64>,
     /// The run that is writing it, and the number of the last event shown.
     pub run: Option<RunCursor>,
+    /// What stands beside it on other branches.
+    pub fork: Option<Fork>,
+}
+
+/// Where a message stands among those that answer the same, or that follow the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fork {
+    /// Its place, from 1.
+    pub place: usize,
+    /// How many there are.
+    pub count: usize,
+    /// The id of the one before it.
+    pub previous: Option<String>,
+    /// The id of the one after it.
+    pub next: Option<String>,
 }
 
 impl MessageView {
@@ -41,6 +56,16 @@ impl MessageView {
     pub fn state(&self) -> MessageState {
         self.outcome.state
     }
+}
+
+/// Who answers, as pages know them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// What people call it.
+    pub title: String,
+    /// Whether it can be asked the same again, or in other words. One that keeps the conversation
+    /// itself would take that for another question.
+    pub can_redo: bool,
 }
 
 /// A place in a run's log.
