@@ -22,7 +22,7 @@ export class Chat {
     this.send = page.getByRole('button', { name: 'Send', exact: true });
     this.stop = page.getByRole('button', { name: 'Stop', exact: true });
     this.log = page.getByRole('log');
-    this.questions = page.locator('article[data-role=user]');
+    this.questions = page.locator('article[data-role=user] .bubble');
     this.replies = page.locator('article[data-role=assistant]');
     this.reply = this.replies.last();
   }

@@ -44,6 +44,12 @@ test('every page', async ({ page, expectProblem }) => {
   await chat.expectState('done');
   await shoot(page, 'chat');
 
+  await page.getByRole('button', { name: 'Change this conversation' }).click();
+  await shoot(page, 'chat-menu');
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await shoot(page, 'chat-deleted');
+  await page.getByRole('button', { name: 'Undo' }).click();
+
   await page.goto('/');
   await shoot(page, 'home');
   for (const [path, name] of [

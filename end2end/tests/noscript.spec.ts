@@ -103,6 +103,47 @@ test('a reply that broke off is continued', async ({ page, expectProblem }) => {
   await expect(chat.reply.getByRole('table')).toBeVisible();
 });
 
+test('a question is put in other words, and both versions are paged through', async ({ page }) => {
+  const chat = new Chat(page);
+  await signIn(page);
+  const conversation = await send(page, chat, 'contacts at Globex');
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  await page.getByRole('link', { name: 'Edit' }).click();
+  await expect(chat.message).toHaveValue('contacts at Globex');
+  await send(page, chat, 'contacts at Initech');
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  await expect(chat.questions).toHaveText(/contacts at Initech/);
+  await page.getByRole('button', { name: 'Previous version' }).first().click();
+  await expect(chat.questions).toHaveText(/contacts at Globex/);
+  await expect(chat.reply).toContainText('Globex');
+
+  await page.getByRole('button', { name: 'Ask again' }).click({ noWaitAfter: true });
+  await page.waitForURL(/\/live$/, { waitUntil: 'commit' });
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  await expect(chat.reply).toContainText('2/2');
+});
+
+test('a conversation is renamed, deleted and had back', async ({ page }) => {
+  const chat = new Chat(page);
+  await signIn(page);
+  const conversation = await send(page, chat, 'contacts at Globex');
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  const menu = page.getByRole('button', { name: 'Change this conversation' });
+  await menu.click();
+  await page.getByLabel('Title').fill('All of Globex');
+  await page.getByRole('button', { name: 'Rename' }).click();
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('All of Globex');
+  await menu.click();
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await expect(page.getByText('“All of Globex” was deleted')).toBeVisible();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(chat.questions).toHaveText('contacts at Globex');
+});
+
 test('contacts can be searched, sorted, paged and opened', async ({ page }) => {
   await signIn(page);
   await page.getByRole('navigation').getByRole('link', { name: 'Data', exact: true }).click();

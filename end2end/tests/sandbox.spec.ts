@@ -336,6 +336,88 @@ test.describe('a reply', () => {
   }
 });
 
+test.describe('versions', () => {
+  test('of a reply are paged through, and the conversation goes on from either', async ({ page, context }) => {
+    const chat = new Chat(page);
+    await signIn(page);
+    await hydrated(page);
+    await chat.ask('contacts at Globex');
+    await chat.expectState('done');
+    const other = new Chat(await context.newPage());
+    await other.open(page.url());
+
+    await page.getByRole('button', { name: 'Ask again' }).click();
+    await chat.expectState('running');
+    await expect(chat.replies).toHaveCount(1);
+    await chat.expectState('done');
+    await expect(chat.reply).toContainText('2/2');
+    await chat.ask('hello');
+    await chat.expectState('done');
+
+    await chat.replies.first().getByRole('button', { name: 'Previous version' }).click();
+    await expect(chat.replies).toHaveCount(1);
+    await expect(chat.reply).toContainText('1/2');
+    await expect(other.reply).toContainText('1/2');
+    await expect(other.questions).toHaveCount(1);
+    await chat.reply.getByRole('button', { name: 'Next version' }).click();
+    await expect(chat.questions).toHaveText(['contacts at Globex', 'hello'].map((text) => new RegExp(text)));
+    await chat.reload();
+    await expect(chat.replies).toHaveCount(2);
+  });
+
+  test('of a question are kept when it is put in other words', async ({ page }) => {
+    const chat = new Chat(page);
+    await signIn(page);
+    await hydrated(page);
+    await chat.ask('contacts at Globex');
+    await chat.expectState('done');
+    await chat.message.fill('a draft of something else');
+    await page.getByRole('link', { name: 'Edit' }).click();
+    await hydrated(page);
+    await expect(page.getByText('Both versions are kept')).toBeVisible();
+    await expect(chat.message).toHaveValue('contacts at Globex');
+    await chat.message.fill('contacts at Initech');
+    await chat.message.press('Enter');
+    await expect(chat.questions).toHaveText(/contacts at Initech/);
+    await chat.expectState('done');
+    await expect(page).toHaveURL(CONVERSATION);
+    await expect(page.getByText('Both versions are kept')).toBeHidden();
+    const question = page.locator('article[data-role=user]');
+    await expect(question).toContainText('2/2');
+    await question.getByRole('button', { name: 'Previous version' }).click();
+    await expect(chat.questions).toContainText('contacts at Globex');
+    await chat.reload();
+    await expect(chat.message).toHaveValue('a draft of something else');
+  });
+
+  test('of a page that is behind are told apart before anything is asked', async ({ page, context, expectProblem }) => {
+    expectProblem(/409|ERR_FAILED|Failed to fetch/);
+    const chat = new Chat(page);
+    await signIn(page);
+    await hydrated(page);
+    await chat.ask('contacts at Globex');
+    await chat.expectState('done');
+    // This tab hears nothing for a while.
+    await page.route('**/feed?*', (route) => route.abort());
+    await chat.reload();
+    const other = new Chat(await context.newPage());
+    await other.open(page.url());
+    await other.ask('hello');
+    await other.expectState('done');
+
+    await chat.message.fill('what did I miss?');
+    await chat.send.click();
+    await expect(page.getByRole('alert')).toContainText('went on elsewhere');
+    await expect(chat.message).toHaveValue('what did I miss?');
+    await page.unroute('**/feed?*');
+    await expect(chat.questions).toHaveCount(2, { timeout: 20_000 });
+    await chat.send.click();
+    await expect(chat.questions).toHaveCount(3);
+    await chat.expectState('done');
+    await expect(other.questions).toHaveCount(3);
+  });
+});
+
 test.describe('writing', () => {
   test('Enter sends and Shift+Enter breaks the line', async ({ page }) => {
     const chat = new Chat(page);
@@ -467,6 +549,43 @@ test.describe('writing', () => {
     await expect(links).toHaveCount(2);
     await page.locator(`nav a[href="${new URL(first).pathname}"]`).click();
     await expect(chat.questions).toContainText('contacts at Globex');
+  });
+
+  test('a conversation is renamed, pinned, deleted and had back', async ({ page, context, expectProblem }) => {
+    expectProblem(/404/);
+    const chat = new Chat(page);
+    await signIn(page);
+    await hydrated(page);
+    await chat.ask('contacts at Globex');
+    await chat.expectState('done');
+    const here = page.url();
+    const other = new Chat(await context.newPage());
+    await other.open(here);
+
+    const menu = page.getByRole('button', { name: 'Change this conversation' });
+    await menu.click();
+    await page.getByLabel('Title').fill('All of Globex');
+    await page.getByLabel('Title').press('Enter');
+    await expect(page.getByRole('heading', { level: 1 })).toHaveText('All of Globex');
+    await expect(other.page.getByRole('heading', { level: 1 })).toHaveText('All of Globex');
+    await expect(other.page).toHaveTitle(/All of Globex/);
+
+    await chat.open('/chat');
+    await chat.ask('hello');
+    await chat.expectState('done');
+    await chat.open(here);
+    await menu.click();
+    await page.getByRole('button', { name: 'Pin', exact: true }).click();
+    const lines = page.getByRole('navigation', { name: 'Conversations' }).getByRole('listitem');
+    await expect(lines.first()).toContainText('All of Globex');
+    await menu.click();
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await expect(page.getByText('“All of Globex” was deleted')).toBeVisible();
+    await expect(lines).toHaveCount(1);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await expect(page).toHaveURL(here);
+    await expect(chat.questions).toHaveText('contacts at Globex');
+    await expect(lines).toHaveCount(2);
   });
 
   test("one person's conversation is nobody else's", async ({ page, visitor, expectProblem }) => {

@@ -1,4 +1,4 @@
-//! Server functions over chat: the list of conversations, taking up a reply again, stopping one.
+//! Server functions over chat: conversations and what can be done with them, replies and theirs.
 //!
 //! Plain forms use the same functions: they are sent on to a page afterwards.
 
@@ -46,6 +46,42 @@ pub async fn choose_branch(message: String) -> Result<(), Failure> {
 pub async fn stop_run(run: String) -> Result<(), Failure> {
     use crate::server::context::{app, caller, failing, follow_form};
     let conversation = failing(app().chat.stop(&caller(), &run).await)?;
+    follow_form(&format!("/chat/{conversation}"));
+    Ok(())
+}
+
+/// Calls a conversation otherwise.
+#[server(prefix = "/api/fn", endpoint = "chat/rename")]
+pub async fn rename(conversation: String, title: String) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    failing(app().chat.rename(&caller(), &conversation, &title).await)?;
+    follow_form(&format!("/chat/{conversation}"));
+    Ok(())
+}
+
+/// Puts a conversation above the others, or back among them.
+#[server(prefix = "/api/fn", endpoint = "chat/pin")]
+pub async fn pin(conversation: String, pinned: bool) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    failing(app().chat.pin(&caller(), &conversation, pinned).await)?;
+    follow_form(&format!("/chat/{conversation}"));
+    Ok(())
+}
+
+/// Deletes a conversation; for an hour it can be restored.
+#[server(prefix = "/api/fn", endpoint = "chat/delete")]
+pub async fn delete(conversation: String) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    failing(app().chat.delete(&caller(), &conversation).await)?;
+    follow_form(&format!("/chat?deleted={conversation}"));
+    Ok(())
+}
+
+/// Gives a conversation back that was deleted.
+#[server(prefix = "/api/fn", endpoint = "chat/restore")]
+pub async fn restore(conversation: String) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    failing(app().chat.restore(&caller(), &conversation).await)?;
     follow_form(&format!("/chat/{conversation}"));
     Ok(())
 }

@@ -5,9 +5,9 @@ use futures::StreamExt;
 use gloo_net::http::{Request, Response};
 use js_sys::Uint8Array;
 use serde::Serialize;
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_streams::{ReadableStream, readable::IntoStream};
-use web_sys::{FormData, HtmlFormElement, UrlSearchParams};
+use web_sys::{Element, FormData, HtmlFormElement, UrlSearchParams};
 
 use super::{
     sse::{Decoder, Event},
@@ -65,17 +65,24 @@ pub async fn feed(conversation: &str, cursor: &str) -> Result<Frames, AskError> 
     Ok(Frames { chunks, decoder: Decoder::new() })
 }
 
-/// Sends a form as a browser would, and stays on the page.
-pub async fn submit(form: &HtmlFormElement) -> Result<(), AskError> {
-    let fields = FormData::new_with_form(form).ok();
-    let fields = fields
-        .and_then(|fields| UrlSearchParams::new_with_str_sequence_sequence(fields.as_ref()).ok());
+/// Sends a form as a browser would that `button` was pressed in, and stays on the page.
+pub async fn submit(form: &HtmlFormElement, button: Option<&Element>) -> Result<(), AskError> {
     let request = Request::post(&form.action()).header("accept", "application/json");
-    let request = match fields {
-        Some(fields) => request.body(fields),
-        None => request.build(),
+    let request = match fields(form, button) {
+        Ok(fields) => request.body(fields),
+        Err(_) => request.build(),
     };
     accepted(request.map_err(offline)?.send().await.map_err(offline)?).await.map(drop)
+}
+
+fn fields(form: &HtmlFormElement, button: Option<&Element>) -> Result<UrlSearchParams, JsValue> {
+    let fields = FormData::new_with_form(form)?;
+    let fields = UrlSearchParams::new_with_str_sequence_sequence(fields.as_ref())?;
+    let attribute = |name| button.and_then(|button| button.get_attribute(name));
+    if let (Some(name), Some(value)) = (attribute("name"), attribute("value")) {
+        fields.append(&name, &value);
+    }
+    Ok(fields)
 }
 
 impl Frames {

@@ -2,6 +2,7 @@
 //! place, so the cost of an event does not grow with the length of the reply.
 
 use leptos::prelude::document;
+use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 use super::sse::Event;
@@ -70,12 +71,28 @@ fn within_turns(selector: &str) -> Option<Element> {
 fn entitle(title: &str) {
     browser::set_title(title);
     browser::set_text(".conversation-bar h1", title);
+    browser::set_attribute("#conversation-title", "value", title);
 }
 
-/// The conversation's line goes to the top of the list.
+/// A conversation that has just begun can be changed.
+pub fn name_conversation(id: &str) {
+    browser::set_attribute(".conversation-menu [name=conversation]", "value", id);
+    if let Ok(Some(button)) = document().query_selector(".menu-button") {
+        let _ = button.remove_attribute("hidden");
+    }
+}
+
+/// The conversation's line goes to the top of the list, below those that stand above the others.
 fn list(item: &str) {
     browser::remove(".conversations li:has([aria-current])");
-    browser::prepend(".conversations", item);
+    let pinned = document().query_selector_all(".conversations li[data-pinned]").ok();
+    let last = pinned.and_then(|pinned| pinned.item(pinned.length().checked_sub(1)?));
+    match last.and_then(|last| last.dyn_into::<Element>().ok()) {
+        Some(last) if !item.starts_with("<li data-pinned") => {
+            let _ = last.insert_adjacent_html("afterend", item);
+        }
+        _ => browser::prepend(".conversations", item),
+    }
 }
 
 /// After the first message come exactly the others.

@@ -26,7 +26,7 @@ use super::{
     view::{MessageView, RunCursor, Who},
     wire::{MessageState, RunEvent},
 };
-use crate::error::Result;
+use crate::error::{Kind, Result};
 
 /// How often the database is looked at for what other nodes have changed.
 const LOOK: Duration = Duration::from_secs(10);
@@ -94,6 +94,8 @@ enum Frame {
     Html { keep: usize, html: String },
     /// More of what is thought.
     Thought(String),
+    /// The conversation is there no more. Nothing follows.
+    Gone,
 }
 
 impl Frame {
@@ -108,6 +110,7 @@ impl Frame {
             Self::Block { length, html } => ("block", format!("{length}\n{html}")),
             Self::Html { keep, html } => ("html", format!("{keep}\n{html}")),
             Self::Thought(text) => ("thought", text.clone()),
+            Self::Gone => ("gone", "gone".to_owned()),
         };
         sse::encode(Some(name), at.as_ref().map(|at| at as &dyn fmt::Display), &data)
     }
@@ -166,6 +169,7 @@ pub struct Feed {
     ends: Instant,
     /// What has changed is to be looked up before anything else.
     is_stale: bool,
+    is_gone: bool,
 }
 
 /// A reply that is read as it is written.
@@ -188,6 +192,7 @@ impl Feed {
             ready: VecDeque::new(),
             ends: Instant::now() + LIFETIME,
             is_stale: true,
+            is_gone: false,
         }
     }
 
@@ -196,6 +201,9 @@ impl Feed {
         loop {
             if let Some(frame) = self.ready.pop_front() {
                 return Some(frame);
+            }
+            if self.is_gone {
+                return None;
             }
             if self.is_stale {
                 self.is_stale = false;
@@ -274,17 +282,23 @@ impl Feed {
     /// Tells what has changed since the page's revision. Of a reply that the page has `read` to its
     /// end only the foot is told.
     async fn catch_up(&mut self, read: Option<MessageView>) -> Result<()> {
-        let changes = self.chat.changes(&self.conversation, self.at.revision).await?;
-        let was_saved = changes
-            .messages
-            .iter()
-            .any(|message| read.as_ref().is_some_and(|read| read.id == message.id));
+        let changes = match self.chat.changes(&self.conversation, self.at.revision).await {
+            Err(error) if error.kind() == Kind::NotFound => {
+                self.is_gone = true;
+                self.telling.push(Frame::Gone);
+                return Ok(());
+            }
+            changes => changes?,
+        };
+        let told: Vec<String> = changes.messages.iter().map(|one| one.id.clone()).collect();
+        let was_saved = read.as_ref().is_some_and(|read| told.contains(&read.id));
         if let Some(lost) = read.as_ref().filter(|_| !was_saved) {
             self.telling.push(self.foot(lost));
         }
         if changes.revision != self.at.revision {
             self.at.revision = changes.revision;
-            let item = render::conversation_item(&self.conversation, &changes.title, true);
+            let id = &self.conversation;
+            let item = render::conversation_item(id, &changes.title, changes.pinned, true);
             self.telling.push(Frame::Title(changes.title));
             self.telling.push(Frame::Item(item));
             self.telling.push(Frame::Path(changes.path));
@@ -292,7 +306,8 @@ impl Feed {
                 self.show(message, read.as_ref());
             }
         }
-        self.resume(changes.running);
+        // One that came to its end meanwhile was told as it is.
+        self.resume(changes.running.filter(|running| !told.contains(&running.id)));
         Ok(())
     }
 
@@ -344,6 +359,8 @@ pub struct Changes {
     pub revision: i64,
     /// The title.
     pub title: String,
+    /// Whether it stands above the others.
+    pub pinned: bool,
     /// The ids of the branch that is shown, from the last message before the first that changed; an
     /// empty id where there is none before it.
     pub path: Vec<String>,

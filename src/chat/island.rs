@@ -14,7 +14,7 @@ use futures::{
 use leptos::{ev, html, prelude::*, server_fn::ServerFn, task::spawn_local};
 use std::pin::pin;
 use wasm_bindgen::JsCast;
-use web_sys::HtmlFormElement;
+use web_sys::{Element, HtmlFormElement};
 
 use super::{
     api::StopRun,
@@ -250,6 +250,8 @@ enum Break {
     Lost,
     /// Nobody looks.
     OutOfSight,
+    /// The conversation is there no more.
+    Gone,
 }
 
 impl Talk {
@@ -294,7 +296,7 @@ impl Talk {
         }
         let on_key = window_event_listener(ev::keydown, move |event| {
             if event.key() == "Escape" && self.is_busy.get_untracked() {
-                self.submit(browser::form(STOP));
+                self.submit(browser::form(STOP), None);
             }
         });
         let on_line = window_event_listener(ev::online, move |_| self.hurry());
@@ -402,18 +404,24 @@ impl Talk {
         let written = Some(self.text.get_untracked()).filter(|written| written != text);
         self.write(String::new());
         self.asked.set_value(String::new());
-        if !self.beside.get_untracked().is_empty() {
-            self.beside.set(String::new());
-            browser::replace_address(&self.address());
-        }
+        // Past an edit lies the draft that it was put before.
+        let draft = match self.beside.get_untracked().as_str() {
+            "" => None,
+            _ => {
+                self.beside.set(String::new());
+                browser::replace_address(&self.address());
+                browser::stored(&self.draft_key())
+            }
+        };
         // A first message makes a conversation with an address of its own.
         if self.id.get_untracked().is_empty() {
             browser::replace_address(&format!("/chat/{conversation}"));
+            document::name_conversation(&conversation);
             self.id.set(conversation);
             spawn_local(self.follow());
         }
         // What was typed meanwhile, or stood there when a suggestion was taken, is the next message.
-        self.write(written.unwrap_or_default());
+        self.write(written.or(draft).unwrap_or_default());
         self.begun.set(true);
         self.hurry();
     }
@@ -423,16 +431,16 @@ impl Talk {
         let form = event.target().and_then(|form| form.dyn_into::<HtmlFormElement>().ok());
         if let Some(form) = form.filter(|form| form.has_attribute("data-act")) {
             event.prevent_default();
-            self.submit(Some(form));
+            self.submit(Some(form), event.submitter().map(Into::into));
         }
     }
 
-    fn submit(self, form: Option<HtmlFormElement>) {
+    fn submit(self, form: Option<HtmlFormElement>, button: Option<Element>) {
         let Some(form) = form.filter(|_| !self.sending.get_untracked()) else { return };
         self.sending.set(true);
         self.clear_notice();
         spawn_local(async move {
-            if let Err(error) = client::submit(&form).await {
+            if let Err(error) = client::submit(&form, button.as_ref()).await {
                 self.show(error);
             }
             self.sending.set(false);
@@ -452,6 +460,9 @@ impl Talk {
                 Ok(frames) => match self.read(frames, &mut pause).await {
                     Break::Lost => {}
                     Break::OutOfSight => self.rest(u32::MAX).await,
+                    Break::Gone => {
+                        return self.notice.set("This conversation was deleted.".to_owned());
+                    }
                 },
                 Err(AskError::Offline) => {}
                 Err(error) => {
@@ -476,6 +487,9 @@ impl Talk {
                 Either::Left((Some(batch), _)) => {
                     (silent, *pause) = (0, 0);
                     for frame in batch {
+                        if frame.event == "gone" {
+                            return Break::Gone;
+                        }
                         document::apply(&frame);
                         if !frame.id.is_empty() {
                             self.cursor.set_value(frame.id);

@@ -14,7 +14,7 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 use uuid::Uuid;
 
 use super::{
-    api::StopRun,
+    api::{Delete, Pin, Rename, Restore, StopRun},
     document::TURNS,
     island::Conversation,
     markdown,
@@ -38,7 +38,8 @@ const LARGEST_PAGE: usize = 64 << 20;
 /// `/chat`
 #[component]
 pub fn NewChatPage() -> impl IntoView {
-    awaited(new_chat(context::app(), context::caller()))
+    let deleted = use_query_map().get_untracked().get("deleted");
+    awaited(new_chat(context::app(), context::caller(), deleted))
 }
 
 /// `/chat/{id}`
@@ -51,15 +52,33 @@ pub fn ConversationPage() -> impl IntoView {
 
 /// Links to conversations, the current one marked.
 pub fn conversation_links(lines: &[ConversationLine], current: &str) -> impl IntoView + use<> {
-    let item =
-        |line: &ConversationLine| conversation_item(&line.id, &line.title, line.id == current);
+    let item = |line: &ConversationLine| {
+        conversation_item(&line.id, &line.title, line.pinned, line.id == current)
+    };
     let items: String = lines.iter().map(item).collect();
     view! { <ol class="conversations" role="list" inner_html=items></ol> }
 }
 
-async fn new_chat(app: App, caller: Caller) -> Result<impl IntoView> {
+async fn new_chat(app: App, caller: Caller, deleted: Option<String>) -> Result<impl IntoView> {
     let lines = app.chat.conversations(&caller).await?;
-    Ok(frame(&app, &caller, lines, None, None))
+    let undo = match deleted {
+        Some(id) => app.chat.deleted_title(&caller, &id).await?.map(|title| undo(id, title)),
+        None => None,
+    };
+    Ok(frame(&app, &caller, lines, None, None, undo.map(|undo| undo.into_any())))
+}
+
+/// What says that a conversation was deleted, and gives it back.
+fn undo(id: String, title: String) -> impl IntoView {
+    view! {
+        <div class="notice undo" data-kind="info" role="status">
+            <div>{format!("“{title}” was deleted. You can have it back for an hour.")}</div>
+            <form method="post" action=Restore::url()>
+                <input type="hidden" name="conversation" value=id />
+                <button class="button">"Undo"</button>
+            </form>
+        </div>
+    }
 }
 
 async fn conversation(
@@ -73,7 +92,7 @@ async fn conversation(
     let is_edited =
         |message: &&MessageView| message.role == Role::User && Some(&message.id) == edited.as_ref();
     let edited = talk.messages.iter().find(is_edited).cloned();
-    Ok(frame(&app, &caller, lines, Some(talk), edited))
+    Ok(frame(&app, &caller, lines, Some(talk), edited, None))
 }
 
 fn frame(
@@ -82,6 +101,7 @@ fn frame(
     lines: Vec<ConversationLine>,
     talk: Option<Talk>,
     edited: Option<MessageView>,
+    notice: Option<AnyView>,
 ) -> impl IntoView + use<> {
     let assistant = app.chat.default_assistant();
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
@@ -91,13 +111,15 @@ fn frame(
     let turns = turns(&talk.messages, |name| app.chat.who(name));
     let after = talk.messages.last().map(|message| message.id.clone()).unwrap_or_default();
     let (beside, text) = edited.map(|message| (message.id, message.text)).unwrap_or_default();
+    let menu = Some(menu(&talk.id, &talk.title, talk.pinned));
     let title = if talk.id.is_empty() { "New chat".to_owned() } else { talk.title };
     view! {
         <Title text=title.clone() />
         <main id="main" class="chat" tabindex="-1">
             {sidebar(&lines, &talk.id)}
             <section class="conversation" aria-label="Conversation">
-                {conversation_bar(title)}
+                {conversation_bar(title, menu)}
+                {notice}
                 <Conversation
                     id=talk.id
                     assistant=name
@@ -138,7 +160,7 @@ fn greeting(assistant: &AssistantConfig) -> String {
 }
 
 /// The bar above a conversation.
-fn conversation_bar(title: String) -> impl IntoView {
+fn conversation_bar(title: String, menu: Option<impl IntoView>) -> impl IntoView {
     view! {
         <header class="conversation-bar">
             <button
@@ -152,7 +174,59 @@ fn conversation_bar(title: String) -> impl IntoView {
                 <span class="visually-hidden">"Show conversations"</span>
             </button>
             <h1 dir="auto">{title}</h1>
+            {menu}
         </header>
+    }
+}
+
+/// What can be done with a conversation. It opens without a script.
+fn menu(id: &str, title: &str, is_pinned: bool) -> impl IntoView + use<> {
+    let (id, title) = (id.to_owned(), title.to_owned());
+    view! {
+        <button
+            class="button menu-button"
+            data-variant="quiet"
+            data-shape="icon"
+            type="button"
+            popovertarget="conversation-menu"
+            hidden=id.is_empty()
+        >
+            <Icon name="pencil" />
+            <span class="visually-hidden">"Change this conversation"</span>
+        </button>
+        <div id="conversation-menu" class="conversation-menu" popover>
+            <form class="field" method="post" action=Rename::url()>
+                <input type="hidden" name="conversation" value=id.clone() />
+                <label for="conversation-title">"Title"</label>
+                <input
+                    id="conversation-title"
+                    name="title"
+                    value=title
+                    required
+                    maxlength="200"
+                    autocomplete="off"
+                />
+                <button class="button">
+                    <Icon name="check" />
+                    "Rename"
+                </button>
+            </form>
+            <form method="post" action=Pin::url()>
+                <input type="hidden" name="conversation" value=id.clone() />
+                <input type="hidden" name="pinned" value=(!is_pinned).to_string() />
+                <button class="button">
+                    <Icon name="pin" />
+                    {if is_pinned { "Unpin" } else { "Pin" }}
+                </button>
+            </form>
+            <form method="post" action=Delete::url()>
+                <input type="hidden" name="conversation" value=id />
+                <button class="button" data-variant="danger">
+                    <Icon name="trash" />
+                    "Delete"
+                </button>
+            </form>
+        </div>
     }
 }
 
@@ -229,7 +303,7 @@ impl Live {
             <main id="main" class="chat" tabindex="-1">
                 {sidebar(&lines, &conversation)}
                 <section class="conversation" aria-label="Conversation">
-                    {conversation_bar(title)}
+                    {conversation_bar(title, None::<()>)}
                     <form class="live-controls" method="post" action=StopRun::url()>
                         <input type="hidden" name="run" value=run />
                         <span class="writing">{format!("{assistant} is writing…")}</span>

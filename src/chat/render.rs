@@ -272,13 +272,18 @@ fn grouped(number: u64) -> String {
 }
 
 /// A link to a conversation, in the list of them.
-pub fn conversation_item(id: &str, title: &str, is_current: bool) -> String {
+pub fn conversation_item(id: &str, title: &str, is_pinned: bool, is_current: bool) -> String {
     let mut html = Html::default();
-    html.markup("<li><a href=\"/chat/").text(id).markup("\"");
+    html.markup(if is_pinned { "<li data-pinned>" } else { "<li>" });
+    html.markup("<a href=\"/chat/").text(id).markup("\"");
     if is_current {
         html.markup(" aria-current=\"page\"");
     }
-    html.markup("><span class=\"title\" dir=\"auto\">").text(title).markup("</span></a></li>");
+    html.markup("><span class=\"title\" dir=\"auto\">").text(title).markup("</span>");
+    if is_pinned {
+        icon(&mut html, "pin").markup("<span class=\"visually-hidden\">Pinned</span>");
+    }
+    html.markup("</a></li>");
     html.0
 }
 
@@ -381,7 +386,7 @@ mod tests {
                 let html = turn(&message, &who);
                 prop_assert_eq!(html.matches('<').count(), plain, "{}", html);
             }
-            let item = conversation_item(&text, &text, true);
+            let item = conversation_item(&text, &text, false, true);
             prop_assert_eq!(item.matches('<').count(), 6, "{}", item);
         }
     }

@@ -17,7 +17,7 @@ use super::{
     markdown,
     provider::{self, Turn, Usage},
     run::Run,
-    store::{ChatStore, ConversationHead, NewRun, NewTurn, RunRow},
+    store::{Changed, ChatStore, ConversationHead, NewRun, NewTurn, RunRow},
     transcript::Transcript,
     view::{Fork, MessageView, RunCursor, Who},
     wire::{ConversationLine, LONGEST_MESSAGE, MessageState, Outcome, Role, RunEvent, Started},
@@ -27,17 +27,21 @@ use crate::{
     config::{AssistantConfig, Config},
     error::{Error, Result},
     session::{Caller, Identity},
-    store::Store,
+    store::{Store, millis, now},
 };
 
 pub use super::store::{MessageRow, Seed};
 
+/// How long a conversation that was deleted can be had back.
+const UNDO: Duration = Duration::from_secs(60 * 60);
 /// How many messages API clients get at once.
 const PAGE: usize = 50;
 /// How many conversations the list shows.
 const LISTED: i64 = 200;
 const LONGEST_TITLE: usize = 60;
 const LONGEST_REQUEST_ID: usize = 128;
+/// The longest title that a person can give, in characters.
+const LONGEST_NAME: usize = 200;
 /// The most that a client may bring along of an earlier conversation, in bytes.
 const LONGEST_SEED: usize = 1 << 20;
 /// How long a finished run can still be read from memory.
@@ -137,6 +141,8 @@ pub struct Conversation {
     pub id: String,
     /// Its title.
     pub title: String,
+    /// Whether it stands above the others.
+    pub pinned: bool,
     /// Where a page stands that shows it.
     pub cursor: Cursor,
     /// The messages of the branch that is shown, oldest first.
@@ -192,38 +198,100 @@ impl Chat {
     /// One of the caller's conversations, with replies as far as they have come.
     pub async fn conversation(&self, caller: &Caller, id: &str) -> Result<Conversation> {
         let owner = caller.known()?.owner();
-        let head = self.inner.store.head_of(&owner, id).await?.ok_or_else(no_conversation)?;
-        let messages = self.views(id, self.inner.store.messages(id).await?).await?;
+        let known = self.inner.store.conversation(&owner, id).await?;
+        let (head, rows) = known.ok_or_else(no_conversation)?;
+        let messages = self.views(id, rows).await?;
         let cursor = Cursor::of(head.revision, &messages);
-        Ok(Conversation { id: id.to_owned(), title: head.title, cursor, messages })
+        let ConversationHead { title, pinned, .. } = head;
+        Ok(Conversation { id: id.to_owned(), title, pinned, cursor, messages })
+    }
+
+    /// Calls one of the caller's conversations otherwise.
+    pub async fn rename(&self, caller: &Caller, id: &str, title: &str) -> Result<()> {
+        let owner = caller.known()?.owner();
+        let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+        if title.is_empty() || title.chars().count() > LONGEST_NAME {
+            return Err(Error::bad_request(format!(
+                "A title has 1 to {LONGEST_NAME} characters. The old one is kept."
+            ))
+            .in_field("title"));
+        }
+        if !self.inner.store.rename(&owner, id, &title).await? {
+            return Err(no_conversation());
+        }
+        self.inner.bells.ring(id);
+        Ok(())
+    }
+
+    /// Puts one of the caller's conversations above the others, or back among them.
+    pub async fn pin(&self, caller: &Caller, id: &str, pinned: bool) -> Result<()> {
+        let owner = caller.known()?.owner();
+        let is_there = self.inner.store.pin(&owner, id, pinned.then(now)).await?;
+        is_there.then_some(()).ok_or_else(no_conversation)
+    }
+
+    /// Deletes one of the caller's conversations, which for an hour can be had back. A reply that is
+    /// being written there is stopped.
+    pub async fn delete(&self, caller: &Caller, id: &str) -> Result<()> {
+        let owner = caller.known()?.owner();
+        if !self.inner.store.delete(&owner, id).await? {
+            return Err(no_conversation());
+        }
+        if let Some(live) = self.inner.live.of_conversation(id) {
+            live.stop.cancel();
+        }
+        self.inner.bells.ring(id);
+        Ok(())
+    }
+
+    /// Gives the caller a conversation back that they deleted.
+    pub async fn restore(&self, caller: &Caller, id: &str) -> Result<()> {
+        let owner = caller.known()?.owner();
+        let is_there = self.inner.store.restore(&owner, id).await?;
+        is_there.then_some(()).ok_or_else(|| {
+            Error::not_found("This conversation was not deleted, or is gone for good.")
+        })
+    }
+
+    /// What a conversation of the caller's is called that can be had back.
+    pub async fn deleted_title(&self, caller: &Caller, id: &str) -> Result<Option<String>> {
+        Ok(self.inner.store.deleted_title(&caller.known()?.owner(), id).await?)
     }
 
     /// Everything that changes what a page shows of one of the caller's conversations, from `at` on.
     pub async fn feed(&self, caller: &Caller, id: &str, at: Cursor) -> Result<Feed> {
         let owner = caller.known()?.owner();
-        self.inner.store.head_of(&owner, id).await?.ok_or_else(no_conversation)?;
+        self.check_is_there(&owner, id).await?;
         Ok(Feed::new(self.clone(), &self.inner.bells, id, at))
     }
 
     /// What has changed in a conversation since a revision.
     pub(super) async fn changes(&self, id: &str, since: i64) -> Result<Changes> {
         let store = &self.inner.store;
-        let ConversationHead { title, revision } =
-            store.head(id).await?.ok_or_else(no_conversation)?;
+        let mut changed = store.changes(id, since).await?.ok_or_else(no_conversation)?;
+        // A reply that came to its end since then is saved by now: the page is told of its end once.
+        if changed.rows.iter().any(|row| self.has_ended_since(row)) {
+            changed = store.changes(id, since).await?.ok_or_else(no_conversation)?;
+        }
+        let Changed { head, path, mut rows } = changed;
+        let ConversationHead { title, revision, pinned } = head;
         let running = self.inner.live.of_conversation(id).map(|live| live.view());
         if revision == since {
             let (path, messages) = (Vec::new(), Vec::new());
-            return Ok(Changes { revision, title, path, messages, running });
+            return Ok(Changes { revision, title, pinned, path, messages, running });
         }
-        let path = store.path(id).await?;
         let first = path.iter().position(|(_, changed)| *changed > since).unwrap_or(path.len());
         let before = first.checked_sub(1).map(|index| path[index].0.clone()).unwrap_or_default();
         let from: Vec<String> = path.into_iter().skip(first).map(|(id, _)| id).collect();
-        let mut rows = store.changed(id, since).await?;
         rows.retain(|row| from.contains(&row.id));
         let messages = self.views(id, rows).await?;
         let path = std::iter::once(before).chain(from).collect();
-        Ok(Changes { revision, title, path, messages, running })
+        Ok(Changes { revision, title, pinned, path, messages, running })
+    }
+
+    fn has_ended_since(&self, row: &MessageRow) -> bool {
+        row.state() == MessageState::Running
+            && self.inner.live.of_message(&row.id).is_some_and(|live| live.has_ended())
     }
 
     /// The events of a run of this process after a place in it.
@@ -273,7 +341,7 @@ impl Chat {
             return self.same_again(&run, place.as_ref(), text).await;
         }
         if let Some(Place::Id(id)) = &place {
-            self.inner.store.head_of(&owner, id).await?.ok_or_else(no_conversation)?;
+            self.check_is_there(&owner, id).await?;
         }
         let seed = rendered(&question.seed)?;
         let position = &question.position;
@@ -408,9 +476,11 @@ impl Chat {
         Ok(runs.len())
     }
 
-    /// Recovers runs, then removes log entries that finished messages have absorbed.
+    /// Recovers runs, then removes what was deleted an hour ago, and log entries that finished
+    /// messages have absorbed.
     pub async fn prune(&self) -> Result<u64> {
         self.recover().await?;
+        self.inner.store.remove_deleted(now() - millis(UNDO)).await?;
         Ok(self.inner.store.prune().await?)
     }
 
@@ -460,8 +530,13 @@ impl Chat {
             .ok_or_else(|| Error::bad_request(format!("There is no assistant called {name}.")))
     }
 
+    async fn check_is_there(&self, owner: &str, id: &str) -> Result<()> {
+        let is_there = self.inner.store.has(owner, id).await?;
+        is_there.then_some(()).ok_or_else(no_conversation)
+    }
+
     async fn conversation_rows(&self, owner: &str, id: &str) -> Result<Vec<MessageRow>> {
-        self.inner.store.head_of(owner, id).await?.ok_or_else(no_conversation)?;
+        self.check_is_there(owner, id).await?;
         Ok(self.inner.store.messages(id).await?)
     }
 

@@ -129,6 +129,8 @@ pub struct ConversationLine {
     pub title: String,
     /// When it last changed, milliseconds since 1970.
     pub updated_at: i64,
+    /// Whether it stands above the others.
+    pub pinned: bool,
 }
 
 /// Where a started run can be read.

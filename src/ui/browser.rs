@@ -4,7 +4,7 @@ use futures::channel::oneshot;
 use leptos::prelude::{document, set_timeout, window};
 use std::time::Duration;
 use wasm_bindgen::JsCast;
-use web_sys::{HtmlFormElement, Storage};
+use web_sys::{Element, HtmlFormElement, Storage};
 
 /// What is stored under `key` for this site, if the browser lets us look.
 pub fn stored(key: &str) -> Option<String> {
@@ -57,6 +57,17 @@ pub fn set_title(title: &str) {
 pub fn set_text(selector: &str, text: &str) {
     if let Ok(Some(element)) = document().query_selector(selector) {
         element.set_text_content(Some(text));
+    }
+}
+
+/// Sets an attribute of every element at `selector`, outside the island.
+pub fn set_attribute(selector: &str, name: &str, value: &str) {
+    let Ok(elements) = document().query_selector_all(selector) else { return };
+    for index in 0..elements.length() {
+        if let Some(element) = elements.item(index).and_then(|node| node.dyn_into::<Element>().ok())
+        {
+            let _ = element.set_attribute(name, value);
+        }
     }
 }
 

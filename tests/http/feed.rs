@@ -281,8 +281,12 @@ async fn a_reply_that_failed_and_is_tried_again_is_told_in_its_place() {
     assert_eq!(started["message"], json!(message));
     let mut document = Document::default();
     failed.iter().for_each(|frame| document.apply(frame));
-    let told = to_the_end(feed).await;
-    told.iter().for_each(|frame| document.apply(frame));
+    let mut feed = feed;
+    while !document.replies()[0].contains("Now.") {
+        let frame = timeout(Duration::from_secs(10), feed.next()).await.expect("a frame");
+        document.apply(&frame.unwrap());
+    }
+    to_the_end(feed).await.iter().for_each(|frame| document.apply(frame));
     assert_eq!(document.turns.len(), 2);
     assert!(document.replies()[0].contains("<p>Now.</p>"), "{document:?}");
 }
@@ -294,6 +298,8 @@ async fn feeds_end_when_the_server_stops() {
     let conversation = ask(&ada, "One", None).await;
     let first = to_the_end(open(&ada, &conversation, "0.0.0").await).await;
     let mut idle = open(&ada, &conversation, &first.last().unwrap().2).await;
+    // Until it has nothing more to tell.
+    while timeout(Duration::from_millis(300), idle.next()).await.is_ok() {}
     site.app.chat.shut_down(Duration::from_secs(5)).await;
     let end = timeout(Duration::from_secs(5), idle.next()).await;
     assert!(matches!(end, Ok(None)), "{end:?}");

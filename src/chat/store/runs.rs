@@ -1,0 +1,249 @@
+//! The SQL of runs and their log.
+
+use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
+
+use super::{ChatStore, MESSAGE, MessageRow, Tx};
+use crate::{
+    chat::{
+        log::{Entry, Finished},
+        wire::{MessageState, RunEvent},
+    },
+    store::{millis, now},
+};
+
+/// Rows inserted by one statement: enough to spread its cost, few enough to keep its plan cached.
+const ROWS: usize = 100;
+
+/// Why a batch could not be committed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    #[error("an event cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// A row of `runs` with what its message says.
+#[derive(Debug, Clone, FromRow)]
+pub struct RunRow {
+    pub number: i64,
+    pub id: String,
+    pub message_id: String,
+    pub conversation_id: String,
+    pub owner: String,
+    pub first_event: i64,
+}
+
+/// A run that is to be begun.
+pub struct NewRun<'a> {
+    pub id: &'a str,
+    pub owner: &'a str,
+    pub request_id: &'a str,
+    pub message_id: &'a str,
+}
+
+impl ChatStore {
+    /// Adds a run and answers its number in the log.
+    pub async fn insert_run(&self, tx: &mut Tx, run: &NewRun<'_>) -> sqlx::Result<i64> {
+        sqlx::query_scalar(
+            "INSERT INTO runs (id, message_id, owner, request_id, state, first_event, started_at)
+             VALUES ($1, $2, $3, $4, $5,
+                     (SELECT COALESCE(MAX(position), 0) + 1 FROM run_events), $6)
+             RETURNING number",
+        )
+        .bind(run.id)
+        .bind(run.message_id)
+        .bind(run.owner)
+        .bind(run.request_id)
+        .bind(MessageState::Running.as_str())
+        .bind(now())
+        .fetch_one(&mut **tx)
+        .await
+    }
+
+    /// The run that this request began, if it did.
+    pub async fn run_of_request(
+        &self,
+        owner: &str,
+        request_id: &str,
+    ) -> sqlx::Result<Option<RunRow>> {
+        self.find_run("WHERE r.owner = $1 AND r.request_id = $2", &[owner, request_id]).await
+    }
+
+    /// What a reply is the reply to.
+    pub async fn question_of(&self, reply: &str) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar(
+            "SELECT q.text FROM messages r JOIN messages q ON q.id = r.parent_id WHERE r.id = $1",
+        )
+        .bind(reply)
+        .fetch_optional(self.store.pool())
+        .await
+    }
+
+    /// The owner's run with this id.
+    pub async fn run(&self, owner: &str, id: &str) -> sqlx::Result<Option<RunRow>> {
+        self.find_run("WHERE r.owner = $1 AND r.id = $2", &[owner, id]).await
+    }
+
+    /// Every run that is marked as running.
+    pub async fn running_runs(&self) -> sqlx::Result<Vec<RunRow>> {
+        sqlx::query_as(AssertSqlSafe(format!("{SELECT_RUN} WHERE r.state = 'running'")))
+            .fetch_all(self.store.pool())
+            .await
+    }
+
+    /// The run that is marked as writing this message.
+    pub async fn running_run_of(&self, message: &str) -> sqlx::Result<Option<RunRow>> {
+        self.find_run("WHERE r.state = 'running' AND r.message_id = $1", &[message]).await
+    }
+
+    async fn find_run(
+        &self,
+        filter: &'static str,
+        values: &[&str],
+    ) -> sqlx::Result<Option<RunRow>> {
+        let mut query = sqlx::query_as(AssertSqlSafe(format!("{SELECT_RUN} {filter}")));
+        for value in values {
+            query = query.bind((*value).to_owned());
+        }
+        query.fetch_optional(self.store.pool()).await
+    }
+
+    /// The message a run wrote.
+    pub async fn message(&self, id: &str) -> sqlx::Result<Option<MessageRow>> {
+        sqlx::query_as(AssertSqlSafe(format!("SELECT {MESSAGE} FROM messages m WHERE m.id = $1")))
+            .bind(id)
+            .fetch_optional(self.store.pool())
+            .await
+    }
+
+    /// What a run had logged, in order.
+    pub async fn events(&self, run: &RunRow) -> Result<Vec<RunEvent>, CommitError> {
+        let rows: Vec<String> = sqlx::query_scalar(
+            "SELECT event FROM run_events WHERE position >= $1 AND run = $2 ORDER BY position",
+        )
+        .bind(run.first_event)
+        .bind(run.number)
+        .fetch_all(self.store.pool())
+        .await?;
+        rows.iter().map(|row| Ok(serde_json::from_str(row)?)).collect()
+    }
+
+    /// Writes a batch in one transaction.
+    pub(in crate::chat) async fn commit(&self, batch: &[Entry]) -> Result<(), CommitError> {
+        let rows = batch.iter().flat_map(rows_of).collect::<Result<Vec<_>, _>>()?;
+        let mut tx = self.store.begin().await?;
+        for rows in rows.chunks(ROWS) {
+            insert_events(&mut tx, rows).await?;
+        }
+        for entry in batch {
+            if let Some(finished) = &entry.finished {
+                finish(&mut tx, entry.run.number, &entry.run.message, finished).await?;
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Finishes a message outside the log, for runs that nobody writes any more. One that came to its
+    /// end since `run` was read keeps it.
+    pub async fn finish(&self, run: &RunRow, finished: &Finished) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        let running: Option<i64> =
+            sqlx::query_scalar("SELECT number FROM runs WHERE number = $1 AND state = 'running'")
+                .bind(run.number)
+                .fetch_optional(&mut *tx)
+                .await?;
+        if running.is_some() {
+            finish(&mut tx, run.number, &run.message_id, finished).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Removes events that finished messages have absorbed; answers how many.
+    pub async fn prune(&self) -> sqlx::Result<u64> {
+        let done = sqlx::query(
+            "DELETE FROM run_events WHERE position < COALESCE(
+                 (SELECT MIN(first_event) FROM runs WHERE state = 'running'),
+                 (SELECT MAX(position) + 1 FROM run_events))",
+        )
+        .execute(self.store.pool())
+        .await?;
+        Ok(done.rows_affected())
+    }
+}
+
+struct EventRow {
+    run: i64,
+    seq: i64,
+    json: String,
+}
+
+fn rows_of(entry: &Entry) -> impl Iterator<Item = Result<EventRow, serde_json::Error>> {
+    (entry.first_seq..).zip(&entry.events).map(|(seq, event)| {
+        Ok(EventRow {
+            run: entry.run.number,
+            seq: i64::try_from(seq).unwrap_or(i64::MAX),
+            json: serde_json::to_string(event)?,
+        })
+    })
+}
+
+const SELECT_RUN: &str =
+    "SELECT r.number, r.id, r.message_id, m.conversation_id, r.owner, r.first_event
+     FROM runs r JOIN messages m ON m.id = r.message_id";
+
+async fn insert_events(tx: &mut Tx, rows: &[EventRow]) -> sqlx::Result<()> {
+    let mut insert = QueryBuilder::new("INSERT INTO run_events (run, seq, event) ");
+    insert.push_values(rows, |mut row, event| {
+        row.push_bind(event.run).push_bind(event.seq).push_bind(&event.json);
+    });
+    insert.build().execute(&mut **tx).await.map(drop)
+}
+
+async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sqlx::Result<()> {
+    let outcome = &finished.outcome;
+    let (input, output) = match finished.usage {
+        Some(usage) => (count(usage.input), count(usage.output)),
+        None => (None, None),
+    };
+    sqlx::query(
+        "UPDATE conversations SET revision = revision + 1
+         WHERE id = (SELECT conversation_id FROM messages WHERE id = $1)",
+    )
+    .bind(message)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "UPDATE messages SET text = $2, html = $3, is_html = $4, reasoning = $5, reasoning_ms = $6,
+             state = $7, problem = $8, status = $9, retry_at = $10, input_tokens = $11,
+             output_tokens = $12, finished_at = $13,
+             revision = (SELECT revision FROM conversations WHERE id = messages.conversation_id)
+         WHERE id = $1",
+    )
+    .bind(message)
+    .bind(&finished.text)
+    .bind(&finished.html)
+    .bind(i64::from(finished.is_html))
+    .bind(&finished.reasoning)
+    .bind(finished.reasoning_time.map(millis))
+    .bind(outcome.state.as_str())
+    .bind(&outcome.problem)
+    .bind(outcome.status.map(i64::from))
+    .bind(outcome.retry_at)
+    .bind(input)
+    .bind(output)
+    .bind(now())
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("UPDATE runs SET state = $2, ended_at = $3 WHERE number = $1")
+        .bind(run)
+        .bind(outcome.state.as_str())
+        .bind(now())
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}
+
+fn count(tokens: u64) -> Option<i64> {
+    i64::try_from(tokens).ok()
+}
