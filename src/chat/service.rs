@@ -267,31 +267,33 @@ impl Chat {
 
     /// What has changed in a conversation since a revision.
     pub(super) async fn changes(&self, id: &str, since: i64) -> Result<Changes> {
-        let store = &self.inner.store;
-        let mut changed = store.changes(id, since).await?.ok_or_else(no_conversation)?;
-        // A reply that came to its end since then is saved by now: the page is told of its end once.
-        if changed.rows.iter().any(|row| self.has_ended_since(row)) {
-            changed = store.changes(id, since).await?.ok_or_else(no_conversation)?;
+        let (changes, is_behind) = self.changes_as_of_now(id, since).await?;
+        if !is_behind {
+            return Ok(changes);
         }
-        let Changed { head, path, mut rows } = changed;
+        // A reply came to its end meanwhile, and is saved by now: a page is told of its end once.
+        Ok(self.changes_as_of_now(id, since).await?.0)
+    }
+
+    /// What has changed, and whether a reply has come to its end since that was looked up.
+    async fn changes_as_of_now(&self, id: &str, since: i64) -> Result<(Changes, bool)> {
+        let Changed { head, path, mut rows } =
+            self.inner.store.changes(id, since).await?.ok_or_else(no_conversation)?;
         let ConversationHead { title, revision, pinned } = head;
         let running = self.inner.live.of_conversation(id).map(|live| live.view());
         if revision == since {
             let (path, messages) = (Vec::new(), Vec::new());
-            return Ok(Changes { revision, title, pinned, path, messages, running });
+            return Ok((Changes { revision, title, pinned, path, messages, running }, false));
         }
         let first = path.iter().position(|(_, changed)| *changed > since).unwrap_or(path.len());
         let before = first.checked_sub(1).map(|index| path[index].0.clone()).unwrap_or_default();
         let from: Vec<String> = path.into_iter().skip(first).map(|(id, _)| id).collect();
         rows.retain(|row| from.contains(&row.id));
+        let ran: Vec<bool> = rows.iter().map(|row| row.state() == MessageState::Running).collect();
         let messages = self.views(id, rows).await?;
+        let is_behind = ran.iter().zip(&messages).any(|(ran, now)| *ran && now.run.is_none());
         let path = std::iter::once(before).chain(from).collect();
-        Ok(Changes { revision, title, pinned, path, messages, running })
-    }
-
-    fn has_ended_since(&self, row: &MessageRow) -> bool {
-        row.state() == MessageState::Running
-            && self.inner.live.of_message(&row.id).is_some_and(|live| live.has_ended())
+        Ok((Changes { revision, title, pinned, path, messages, running }, is_behind))
     }
 
     /// The events of a run of this process after a place in it.
