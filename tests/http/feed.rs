@@ -282,7 +282,7 @@ async fn a_reply_that_failed_and_is_tried_again_is_told_in_its_place() {
     let mut document = Document::default();
     failed.iter().for_each(|frame| document.apply(frame));
     let mut feed = feed;
-    while !document.replies()[0].contains("Now.") {
+    while !document.replies()[0].contains("<p>Now.</p>") {
         let frame = timeout(Duration::from_secs(10), feed.next()).await.expect("a frame");
         document.apply(&frame.unwrap());
     }
