@@ -36,36 +36,43 @@ pub fn is_hidden() -> bool {
 
 /// The run that is writing the last reply; empty when none is.
 pub fn running() -> String {
-    attribute("article[data-run]", "data-run")
+    attribute(reply(), "data-run")
 }
 
 /// The id of the last message; empty when there is none.
 pub fn last_message() -> String {
-    attribute("article:last-child", "id").trim_start_matches("m-").to_owned()
+    attribute(last(), "id").trim_start_matches("m-").to_owned()
 }
 
 /// How far the last reply has come, in words.
 pub fn outcome() -> String {
-    attribute("article:last-child > .status", "data-outcome")
+    attribute(last().and_then(|last| last.last_element_child()), "data-outcome")
 }
 
 /// Says below the reply that is being written that its words do not arrive at the moment.
 pub fn show_waiting() {
-    if let Some(writing) = within_turns(".writing") {
+    let writing = reply().and_then(|reply| reply.query_selector(".writing").ok().flatten());
+    if let Some(writing) = writing {
         writing.set_text_content(Some("Reconnecting…"));
     }
 }
 
-fn attribute(selector: &str, name: &str) -> String {
-    within_turns(selector).and_then(|element| element.get_attribute(name)).unwrap_or_default()
+fn attribute(element: Option<Element>, name: &str) -> String {
+    element.and_then(|element| element.get_attribute(name)).unwrap_or_default()
 }
 
 fn turns() -> Option<Element> {
     document().get_element_by_id(TURNS)
 }
 
-fn within_turns(selector: &str) -> Option<Element> {
-    turns()?.query_selector(selector).ok()?
+fn last() -> Option<Element> {
+    turns()?.last_element_child()
+}
+
+/// The reply that is being written, which is always the last. It and its parts are reached from the
+/// end: a search would take longer with every block.
+fn reply() -> Option<Element> {
+    last().filter(|last| last.has_attribute("data-run"))
 }
 
 fn entitle(title: &str) {
@@ -144,13 +151,19 @@ fn foot(head: &str, html: &str) {
     }
 }
 
+/// The open text: the last thing before the foot.
 fn open() -> Option<Element> {
-    within_turns("article[data-run] .open")
+    let body = reply()?.last_element_child()?.previous_element_sibling()?;
+    body.last_element_child().filter(|open| open.class_name() == "open")
+}
+
+fn thoughts() -> Option<Element> {
+    reply()?.first_element_child().filter(|thoughts| thoughts.class_name() == "reasoning")
 }
 
 /// The thoughts are folded as soon as there is something to read.
 fn fold_thoughts() {
-    if let Some(thoughts) = within_turns("article[data-run] > .reasoning[open]") {
+    if let Some(thoughts) = thoughts() {
         let _ = thoughts.remove_attribute("open");
     }
 }
@@ -185,7 +198,7 @@ fn replace(keep: &str, html: &str) {
 }
 
 fn thought(text: &str) {
-    let Some(thoughts) = within_turns("article[data-run] > .reasoning") else { return };
+    let Some(thoughts) = thoughts() else { return };
     let _ = thoughts.remove_attribute("hidden");
     if let Some(words) = thoughts.last_element_child() {
         let _ = words.append_with_str_1(text);
