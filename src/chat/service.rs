@@ -356,7 +356,19 @@ impl Chat {
                 None => return Err(error),
             },
         };
-        let mut history = self.inner.store.messages(&live.conversation).await?;
+        self.write(live, caller, assistant).await
+    }
+
+    /// Has a stored run write its reply to all that was said before it. One that cannot is left to
+    /// [`recover`](Self::recover), as is any that nobody writes.
+    async fn write(
+        &self,
+        live: Arc<LiveRun>,
+        caller: &Caller,
+        assistant: AssistantConfig,
+    ) -> Result<Started> {
+        let read = self.inner.store.messages(&live.conversation).await;
+        let mut history = read.inspect_err(|_| self.inner.live.remove(&live.id))?;
         history.pop_if(|reply| reply.id == live.message);
         let turns = turns(&assistant, &history);
         let thread = thread(&live.conversation, &history);
@@ -538,8 +550,8 @@ impl Chat {
     }
 
     async fn conversation_rows(&self, owner: &str, id: &str) -> Result<Vec<MessageRow>> {
-        self.check_is_there(owner, id).await?;
-        Ok(self.inner.store.messages(id).await?)
+        let known = self.inner.store.conversation(owner, id).await?;
+        known.map(|(_, rows)| rows).ok_or_else(no_conversation)
     }
 
     /// Stores the question and the run in one transaction.
@@ -621,13 +633,9 @@ impl Chat {
         store.move_tip(&mut tx, &conversation, parent.as_deref()).await?;
         let id = new_id();
         store.insert_reply(&mut tx, &conversation, &id, &assistant.name).await?;
-        let at = RunTarget { owner, conversation: conversation.clone(), message: id };
+        let at = RunTarget { owner, conversation, message: id };
         let live = self.begin_run(tx, at, &assistant.name, &new_id()).await?;
-        let mut history = store.messages(&conversation).await?;
-        history.pop_if(|last| last.id == live.message);
-        let turns = turns(&assistant, &history);
-        let thread = thread(&conversation, &history);
-        Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix: String::new() }))
+        self.write(live, caller, assistant).await
     }
 
     /// Shows the branch that one of the caller's messages is on; answers its conversation.

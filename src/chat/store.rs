@@ -187,13 +187,8 @@ impl ChatStore {
     /// What has changed in a conversation since a revision, as of one moment; none when it is gone.
     pub async fn changes(&self, id: &str, since: i64) -> sqlx::Result<Option<Changed>> {
         let mut tx = self.store.pool().begin().await?;
-        let head: Option<ConversationHead> = sqlx::query_as(
-            "SELECT title, revision, pinned_at IS NOT NULL AS pinned FROM conversations
-             WHERE id = $1 AND deleted_at IS NULL",
-        )
-        .bind(id)
-        .fetch_optional(&mut *tx)
-        .await?;
+        let head: Option<ConversationHead> =
+            sqlx::query_as(HEAD).bind(id).fetch_optional(&mut *tx).await?;
         let Some(head) = head else { return Ok(None) };
         if head.revision == since {
             return Ok(Some(Changed { head, path: Vec::new(), rows: Vec::new() }));
@@ -223,22 +218,14 @@ impl ChatStore {
         id: &str,
     ) -> sqlx::Result<Option<(ConversationHead, Vec<MessageRow>)>> {
         let mut tx = self.store.pool().begin().await?;
-        let head: Option<ConversationHead> = sqlx::query_as(
-            "SELECT title, revision, pinned_at IS NOT NULL AS pinned FROM conversations
-             WHERE id = $1 AND owner = $2 AND deleted_at IS NULL",
-        )
-        .bind(id)
-        .bind(owner)
-        .fetch_optional(&mut *tx)
-        .await?;
+        let head: Option<ConversationHead> =
+            sqlx::query_as(AssertSqlSafe(format!("{HEAD} AND owner = $2")))
+                .bind(id)
+                .bind(owner)
+                .fetch_optional(&mut *tx)
+                .await?;
         let Some(head) = head else { return Ok(None) };
-        let rows = sqlx::query_as(AssertSqlSafe(format!(
-            "{PATH} SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id
-             ORDER BY m.position"
-        )))
-        .bind(id)
-        .fetch_all(&mut *tx)
-        .await?;
+        let rows = branch(&mut *tx, id).await?;
         Ok(Some((head, rows)))
     }
 
@@ -260,13 +247,7 @@ impl ChatStore {
 
     /// The messages of a conversation's branch that is shown, oldest first.
     pub async fn messages(&self, conversation: &str) -> sqlx::Result<Vec<MessageRow>> {
-        sqlx::query_as(AssertSqlSafe(format!(
-            "{PATH} SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id
-             ORDER BY m.position"
-        )))
-        .bind(conversation)
-        .fetch_all(self.store.pool())
-        .await
+        branch(self.store.pool(), conversation).await
     }
 
     /// Adds a conversation.
@@ -410,6 +391,23 @@ async fn insert_message(
         .await
         .map(drop)
 }
+
+/// The branch of a conversation that is shown, oldest message first.
+async fn branch<'e>(
+    connection: impl sqlx::Executor<'e, Database = Db>,
+    conversation: &str,
+) -> sqlx::Result<Vec<MessageRow>> {
+    sqlx::query_as(AssertSqlSafe(format!(
+        "{PATH} SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
+    )))
+    .bind(conversation)
+    .fetch_all(connection)
+    .await
+}
+
+/// A [`ConversationHead`], unless the conversation was deleted.
+const HEAD: &str = "SELECT title, revision, pinned_at IS NOT NULL AS pinned FROM conversations
+     WHERE id = $1 AND deleted_at IS NULL";
 
 /// From a conversation's tip back to its first message.
 const PATH: &str = "WITH RECURSIVE path (id) AS (
