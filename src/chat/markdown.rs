@@ -13,6 +13,8 @@ mod highlight;
 mod html;
 mod outline;
 
+pub use html::escape;
+
 use outline::Outline;
 
 /// A top-level block of Markdown, closed and rendered.

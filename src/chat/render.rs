@@ -8,6 +8,7 @@ use time::{OffsetDateTime, macros::format_description};
 
 use super::{
     api::{ChooseBranch, Regenerate, StartRun},
+    markdown::escape,
     view::{MessageView, Who},
     wire::{MessageState, Role},
 };
@@ -26,16 +27,7 @@ impl Html {
 
     /// Text, in an element or in a quoted attribute.
     fn text(&mut self, text: &str) -> &mut Self {
-        for char in text.chars() {
-            match char {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                '\'' => self.0.push_str("&#39;"),
-                _ => self.0.push(char),
-            }
-        }
+        escape(&mut self.0, text);
         self
     }
 
@@ -48,9 +40,9 @@ impl Html {
 
 /// `text` with what HTML would take for markup written out.
 pub fn escaped(text: &str) -> String {
-    let mut html = Html::default();
-    html.text(text);
-    html.0
+    let mut html = String::with_capacity(text.len());
+    escape(&mut html, text);
+    html
 }
 
 /// Messages, as they stand in the log. `who` tells of an assistant by its name.

@@ -363,7 +363,7 @@ fn is_plain(address: &str) -> bool {
 }
 
 /// Writes text so that it is only text, in an element or in a quoted attribute.
-pub(super) fn escape(html: &mut String, text: &str) {
+pub fn escape(html: &mut String, text: &str) {
     for char in text.chars() {
         match char {
             '&' => html.push_str("&amp;"),

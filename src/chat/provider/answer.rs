@@ -65,6 +65,18 @@ impl Reader for Whole {
     }
 }
 
+/// Reads a good answer of this kind: as a stream, or with `whole` where it comes in one piece.
+pub fn reader<S: Reader + Default + 'static>(
+    kind: Kind,
+    whole: ReadWhole,
+) -> Result<Box<dyn Reader>, ProviderError> {
+    match kind {
+        Kind::Json => Ok(Box::new(Whole::new(whole))),
+        Kind::Stream => Ok(Box::<S>::default()),
+        Kind::Page => Err(ProviderError::NotAStream),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Usage, Whole,
+    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Usage, answer,
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in},
 };
@@ -45,11 +45,7 @@ impl Provider for Anthropic {
     }
 
     fn reader(&self, kind: Kind) -> Result<Box<dyn Reader>, ProviderError> {
-        match kind {
-            Kind::Json => Ok(Box::new(Whole::new(whole))),
-            Kind::Stream => Ok(Box::<Stream>::default()),
-            Kind::Page => Err(ProviderError::NotAStream),
-        }
+        answer::reader::<Stream>(kind, whole)
     }
 }
 

@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Whole,
+    Ask, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, answer,
     deepchat::{parts, whole},
     framed::{Dialect, Framed, Step},
 };
@@ -58,11 +58,7 @@ impl Provider for Drupal {
     }
 
     fn reader(&self, kind: Kind) -> Result<Box<dyn Reader>, ProviderError> {
-        match kind {
-            Kind::Json => Ok(Box::new(Whole::new(whole))),
-            Kind::Stream => Ok(Box::<Stream>::default()),
-            Kind::Page => Err(ProviderError::NotAStream),
-        }
+        answer::reader::<Stream>(kind, whole)
     }
 
     /// Drupal keeps the question before it asks its model, and would keep it twice.

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Whole,
+    Ask, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, answer,
     deepchat::{parts, whole},
     framed::{Dialect, Framed, Step},
 };
@@ -32,11 +32,7 @@ impl Provider for Json {
     }
 
     fn reader(&self, kind: Kind) -> Result<Box<dyn Reader>, ProviderError> {
-        match kind {
-            Kind::Json => Ok(Box::new(Whole::new(whole))),
-            Kind::Stream => Ok(Box::<Stream>::default()),
-            Kind::Page => Err(ProviderError::NotAStream),
-        }
+        answer::reader::<Stream>(kind, whole)
     }
 
     /// The message may be at work whatever else the service answers.

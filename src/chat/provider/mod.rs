@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::{
-    answer::{Kind, Whole},
+    answer::Kind,
     trouble::{Cause, ProviderError},
 };
 use crate::config::{AssistantConfig, ChatProvider};

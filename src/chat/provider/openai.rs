@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage, Whole,
+    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage, answer,
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in, is_error},
 };
@@ -38,11 +38,7 @@ impl Provider for OpenAi {
     }
 
     fn reader(&self, kind: Kind) -> Result<Box<dyn Reader>, ProviderError> {
-        match kind {
-            Kind::Json => Ok(Box::new(Whole::new(whole))),
-            Kind::Stream => Ok(Box::<Stream>::default()),
-            Kind::Page => Err(ProviderError::NotAStream),
-        }
+        answer::reader::<Stream>(kind, whole)
     }
 }
 
