@@ -2,34 +2,19 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, response::Response};
-use bytes::Bytes;
+use axum::response::Response;
 use futures::StreamExt;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Site, Upstream, eventually, location, with_backend};
-
-fn delta(text: &str) -> String {
-    format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": text } }] }))
-}
+use crate::support::{Browser, Site, Upstream, delta, eventually, location, spoken, with_backend};
 
 const STOP: &str =
     "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 /// A provider that says these pieces, a moment apart.
 async fn provider(pieces: Vec<String>, pause: Duration) -> Upstream {
-    Upstream::start(move |_| {
-        let pieces = futures::stream::iter(pieces.clone()).then(move |piece| async move {
-            tokio::time::sleep(pause).await;
-            Ok::<_, std::io::Error>(Bytes::from(piece))
-        });
-        Response::builder()
-            .header("content-type", "text/event-stream")
-            .body(Body::from_stream(pieces))
-            .unwrap()
-    })
-    .await
+    Upstream::start(move |_| spoken(pieces.clone(), pause)).await
 }
 
 async fn site_with(pieces: Vec<String>, pause: Duration) -> (Site, Upstream, tempfile::TempDir) {

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use axum::{body::Body, response::Response};
-use bytes::Bytes;
 use futures::StreamExt;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Browser, Site, Upstream, eventually, with_backend};
+use crate::support::{Browser, Site, Upstream, delta, eventually, spoken, with_backend};
 
 /// A provider that says what it was asked last, word by word.
 async fn site(pause: Duration) -> (Site, Upstream, TempDir) {
@@ -18,16 +16,8 @@ async fn site(pause: Duration) -> (Site, Upstream, TempDir) {
         let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].clone();
         let words: Vec<String> =
             last.as_str().unwrap().split_inclusive(' ').map(str::to_owned).collect();
-        let deltas = words.into_iter().map(|word| {
-            format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": word } }] }))
-        });
-        let all: Vec<String> = deltas.chain(["data: [DONE]\n\n".to_owned()]).collect();
-        let pieces = futures::stream::iter(all).then(move |piece| async move {
-            tokio::time::sleep(pause).await;
-            Ok::<_, std::io::Error>(Bytes::from(piece))
-        });
-        let body = Body::from_stream(pieces);
-        Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
+        let deltas = words.iter().map(|word| delta(word));
+        spoken(deltas.chain(["data: [DONE]\n\n".to_owned()]).collect(), pause)
     })
     .await;
     let folder = tempfile::tempdir().unwrap();

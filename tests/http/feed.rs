@@ -2,33 +2,20 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use axum::{body::Body, response::Response};
-use bytes::Bytes;
+use axum::response::Response;
 use futures::{StreamExt, stream::BoxStream};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::support::{Browser, Site, Upstream, with_backend};
-
-fn delta(text: &str) -> String {
-    format!("data: {}\n\n", json!({ "choices": [{ "delta": { "content": text } }] }))
-}
+use crate::support::{Browser, Site, Upstream, delta, spoken, with_backend};
 
 /// A provider that says these pieces, a moment apart, and then that it is done.
 pub async fn site(pieces: &[&str], pause: Duration) -> (Site, Upstream, TempDir) {
     let stop = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n".to_owned();
     let pieces: Vec<String> = pieces.iter().map(|piece| delta(piece)).chain([stop]).collect();
-    let upstream = Upstream::start(move |_| {
-        let pieces = futures::stream::iter(pieces.clone()).then(move |piece| async move {
-            tokio::time::sleep(pause).await;
-            Ok::<_, std::io::Error>(Bytes::from(piece))
-        });
-        let body = Body::from_stream(pieces);
-        Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
-    })
-    .await;
+    let upstream = Upstream::start(move |_| spoken(pieces.clone(), pause)).await;
     let folder = tempfile::tempdir().unwrap();
     let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
     (site, upstream, folder)

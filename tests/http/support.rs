@@ -267,6 +267,24 @@ async fn remember(
     answer(&one)
 }
 
+/// One event of a chat completion that says this.
+pub fn delta(text: &str) -> String {
+    let delta = serde_json::json!({ "choices": [{ "delta": { "content": text } }] });
+    format!("data: {delta}\n\n")
+}
+
+/// An answer that is a stream of these pieces, a moment before each.
+pub fn spoken(pieces: Vec<String>, pause: Duration) -> Response<Body> {
+    let pieces = futures::StreamExt::then(futures::stream::iter(pieces), move |piece| async move {
+        tokio::time::sleep(pause).await;
+        Ok::<_, std::io::Error>(piece)
+    });
+    Response::builder()
+        .header("content-type", "text/event-stream")
+        .body(Body::from_stream(pieces))
+        .unwrap()
+}
+
 /// A configuration whose only backend is at `origin`, with people from the sandbox.
 pub fn with_backend(origin: &str, backend: &str) -> String {
     format!(
