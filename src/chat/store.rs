@@ -119,7 +119,7 @@ pub struct ChatStore {
     store: Store,
 }
 
-type Tx = Transaction<'static, Db>;
+pub type Tx = Transaction<'static, Db>;
 
 /// Conversations and messages.
 impl ChatStore {

@@ -1,0 +1,194 @@
+//! Conversations as pages and clients read them: replies that are being written from memory,
+//! everything else from the store.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{Chat, Events, MessageRow, no_conversation, recovery::interrupted};
+use crate::{
+    chat::{
+        feed::{Changes, Cursor, Feed},
+        log::Finished,
+        provider::Usage,
+        store::{Changed, ConversationHead},
+        view::{Fork, MessageView, RunCursor},
+        wire::{MessageState, Role},
+    },
+    error::{Error, Result},
+    session::Caller,
+};
+
+/// How many messages API clients get at once.
+const PAGE: usize = 50;
+
+/// A conversation as its page shows it; by default one that has not begun.
+#[derive(Clone, Default)]
+pub struct Conversation {
+    /// Its id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Whether it stands above the others.
+    pub pinned: bool,
+    /// Where a page stands that shows it.
+    pub cursor: Cursor,
+    /// The messages of the branch that is shown, oldest first.
+    pub messages: Vec<MessageView>,
+}
+
+impl Chat {
+    /// A page of one of the caller's conversations, the newest being page 0, and whether there are
+    /// older ones.
+    pub async fn page(
+        &self,
+        caller: &Caller,
+        id: &str,
+        page: usize,
+    ) -> Result<(Vec<MessageRow>, bool)> {
+        let mut rows = self.conversation_rows(&caller.known()?.owner(), id).await?;
+        rows.truncate(rows.len().saturating_sub(page.saturating_mul(PAGE)));
+        let older = rows.len().saturating_sub(PAGE);
+        Ok((rows.split_off(older), older > 0))
+    }
+
+    /// One of the caller's conversations, with replies as far as they have come.
+    pub async fn conversation(&self, caller: &Caller, id: &str) -> Result<Conversation> {
+        let owner = caller.known()?.owner();
+        let known = self.inner.store.conversation(&owner, id).await?;
+        let (head, rows) = known.ok_or_else(no_conversation)?;
+        let messages = self.views(id, rows).await?;
+        let cursor = Cursor::of(head.revision, &messages);
+        let ConversationHead { title, pinned, .. } = head;
+        Ok(Conversation { id: id.to_owned(), title, pinned, cursor, messages })
+    }
+
+    /// Everything that changes what a page shows of one of the caller's conversations, from `at` on.
+    pub async fn feed(&self, caller: &Caller, id: &str, at: Cursor) -> Result<Feed> {
+        let owner = caller.known()?.owner();
+        self.check_is_there(&owner, id).await?;
+        Ok(Feed::new(self.clone(), &self.inner.bells, id, at))
+    }
+
+    /// What has changed in a conversation since a revision.
+    pub(in crate::chat) async fn changes(&self, id: &str, since: i64) -> Result<Changes> {
+        let (changes, is_behind) = self.changes_as_of_now(id, since).await?;
+        if !is_behind {
+            return Ok(changes);
+        }
+        // A reply came to its end meanwhile, and is saved by now: a page is told of its end once.
+        Ok(self.changes_as_of_now(id, since).await?.0)
+    }
+
+    /// What has changed, and whether a reply has come to its end since that was looked up.
+    async fn changes_as_of_now(&self, id: &str, since: i64) -> Result<(Changes, bool)> {
+        let Changed { head, path, mut rows } =
+            self.inner.store.changes(id, since).await?.ok_or_else(no_conversation)?;
+        let ConversationHead { title, revision, pinned } = head;
+        let running = self.inner.live.of_conversation(id).map(|live| live.view());
+        if revision == since {
+            let (path, messages) = (Vec::new(), Vec::new());
+            return Ok((Changes { revision, title, pinned, path, messages, running }, false));
+        }
+        let first = path.iter().position(|(_, changed)| *changed > since).unwrap_or(path.len());
+        let before = first.checked_sub(1).map(|index| path[index].0.clone()).unwrap_or_default();
+        let from: Vec<String> = path.into_iter().skip(first).map(|(id, _)| id).collect();
+        rows.retain(|row| from.contains(&row.id));
+        let ran: Vec<bool> = rows.iter().map(|row| row.state() == MessageState::Running).collect();
+        let messages = self.views(id, rows).await?;
+        let is_behind = ran.iter().zip(&messages).any(|(ran, now)| *ran && now.run.is_none());
+        let path = std::iter::once(before).chain(from).collect();
+        Ok((Changes { revision, title, pinned, path, messages, running }, is_behind))
+    }
+
+    /// The events of a run of this process after a place in it.
+    pub(in crate::chat) fn events_of(&self, cursor: &RunCursor) -> Option<Events> {
+        Some(self.inner.live.get(&cursor.id)?.follow(cursor.after).boxed())
+    }
+
+    /// Done when the server has been told to stop.
+    pub(in crate::chat) fn closing(&self) -> CancellationToken {
+        self.inner.closing.clone()
+    }
+
+    pub(super) async fn views(
+        &self,
+        conversation: &str,
+        rows: Vec<MessageRow>,
+    ) -> Result<Vec<MessageView>> {
+        let forks = self.inner.store.forks(conversation).await?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in rows {
+            let fork = fork_of(&row.id, &forks);
+            views.push(MessageView { fork, ..self.view(row).await? });
+        }
+        Ok(views)
+    }
+
+    /// A message as it stands: a reply that is being written from memory, any other from its row.
+    async fn view(&self, row: MessageRow) -> Result<MessageView> {
+        if row.state() != MessageState::Running {
+            return Ok(view_of(row));
+        }
+        let Some(live) = self.inner.live.of_message(&row.id) else {
+            return self.view_of_lost(row).await;
+        };
+        if !live.has_ended() {
+            return Ok(live.view());
+        }
+        // It came to its end after the row was read, or its end could not be saved.
+        let now = self.inner.store.message(&row.id).await?;
+        let saved = now.filter(|now| now.state() != MessageState::Running);
+        Ok(saved.map_or_else(|| live.view(), view_of))
+    }
+
+    /// A reply whose run ended without being able to save its end, as far as its log goes.
+    async fn view_of_lost(&self, row: MessageRow) -> Result<MessageView> {
+        let events = match self.inner.store.running_run_of(&row.id).await? {
+            Some(run) => self.inner.store.events(&run).await.map_err(Error::internal)?,
+            None => Vec::new(),
+        };
+        let finished = interrupted(&row, &events);
+        let Finished { text, html, reasoning, outcome, .. } = finished;
+        let state = outcome.state.as_str().to_owned();
+        Ok(view_of(MessageRow { text, html, reasoning, state, ..row }))
+    }
+}
+
+/// Where a message stands among `forks`, which are those that have others beside them.
+fn fork_of(id: &str, forks: &[(String, String)]) -> Option<Fork> {
+    let (_, group) = forks.iter().find(|(fork, _)| fork == id)?;
+    let beside: Vec<&String> =
+        forks.iter().filter(|(_, of)| of == group).map(|(fork, _)| fork).collect();
+    let index = beside.iter().position(|fork| *fork == id)?;
+    Some(Fork {
+        place: index + 1,
+        count: beside.len(),
+        previous: index.checked_sub(1).map(|before| beside[before].clone()),
+        next: beside.get(index + 1).map(|&next| next.clone()),
+    })
+}
+
+pub(super) fn view_of(row: MessageRow) -> MessageView {
+    let (role, outcome) = (row.role(), row.outcome());
+    let count = |tokens: Option<i64>| tokens.and_then(|tokens| u64::try_from(tokens).ok());
+    let usage = count(row.input_tokens)
+        .zip(count(row.output_tokens))
+        .map(|(input, output)| Usage { input, output });
+    MessageView {
+        role,
+        text: if role == Role::User { row.text } else { String::new() },
+        id: row.id,
+        assistant: row.assistant,
+        html: row.html,
+        reasoning: row.reasoning,
+        reasoning_time: count(row.reasoning_ms).map(Duration::from_millis),
+        usage,
+        created_at: row.created_at,
+        outcome,
+        waits_until: None,
+        run: None,
+        fork: None,
+    }
+}
