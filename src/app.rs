@@ -9,7 +9,7 @@ use leptos_router::{
 };
 
 use crate::{
-    chat::page::{ConversationPage, NewChatPage},
+    chat::page::{AllPage, ConversationPage, NewChatPage, SharedPage},
     data::page::{IndexPage, ListPage, RecordPage},
     session::page::SessionsPage,
     ui::{header::SiteHeader, home::HomePage},
@@ -56,6 +56,8 @@ pub fn Pages() -> impl IntoView {
             <Routes fallback=|| ()>
                 <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
                 <Route path=path!("/chat") view=NewChatPage ssr=SsrMode::Async />
+                <Route path=path!("/chat/all") view=AllPage ssr=SsrMode::Async />
+                <Route path=path!("/shared/:id") view=SharedPage ssr=SsrMode::Async />
                 <Route path=path!("/chat/:id") view=ConversationPage ssr=SsrMode::Async />
                 <Route path=path!("/settings/sessions") view=SessionsPage ssr=SsrMode::Async />
                 <Route path=path!("/data") view=IndexPage ssr=SsrMode::Async />

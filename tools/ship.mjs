@@ -14,6 +14,8 @@ import zlib from 'node:zlib';
 
 const NAME = 'breezeway';
 const PKG = 'pkg';
+/** What chat pages load besides. */
+const PAGE_SCRIPT = 'chat.js';
 /** Chat page, compressed: more than this many bytes of wasm, script and style is refused. */
 const LIMIT = Number(process.env.SITE_LIMIT ?? 120_000);
 /** The same browsers as `browserquery` in Cargo.toml. */
@@ -83,17 +85,16 @@ function precompress(path) {
 }
 
 /** Prints what the chat page weighs and stops the build when it is too heavy. */
-function weigh(shipped) {
+function weigh(parts) {
   const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`.padStart(9);
   let sum = 0;
-  for (const { extension, file } of shipped) {
-    const path = join(fresh, PKG, file);
+  for (const [name, path] of parts) {
     const raw = statSync(path).size;
     const packed = existsSync(`${path}.br`) ? statSync(`${path}.br`).size : raw;
     sum += packed;
-    console.log(`  ${extension.padEnd(5)}${kilobytes(raw)} raw ${kilobytes(packed)} brotli`);
+    console.log(`  ${name.padEnd(8)}${kilobytes(raw)} raw ${kilobytes(packed)} brotli`);
   }
-  console.log(`  sum  ${' '.repeat(13)} ${kilobytes(sum)} brotli, of ${LIMIT / 1000} kB allowed`);
+  console.log(`  sum     ${' '.repeat(13)} ${kilobytes(sum)} brotli, of ${LIMIT / 1000} kB allowed`);
   if (sum > LIMIT) throw new Error(`the chat page weighs ${kilobytes(sum).trim()}, more than ${LIMIT / 1000} kB; the site was left as it was`);
 }
 
@@ -121,9 +122,11 @@ async function ship(wasmFile, command) {
   const js = writeHashed('js', Buffer.from(await minify(built.js.replaceAll(`${NAME}_bg.wasm`, wasm.file))));
   const css = writeHashed('css', stylesheet());
   const shipped = [js, wasm, css];
+  const script = join(fresh, PAGE_SCRIPT);
+  writeFileSync(script, await minify(readFileSync(script, 'utf8')));
 
   for (const path of filesUnder(fresh)) if (COMPRESSIBLE.has(extname(path))) precompress(path);
-  weigh(shipped);
+  weigh([...shipped.map(({ extension, file }) => [extension, join(fresh, PKG, file)]), [PAGE_SCRIPT, script]]);
   swapIn(shipped);
 }
 

@@ -4,15 +4,8 @@
 
 use leptos::prelude::*;
 
-use super::wire::{ConversationLine, Started};
+use super::wire::Started;
 use crate::error::Failure;
-
-/// The caller's conversations, last changed first.
-#[server(prefix = "/api/fn", endpoint = "chat/conversations")]
-pub async fn list_conversations() -> Result<Vec<ConversationLine>, Failure> {
-    use crate::server::context::{app, caller, failing};
-    failing(app().chat.conversations(&caller()).await)
-}
 
 /// Starts a run that takes up the unfinished reply `message` again, from what it has.
 #[server(prefix = "/api/fn", endpoint = "chat/start_run")]
@@ -84,4 +77,47 @@ pub async fn restore(conversation: String) -> Result<(), Failure> {
     failing(app().chat.restore(&caller(), &conversation).await)?;
     follow_form(&format!("/chat/{conversation}"));
     Ok(())
+}
+
+/// Lets others read a conversation as it is now.
+#[server(prefix = "/api/fn", endpoint = "chat/share")]
+pub async fn share(conversation: String) -> Result<String, Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    let link = failing(app().chat.share(&caller(), &conversation).await)?;
+    follow_form(&format!("/chat/{conversation}"));
+    Ok(link)
+}
+
+/// Takes the link to a conversation back.
+#[server(prefix = "/api/fn", endpoint = "chat/withdraw")]
+pub async fn withdraw(conversation: String) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    failing(app().chat.withdraw(&caller(), &conversation).await)?;
+    follow_form(&format!("/chat/{conversation}"));
+    Ok(())
+}
+
+/// Keeps what the caller thinks of a reply: `good`, `bad`, or anything else to take it back.
+#[server(prefix = "/api/fn", endpoint = "chat/rate")]
+pub async fn rate(
+    message: String,
+    #[server(default)] rating: String,
+    #[server(default)] note: String,
+) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing, follow_form};
+    let is_good = match rating.as_str() {
+        "good" => Some(true),
+        "bad" => Some(false),
+        _ => None,
+    };
+    let conversation = failing(app().chat.rate(&caller(), &message, is_good, &note).await)?;
+    follow_form(&format!("/chat/{conversation}#m-{message}"));
+    Ok(())
+}
+
+/// Takes note that the caller has seen a conversation's last reply.
+#[server(prefix = "/api/fn", endpoint = "chat/see")]
+pub async fn see(conversation: String) -> Result<(), Failure> {
+    use crate::server::context::{app, caller, failing};
+    failing(app().chat.see(&caller(), &conversation).await)
 }

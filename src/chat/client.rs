@@ -4,7 +4,6 @@
 use futures::StreamExt;
 use gloo_net::http::{Request, Response};
 use js_sys::Uint8Array;
-use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_streams::{ReadableStream, readable::IntoStream};
 use web_sys::{Element, FormData, HtmlFormElement, UrlSearchParams};
@@ -14,21 +13,6 @@ use super::{
     wire::CONVERSATION_HEADER,
 };
 use crate::error::{Failure, Kind};
-
-/// A question on its way.
-#[derive(Debug, Serialize)]
-pub struct Ask {
-    /// What is asked.
-    pub message: String,
-    /// The conversation it goes into.
-    pub conversation_id: Option<String>,
-    /// The same id, sent again, finds the run it began.
-    pub request_id: String,
-    /// The last message that the page shows; empty when there is none.
-    pub after: String,
-    /// The question that this one puts in other words; empty when none.
-    pub beside: String,
-}
 
 /// Why a request came to nothing.
 #[derive(Debug)]
@@ -45,11 +29,15 @@ pub struct Frames {
     decoder: Decoder,
 }
 
-/// Asks, and answers the id of the conversation that the reply is written into.
-pub async fn ask(ask: &Ask) -> Result<String, AskError> {
-    let request = Request::post("/api/chat?view=page").json(ask).map_err(offline)?;
-    let response = accepted(request.send().await.map_err(offline)?).await?;
-    response.headers().get(CONVERSATION_HEADER).ok_or(AskError::Offline)
+/// Sends a message with all that the composer's form says, and answers the id of the conversation
+/// that the reply is written into. `after` is the last message that the page shows.
+pub async fn ask(form: &HtmlFormElement, text: &str, after: &str) -> Result<String, AskError> {
+    let fields = fields(form, None).map_err(|_| AskError::Offline)?;
+    fields.set("text", text);
+    fields.set("after", after);
+    let request = Request::post(&form.action()).header("accept", "application/json");
+    let response = request.body(fields).map_err(offline)?.send().await.map_err(offline)?;
+    accepted(response).await?.headers().get(CONVERSATION_HEADER).ok_or(AskError::Offline)
 }
 
 /// Opens a conversation's feed at a place in it.

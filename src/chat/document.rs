@@ -2,7 +2,6 @@
 //! place, so the cost of an event does not grow with the length of the reply.
 
 use leptos::prelude::document;
-use wasm_bindgen::JsCast;
 use web_sys::Element;
 
 use super::sse::Event;
@@ -84,22 +83,23 @@ fn entitle(title: &str) {
 /// A conversation that has just begun can be changed.
 pub fn name_conversation(id: &str) {
     browser::set_attribute(".conversation-menu [name=conversation]", "value", id);
+    for kind in ["md", "json"] {
+        let address = format!("/chat/{id}/export.{kind}");
+        browser::set_attribute(&format!("[data-export={kind}]"), "href", &address);
+    }
+    // What it is was decided by its first message.
+    browser::remove("label.temporary:not(:has(:checked))");
+    browser::set_attribute("label.temporary input", "disabled", "");
     if let Ok(Some(button)) = document().query_selector(".menu-button") {
         let _ = button.remove_attribute("hidden");
     }
 }
 
-/// The conversation's line goes to the top of the list, below those that stand above the others.
+/// The conversation's line goes to the top of its part of the list.
 fn list(item: &str) {
     browser::remove(".conversations li:has([aria-current])");
-    let pinned = document().query_selector_all(".conversations li[data-pinned]").ok();
-    let last = pinned.and_then(|pinned| pinned.item(pinned.length().checked_sub(1)?));
-    match last.and_then(|last| last.dyn_into::<Element>().ok()) {
-        Some(last) if !item.starts_with("<li data-pinned") => {
-            let _ = last.insert_adjacent_html("afterend", item);
-        }
-        _ => browser::prepend(".conversations", item),
-    }
+    let is_pinned = item.starts_with("<li data-pinned");
+    browser::prepend(if is_pinned { "[data-day=pinned] ol" } else { "[data-day=today] ol" }, item);
 }
 
 /// After the first message come exactly the others.

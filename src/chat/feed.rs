@@ -20,10 +20,10 @@ use tokio::{
 };
 
 use super::{
-    render,
+    list, render,
     service::{Chat, Events},
     sse,
-    view::{MessageView, RunCursor, Who},
+    view::{ConversationLine, MessageView, RunCursor, Who},
     wire::{MessageState, RunEvent},
 };
 use crate::error::{Kind, Result};
@@ -297,10 +297,10 @@ impl Feed {
         }
         if changes.revision != self.at.revision {
             self.at.revision = changes.revision;
-            let id = &self.conversation;
-            let item = render::conversation_item(id, &changes.title, changes.pinned, true);
-            self.telling.push(Frame::Title(changes.title));
-            self.telling.push(Frame::Item(item));
+            self.telling.push(Frame::Title(changes.line.title.clone()));
+            if !changes.is_temporary {
+                self.telling.push(Frame::Item(list::item(&changes.line, true)));
+            }
             self.telling.push(Frame::Path(changes.path));
             for message in changes.messages {
                 self.show(message, read.as_ref());
@@ -357,10 +357,10 @@ fn foot(message: &MessageView, who: &Who) -> Frame {
 pub struct Changes {
     /// The revision now.
     pub revision: i64,
-    /// The title.
-    pub title: String,
-    /// Whether it stands above the others.
-    pub pinned: bool,
+    /// Its line in the list.
+    pub line: ConversationLine,
+    /// Whether it is in no list.
+    pub is_temporary: bool,
     /// The ids of the branch that is shown, from the last message before the first that changed; an
     /// empty id where there is none before it.
     pub path: Vec<String>,

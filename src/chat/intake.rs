@@ -52,8 +52,9 @@ pub fn read(body: &[u8]) -> Result<Asked> {
             assistant: text(&body, &["assistant_id", "assistantId"])?,
             model: text(&body, &["model"])?,
             position: position(&body)?,
+            is_temporary: flag(&body, "temporary")?.unwrap_or(false),
         },
-        stream: stream(&body)?,
+        stream: flag(&body, "stream")?,
     })
 }
 
@@ -89,12 +90,12 @@ fn named(body: &Map<String, Value>) -> Result<Option<Place>> {
 }
 
 /// Drupal's clients send 1, others true.
-fn stream(body: &Map<String, Value>) -> Result<Option<bool>> {
-    match body.get("stream") {
+fn flag(body: &Map<String, Value>, name: &str) -> Result<Option<bool>> {
+    match body.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(stream)) => Ok(Some(*stream)),
         Some(Value::Number(number)) => Ok(Some(number.as_f64() != Some(0.0))),
-        Some(_) => Err(wrong("stream", "must be true or false")),
+        Some(_) => Err(wrong(name, "must be true or false")),
     }
 }
 

@@ -18,7 +18,7 @@ use web_sys::{Element, HtmlFormElement};
 
 use super::{
     api::StopRun,
-    client::{self, Ask, AskError, Frames},
+    client::{self, AskError, Frames},
     document,
 };
 use crate::{
@@ -39,6 +39,8 @@ const DEAD: u32 = 7;
 const OUT_OF_SIGHT: u32 = 12;
 /// How far from the end, in pixels, still counts as being there.
 const AT_END: i32 = 40;
+/// The form that sends a message.
+const COMPOSER: &str = "composer";
 /// The form that stops the reply.
 const STOP: &str = "stop";
 
@@ -143,7 +145,7 @@ fn Composer(talk: Talk, after: String) -> impl IntoView {
         >
             <input type="hidden" name="run" value=talk.running />
         </form>
-        <form id="composer" class="composer" method="post" action="/chat" on:submit=submit>
+        <form id=COMPOSER class="composer" method="post" action="/chat" on:submit=submit>
             <Notice talk />
             <input type="hidden" name="conversation" value=talk.id />
             <input type="hidden" name="request_id" value=talk.request_id />
@@ -171,6 +173,10 @@ fn Composer(talk: Talk, after: String) -> impl IntoView {
                     on:input=move |event| talk.write(event_target_value(&event))
                     on:keydown=send_on_enter
                 >{talk.text.get_untracked()}</textarea>
+                <button type="button" class="act" data-do="dictate" title="Dictate">
+                    <Icon name="microphone" />
+                    <span class="visually-hidden">"Dictate"</span>
+                </button>
                 <button
                     class="button"
                     data-variant="primary"
@@ -379,14 +385,8 @@ impl Talk {
             self.asked.set_value(text.clone());
         }
         spawn_local(async move {
-            let ask = Ask {
-                message: text.clone(),
-                conversation_id: Some(self.id.get_untracked()).filter(|id| !id.is_empty()),
-                request_id: self.request_id.get_untracked(),
-                after: document::last_message(),
-                beside: self.beside.get_untracked(),
-            };
-            match client::ask(&ask).await {
+            let Some(form) = browser::form(COMPOSER) else { return };
+            match client::ask(&form, &text, &document::last_message()).await {
                 Ok(conversation) => self.accepted(&text, conversation),
                 Err(error) => {
                     if self.text.get_untracked().is_empty() {

@@ -126,6 +126,12 @@ impl LiveRun {
         })
     }
 
+    /// What the message says so far, as it was written.
+    pub fn text(&self) -> String {
+        let written = self.written();
+        Transcript::of((1..=written.count()).filter_map(|number| written.event(number))).text()
+    }
+
     /// The message as it stands, with the place to read on from.
     pub fn view(&self) -> MessageView {
         let written = self.written();
@@ -148,6 +154,7 @@ impl LiveRun {
             waits_until: told.waits_until,
             run: is_running.then_some(RunCursor { id, number, after }),
             fork: None,
+            rating: None,
         }
     }
 }

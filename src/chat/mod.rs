@@ -18,6 +18,8 @@ mod frames;
 #[cfg(feature = "ssr")]
 mod intake;
 #[cfg(feature = "ssr")]
+pub mod list;
+#[cfg(feature = "ssr")]
 mod live;
 #[cfg(feature = "ssr")]
 mod log;

@@ -1,63 +1,103 @@
-//! The chat pages: a new conversation, one that has begun, and one that holds a message which was not
-//! sent.
+//! The chat pages: a new conversation and one that has begun. Beside them, in the modules below, the
+//! list of all conversations, one that is shared, and those that need no script.
 
+mod all;
+mod bar;
+mod dialogs;
+mod kept;
 mod live;
+mod shared;
+mod sidebar;
 
 use leptos::{prelude::*, server_fn::ServerFn};
 use leptos_meta::Title;
-use leptos_router::hooks::{use_params_map, use_query_map};
+use leptos_router::{
+    hooks::{use_params_map, use_query_map},
+    params::ParamsMap,
+};
 use uuid::Uuid;
 
-pub(super) use self::live::live;
+pub use self::{all::AllPage, shared::SharedPage};
+use self::{
+    bar::Bar,
+    dialogs::{dialogs, script},
+    sidebar::sidebar,
+};
+pub(super) use self::{
+    kept::{KeptMessage, Unsent},
+    live::live,
+};
 use super::{
-    api::{Delete, Pin, Rename, Restore},
+    api::{ChooseBranch, Restore},
     document::TURNS,
     island::Conversation,
-    markdown,
-    render::{conversation_item, escaped, turns},
+    list, markdown,
+    render::{escaped, quoted, turns},
     service::Conversation as Talk,
-    view::MessageView,
-    wire::{ConversationLine, Role},
+    view::{ConversationLine, Listing, MessageView},
+    wire::Role,
 };
 use crate::{
     config::AssistantConfig,
     error::Result,
     server::{context, state::App},
     session::{Caller, Identity},
-    ui::{icon::Icon, page::awaited},
+    ui::{page::awaited, zone::zone},
 };
 
-/// `/chat`
+/// How many conversations stand beside a chat.
+const LISTED: usize = 60;
+
+/// `/chat?text=…&assistant=…`: the text waits in the composer.
 #[component]
 pub fn NewChatPage() -> impl IntoView {
-    let deleted = use_query_map().get_untracked().get("deleted");
-    awaited(new_chat(context::app(), context::caller(), deleted))
+    let query = use_query_map().get_untracked();
+    awaited(new_chat(context::app(), context::caller(), query))
 }
 
-/// `/chat/{id}`
+/// `/chat/{id}?edit=…`, `?quote=…`, `?at=…`: a message to put in other words, to answer to, or to
+/// show.
 #[component]
 pub fn ConversationPage() -> impl IntoView {
     let id = use_params_map().get_untracked().get("id").unwrap_or_default();
-    let edited = use_query_map().get_untracked().get("edit");
-    awaited(conversation(context::app(), context::caller(), id, edited))
+    let query = use_query_map().get_untracked();
+    awaited(conversation(context::app(), context::caller(), id, query))
 }
 
-/// Links to conversations, the current one marked.
-pub fn conversation_links(lines: &[ConversationLine], current: &str) -> impl IntoView + use<> {
-    let item = |line: &ConversationLine| {
-        conversation_item(&line.id, &line.title, line.pinned, line.id == current)
-    };
-    let items: String = lines.iter().map(item).collect();
+/// Links to conversations.
+pub fn conversation_links(lines: &[ConversationLine]) -> impl IntoView + use<> {
+    let items = list::items(lines, "");
     view! { <ol class="conversations" role="list" inner_html=items></ol> }
 }
 
-async fn new_chat(app: App, caller: Caller, deleted: Option<String>) -> Result<impl IntoView> {
-    let lines = app.chat.conversations(&caller).await?;
-    let undo = match deleted {
+/// What a page shows, apart from what every page does.
+#[derive(Default)]
+struct Shown {
+    talk: Talk,
+    /// The assistant that is to answer next, by name.
+    assistant: Option<String>,
+    /// The question that is put in other words; empty when none is.
+    beside: String,
+    /// What waits in the composer.
+    text: String,
+    notice: Option<AnyView>,
+    /// Where others can read it.
+    shared_at: Option<String>,
+}
+
+async fn new_chat(app: App, caller: Caller, query: ParamsMap) -> Result<impl IntoView> {
+    let notice = match query.get("deleted") {
         Some(id) => app.chat.deleted_title(&caller, &id).await?.map(|title| undo(id, title)),
         None => None,
     };
-    Ok(frame(&app, &caller, lines, None, None, undo.map(|undo| undo.into_any())))
+    let shown = Shown {
+        assistant: query.get("assistant").filter(|name| app.chat.assistant_named(name).is_some()),
+        text: query.get("text").unwrap_or_default(),
+        notice: notice.map(IntoAny::into_any),
+        ..Shown::default()
+    };
+    let listing = app.chat.conversations(&caller, None, LISTED).await?;
+    Ok(frame(&app, &caller, &listing, shown))
 }
 
 /// What says that a conversation was deleted, and gives it back.
@@ -77,43 +117,78 @@ async fn conversation(
     app: App,
     caller: Caller,
     id: String,
-    edited: Option<String>,
+    query: ParamsMap,
 ) -> Result<impl IntoView> {
-    let lines = app.chat.conversations(&caller).await?;
     let talk = app.chat.conversation(&caller, &id).await?;
-    let is_edited =
-        |message: &&MessageView| message.role == Role::User && Some(&message.id) == edited.as_ref();
-    let edited = talk.messages.iter().find(is_edited).cloned();
-    Ok(frame(&app, &caller, lines, Some(talk), edited, None))
+    if context::parts().headers.get("sec-purpose").is_none() {
+        app.chat.see(&caller, &id).await?;
+    }
+    let listing = app.chat.conversations(&caller, None, LISTED).await?;
+    let named = |key: &str| {
+        let id = query.get(key)?;
+        talk.messages.iter().find(|message| message.id == id)
+    };
+    let edited = named("edit").filter(|message| message.role == Role::User);
+    let (beside, text) =
+        edited.map(|message| (message.id.clone(), message.text.clone())).unwrap_or_default();
+    let text = match query.get("quote") {
+        Some(message) if text.is_empty() => quoted(&app.chat.text_of(&caller, &message).await?),
+        _ => Some(text).filter(|text| !text.is_empty()).or(query.get("text")).unwrap_or_default(),
+    };
+    let elsewhere = query.get("at").filter(|_| named("at").is_none());
+    let last = talk.messages.iter().rev().find_map(|message| message.assistant.clone());
+    let shown = Shown {
+        assistant: query.get("assistant").or(last),
+        beside,
+        text,
+        notice: elsewhere.map(|message| on_another_branch(message).into_any()),
+        shared_at: app.chat.shared_at(&caller, &id).await?,
+        talk,
+    };
+    Ok(frame(&app, &caller, &listing, shown))
 }
 
-fn frame(
-    app: &App,
-    caller: &Caller,
-    lines: Vec<ConversationLine>,
-    talk: Option<Talk>,
-    edited: Option<MessageView>,
-    notice: Option<AnyView>,
-) -> impl IntoView + use<> {
-    let assistant = app.chat.default_assistant();
+/// What says that a message is on a branch that is not shown, and leads there.
+fn on_another_branch(message: String) -> impl IntoView {
+    view! {
+        <div class="notice undo" data-kind="info" role="status">
+            <div>"The message you looked for is in another version of this conversation."</div>
+            <form method="post" action=ChooseBranch::url()>
+                <button class="button" name="message" value=message>
+                    "Show it"
+                </button>
+            </form>
+        </div>
+    }
+}
+
+fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl IntoView + use<> {
+    let Shown { talk, assistant, beside, text, notice, shared_at } = shown;
+    let assistant = assistant.as_deref().and_then(|name| app.chat.assistant_named(name));
+    let assistant = assistant.or_else(|| app.chat.default_assistant());
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
-    let greeting = assistant.map(greeting).unwrap_or_default();
-    let talk = talk.unwrap_or_default();
+    let greeting = greeting(app, assistant);
     let running = talk.messages.iter().find_map(|message| message.run.clone());
     let turns = turns(&talk.messages, |name| app.chat.who(name));
-    let after = talk.messages.last().map(|message| message.id.clone()).unwrap_or_default();
-    let (beside, text) = edited.map(|message| (message.id, message.text)).unwrap_or_default();
-    let menu = Some(menu(&talk.id, &talk.title, talk.pinned));
-    let title = if talk.id.is_empty() { "New chat".to_owned() } else { talk.title };
+    let after = last_of(&talk.messages);
+    let bar = Bar {
+        line: &talk.line,
+        expires_at: talk.expires_at,
+        assistant: assistant.map(|known| known.name.as_str()),
+        assistants: app.chat.assistants().collect(),
+        may_share: app.chat.sharing().is_some(),
+        shared_at,
+    };
+    let (title, bar) = (bar.title(), bar.view());
     view! {
-        <Title text=title.clone() />
+        <Title text=title />
         <main id="main" class="chat" tabindex="-1">
-            {sidebar(&lines, &talk.id)}
+            {sidebar(listing, &talk.line.id, zone())}
             <section class="conversation" aria-label="Conversation">
-                {conversation_bar(title, menu)}
+                {bar}
                 {notice}
                 <Conversation
-                    id=talk.id
+                    id=talk.line.id
                     assistant=name
                     greeting
                     cursor=talk.cursor.to_string()
@@ -128,13 +203,20 @@ fn frame(
                     <div class="contents" id=TURNS inner_html=turns></div>
                 </Conversation>
             </section>
+            {dialogs()}
         </main>
+        {script()}
     }
+}
+
+fn last_of(messages: &[MessageView]) -> String {
+    messages.last().map(|message| message.id.clone()).unwrap_or_default()
 }
 
 /// What is shown before the first message. The suggestions are submit buttons of the composer's
 /// form, so they need no script of their own.
-fn greeting(assistant: &AssistantConfig) -> String {
+fn greeting(app: &App, assistant: Option<&AssistantConfig>) -> String {
+    let Some(assistant) = assistant else { return String::new() };
     let words = markdown::render(assistant.greeting.as_deref().unwrap_or_default());
     let button = |text: &String| {
         let text = escaped(text);
@@ -145,147 +227,29 @@ fn greeting(assistant: &AssistantConfig) -> String {
     };
     let suggestions: String = assistant.suggestions.iter().map(button).collect();
     format!(
-        "<h2>{}</h2><div class=\"markdown\">{words}</div><ul class=\"suggestions\" \
+        "{}<h2>{}</h2><div class=\"markdown\">{words}</div><ul class=\"suggestions\" \
          role=\"list\">{suggestions}</ul>",
+        others(app, assistant),
         escaped(&assistant.title)
     )
 }
 
-/// The bar above a conversation.
-fn conversation_bar(title: String, menu: Option<impl IntoView>) -> impl IntoView {
-    view! {
-        <header class="conversation-bar">
-            <button
-                class="button"
-                data-variant="quiet"
-                data-shape="icon"
-                type="button"
-                popovertarget="conversations"
-            >
-                <Icon name="menu" />
-                <span class="visually-hidden">"Show conversations"</span>
-            </button>
-            <h1 dir="auto">{title}</h1>
-            {menu}
-        </header>
+/// Who else can be asked.
+fn others(app: &App, chosen: &AssistantConfig) -> String {
+    if app.chat.assistants().count() < 2 {
+        return String::new();
     }
-}
-
-/// What can be done with a conversation. It opens without a script.
-fn menu(id: &str, title: &str, is_pinned: bool) -> impl IntoView + use<> {
-    let (id, title) = (id.to_owned(), title.to_owned());
-    view! {
-        <button
-            class="button menu-button"
-            data-variant="quiet"
-            data-shape="icon"
-            type="button"
-            popovertarget="conversation-menu"
-            hidden=id.is_empty()
-        >
-            <Icon name="pencil" />
-            <span class="visually-hidden">"Change this conversation"</span>
-        </button>
-        <div id="conversation-menu" class="conversation-menu" popover>
-            <form class="field" method="post" action=Rename::url()>
-                <input type="hidden" name="conversation" value=id.clone() />
-                <label for="conversation-title">"Title"</label>
-                <input
-                    id="conversation-title"
-                    name="title"
-                    value=title
-                    required
-                    maxlength="200"
-                    autocomplete="off"
-                />
-                <button class="button">
-                    <Icon name="check" />
-                    "Rename"
-                </button>
-            </form>
-            <form method="post" action=Pin::url()>
-                <input type="hidden" name="conversation" value=id.clone() />
-                <input type="hidden" name="pinned" value=(!is_pinned).to_string() />
-                <button class="button">
-                    <Icon name="pin" />
-                    {if is_pinned { "Unpin" } else { "Pin" }}
-                </button>
-            </form>
-            <form method="post" action=Delete::url()>
-                <input type="hidden" name="conversation" value=id />
-                <button class="button" data-variant="danger">
-                    <Icon name="trash" />
-                    "Delete"
-                </button>
-            </form>
-        </div>
-    }
-}
-
-fn sidebar(lines: &[ConversationLine], current: &str) -> impl IntoView + use<> {
-    let links = conversation_links(lines, current);
-    view! {
-        <nav id="conversations" class="sidebar" aria-label="Conversations" popover>
-            <div class="sidebar-head">
-                <a class="button" href="/chat">
-                    <Icon name="plus" />
-                    "New chat"
-                </a>
-                <button
-                    class="button"
-                    data-variant="quiet"
-                    data-shape="icon"
-                    type="button"
-                    popovertarget="conversations"
-                    popovertargetaction="hide"
-                >
-                    <Icon name="close" />
-                    <span class="visually-hidden">"Hide conversations"</span>
-                </button>
-            </div>
-            {links}
-        </nav>
-    }
-}
-
-/// The page that holds a message which could not be sent.
-#[expect(non_snake_case, reason = "a view, named as components are")]
-pub(super) fn KeptMessage(
-    message: String,
-    text: String,
-    conversation: Option<String>,
-    signed_out: bool,
-) -> impl IntoView {
-    let title = if signed_out { "Your session has ended" } else { "Your message was not sent" };
-    let advice = if signed_out {
-        "Your message is kept below. Sign in again in a new tab, then come back and send it."
-    } else {
-        "Your message is kept below. Change it if need be, and send it again."
+    let link = |one: &AssistantConfig| {
+        let current = if one.name == chosen.name { " aria-current=\"true\"" } else { "" };
+        let about =
+            one.description.as_deref().map(|text| format!("<span>{}</span>", escaped(text)));
+        format!(
+            "<li><a href=\"/chat?assistant={}\"{current}><strong>{}</strong>{}</a></li>",
+            escaped(&one.name),
+            escaped(&one.title),
+            about.unwrap_or_default()
+        )
     };
-    view! {
-        <Title text=title />
-        <main id="main" class="page error-page" data-width="narrow" tabindex="-1">
-            <h1>{title}</h1>
-            <p>{message}</p>
-            <p>{advice}</p>
-            <form class="field" method="post" action="/chat">
-                <input type="hidden" name="conversation" value=conversation.unwrap_or_default() />
-                <label for="kept">"Your message"</label>
-                <textarea id="kept" name="text" rows="6" dir="auto" inner_html=escaped(&text)></textarea>
-                <div class="actions">
-                    {signed_out
-                        .then(|| {
-                            view! {
-                                <a class="button" href="/auth/login" target="_blank" rel="nofollow">
-                                    "Sign in again"
-                                </a>
-                            }
-                        })}
-                    <button class="button" data-variant="primary">
-                        "Send again"
-                    </button>
-                </div>
-            </form>
-        </main>
-    }
+    let links: String = app.chat.assistants().map(link).collect();
+    format!("<ul class=\"assistants\" role=\"list\" aria-label=\"Assistants\">{links}</ul>")
 }

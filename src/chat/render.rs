@@ -7,7 +7,7 @@ use leptos::server_fn::ServerFn;
 use time::{OffsetDateTime, macros::format_description};
 
 use super::{
-    api::{ChooseBranch, Regenerate, StartRun},
+    api::{ChooseBranch, Rate, Regenerate, StartRun},
     markdown::escape,
     view::{MessageView, Who},
     wire::{MessageState, Role},
@@ -17,24 +17,28 @@ use crate::store::now;
 /// HTML under construction. Markup comes from this program's own text alone; everything else is
 /// written as text, or was made safe by who rendered it.
 #[derive(Debug, Default)]
-struct Html(String);
+pub(super) struct Html(String);
 
 impl Html {
-    fn markup(&mut self, markup: &'static str) -> &mut Self {
+    pub(super) fn markup(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
     /// Text, in an element or in a quoted attribute.
-    fn text(&mut self, text: &str) -> &mut Self {
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
         escape(&mut self.0, text);
         self
     }
 
     /// HTML that [`markdown`](super::markdown) has made safe.
-    fn safe(&mut self, html: &str) -> &mut Self {
+    pub(super) fn safe(&mut self, html: &str) -> &mut Self {
         self.0.push_str(html);
         self
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.0
     }
 }
 
@@ -43,6 +47,12 @@ pub fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     escape(&mut html, text);
     html
+}
+
+/// `text` as what is answered to.
+pub fn quoted(text: &str) -> String {
+    let lines: Vec<String> = text.trim().lines().map(|line| format!("> {line}")).collect();
+    format!("{}\n\n", lines.join("\n"))
 }
 
 /// Messages, as they stand in the log. `who` tells of an assistant by its name.
@@ -65,14 +75,14 @@ pub fn turn(message: &MessageView, who: &Who) -> String {
             html.markup("</div>").safe(&foot(message, who)).markup("</article>");
         }
     }
-    html.0
+    html.finish()
 }
 
 /// The beginning and the end of a reply whose content is streamed between them.
 pub fn around(message: &MessageView, name: &str) -> (String, &'static str) {
     let mut html = Html::default();
     begin_reply(&mut html, message, name);
-    (html.0, "</article>")
+    (html.finish(), "</article>")
 }
 
 fn question(html: &mut Html, message: &MessageView, who: &Who) {
@@ -81,13 +91,17 @@ fn question(html: &mut Html, message: &MessageView, who: &Who) {
     html.text(&message.text).markup("</div><footer class=\"status\">");
     if who.can_redo {
         pager(html, message);
-        html.markup("<a class=\"act\" href=\"?edit=").text(&message.id).markup("#text\">");
-        icon(html, "pencil").markup("Edit</a>");
+        html.markup("<a class=\"act\" title=\"Edit\" href=\"?edit=").text(&message.id);
+        html.markup("#text\">");
+        icon(html, "pencil").markup(HIDDEN).markup("Edit</span></a>");
+    }
+    if who.may_act {
+        scripted(html, "copy", "copy", "Copy");
     }
     html.markup("</footer></article>");
 }
 
-fn icon<'h>(html: &'h mut Html, name: &'static str) -> &'h mut Html {
+pub(super) fn icon<'h>(html: &'h mut Html, name: &'static str) -> &'h mut Html {
     html.markup("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"/icons.svg#").markup(name);
     html.markup("\"></use></svg>")
 }
@@ -112,14 +126,71 @@ fn step(html: &mut Html, to: Option<&str>, name: &'static str, words: &'static s
 
 /// What can be done with a reply that is over.
 fn actions(html: &mut Html, message: &MessageView, who: &Who) {
-    if !who.can_redo {
+    if !who.may_act {
         return;
     }
-    pager(html, message);
-    html.markup("<form method=\"post\" data-act action=\"").text(Regenerate::url());
-    html.markup("\"><button class=\"act\" name=\"message\" value=\"").text(&message.id);
+    if who.can_redo {
+        pager(html, message);
+    }
+    scripted(html, "copy", "copy", "Copy");
+    if who.can_redo {
+        html.markup("<form method=\"post\" data-act action=\"").text(Regenerate::url());
+        html.markup("\"><button class=\"act\" title=\"Ask again\" name=\"message\" value=\"");
+        html.text(&message.id).markup("\">");
+        icon(html, "refresh").markup(HIDDEN).markup("Ask again</span></button></form>");
+    }
+    quote(html, message);
+    rating(html, message);
+    scripted(html, "speak", "speak", "Read aloud");
+}
+
+const HIDDEN: &str = "<span class=\"visually-hidden\">";
+
+/// A button of the page's script, which shows it.
+fn scripted(html: &mut Html, what: &'static str, name: &'static str, words: &'static str) {
+    html.markup("<button type=\"button\" class=\"act\" data-do=\"").markup(what);
+    html.markup("\" title=\"").markup(words).markup("\">");
+    icon(html, name).markup(HIDDEN).markup(words).markup("</span></button>");
+}
+
+fn quote(html: &mut Html, message: &MessageView) {
+    html.markup("<a class=\"act\" data-do=\"quote\" title=\"Quote\" href=\"?quote=");
+    html.text(&message.id).markup("#text\">");
+    icon(html, "quote").markup(HIDDEN).markup("Quote</span></a>");
+}
+
+/// What the reader thinks of a reply, and why.
+fn rating(html: &mut Html, message: &MessageView) {
+    let known = message.rating.as_ref();
+    begin_rating(html, message);
+    for (is_good, value, name, words) in
+        [(true, "good", "thumb-up", "Good reply"), (false, "bad", "thumb-down", "Bad reply")]
+    {
+        let is_pressed = known.is_some_and(|known| known.is_good == is_good);
+        html.markup("<button class=\"act\" name=\"rating\" title=\"").markup(words);
+        html.markup("\" value=\"").markup(if is_pressed { "" } else { value });
+        html.markup("\" aria-pressed=\"").markup(if is_pressed { "true" } else { "false" });
+        html.markup("\">");
+        icon(html, name).markup(HIDDEN).markup(words).markup("</span></button>");
+    }
+    html.markup("</form>");
+    let Some(known) = known else { return };
+    html.markup("<details class=\"note\"><summary class=\"act\">");
+    html.markup(if known.note.is_empty() { "Say why" } else { "Your note" });
+    html.markup("</summary>");
+    begin_rating(html, message);
+    html.markup(
+        "<input name=\"note\" maxlength=\"2000\" dir=\"auto\" aria-label=\"Your note\" value=\"",
+    );
+    html.text(&known.note).markup("\"><button class=\"button\" name=\"rating\" value=\"");
+    html.markup(if known.is_good { "good" } else { "bad" });
+    html.markup("\">Save</button></form></details>");
+}
+
+fn begin_rating(html: &mut Html, message: &MessageView) {
+    html.markup("<form class=\"rating\" method=\"post\" data-act action=\"").text(Rate::url());
+    html.markup("\"><input type=\"hidden\" name=\"message\" value=\"").text(&message.id);
     html.markup("\">");
-    icon(html, "refresh").markup("Ask again</button></form>");
 }
 
 fn begin_reply(html: &mut Html, message: &MessageView, name: &str) {
@@ -159,6 +230,9 @@ pub fn foot(message: &MessageView, who: &Who) -> String {
             facts(&mut html, message);
             actions(&mut html, message, who);
         }
+        _ if !who.may_act => {
+            html.markup("<span>").text(&outcome(message)).markup("</span>");
+        }
         MessageState::Failed => remedy(&mut html, message),
         _ => {
             remedy(&mut html, message);
@@ -166,7 +240,7 @@ pub fn foot(message: &MessageView, who: &Who) -> String {
         }
     }
     html.markup("</footer>");
-    html.0
+    html.finish()
 }
 
 fn outcome(message: &MessageView) -> String {
@@ -263,22 +337,6 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// A link to a conversation, in the list of them.
-pub fn conversation_item(id: &str, title: &str, is_pinned: bool, is_current: bool) -> String {
-    let mut html = Html::default();
-    html.markup(if is_pinned { "<li data-pinned>" } else { "<li>" });
-    html.markup("<a href=\"/chat/").text(id).markup("\"");
-    if is_current {
-        html.markup(" aria-current=\"page\"");
-    }
-    html.markup("><span class=\"title\" dir=\"auto\">").text(title).markup("</span>");
-    if is_pinned {
-        icon(&mut html, "pin").markup("<span class=\"visually-hidden\">Pinned</span>");
-    }
-    html.markup("</a></li>");
-    html.0
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -291,7 +349,7 @@ mod tests {
     };
 
     fn guide() -> Who {
-        Who { title: "Guide".into(), can_redo: true }
+        Who { title: "Guide".into(), can_redo: true, may_act: true }
     }
 
     fn message(role: Role, state: MessageState) -> MessageView {
@@ -309,6 +367,7 @@ mod tests {
             waits_until: None,
             run: None,
             fork: None,
+            rating: None,
         }
     }
 
@@ -371,15 +430,13 @@ mod tests {
                 message(Role::Assistant, state)
             }));
             for mut message in all {
-                let who = Who { title: text.clone(), can_redo: true };
+                let who = Who { title: text.clone(), can_redo: true, may_act: true };
                 let plain = turn(&message, &who).matches('<').count();
                 (message.id, message.text) = (text.clone(), text.clone());
                 message.outcome.problem = Some(text.clone());
                 let html = turn(&message, &who);
                 prop_assert_eq!(html.matches('<').count(), plain, "{}", html);
             }
-            let item = conversation_item(&text, &text, false, true);
-            prop_assert_eq!(item.matches('<').count(), 6, "{}", item);
         }
     }
 }

@@ -7,11 +7,11 @@ use axum::{
     body::Body,
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
     http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
         request::Parts,
     },
-    response::{IntoResponse, Redirect, Response},
+    response::{Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use bytes::Bytes;
@@ -24,12 +24,14 @@ use super::{
     feed::Cursor,
     frames::{Frames, View},
     intake::{self, Asked},
-    page::{KeptMessage, live},
+    list,
+    page::{KeptMessage, Unsent, live},
     service::{Chat, Events, Place, Position, Question},
     transcript::Transcript,
+    view::{Before, ConversationLine},
     wire::{
-        CONVERSATION_HEADER, ConversationLine, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER,
-        Role, RunEvent, Started,
+        CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER, Role, RunEvent,
+        Started,
     },
 };
 use crate::{
@@ -47,6 +49,10 @@ use crate::{
 /// some clients.
 const KEEP_ALIVE: &str = ":\n";
 const SILENCE: Duration = Duration::from_secs(15);
+/// How many conversations the palette shows before anything is looked for.
+const RECENT: usize = 8;
+/// How many conversations API clients get at once.
+const LISTED: usize = 200;
 /// How long the head of an answer waits for a reply's first word.
 const HEAD: Duration = Duration::from_secs(10);
 /// The largest body of a question, which may bring a whole conversation along, in bytes.
@@ -60,10 +66,14 @@ pub fn routes() -> Router<App> {
         .route("/api/chat/conversations", get(conversations))
         .route("/api/chat/conversations/{id}/messages", get(messages))
         .route("/api/chat/conversations/{id}/feed", get(feed))
+        .route("/api/chat/messages/{id}", get(message_text))
         .route("/api/chat/runs/{id}/events", get(events))
         .route("/api/chat/runs/{id}/stop", post(stop))
         .route("/chat", post(ask_by_form))
+        .route("/chat/find", get(find))
         .route("/chat/{id}/live", get(live))
+        .route("/chat/{id}/export.md", get(export_markdown))
+        .route("/chat/{id}/export.json", get(export_json))
 }
 
 /// `POST /api/chat/session`: the caller's own CSRF token of the default assistant's backend, as
@@ -95,8 +105,6 @@ enum ViewName {
     #[default]
     Text,
     Blocks,
-    /// Our page, which is told by its feed and wants no reply here.
-    Page,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -109,7 +117,7 @@ enum OnDisconnect {
 impl ViewName {
     fn view(self, session: Option<String>) -> View {
         match self {
-            Self::Text | Self::Page => View::Text { session },
+            Self::Text => View::Text { session },
             Self::Blocks => View::Blocks,
         }
     }
@@ -131,9 +139,6 @@ async fn ask(
         question.request_id = Some(key.to_owned());
     }
     let started = app.chat.ask(&caller, question).await?;
-    if query.view == ViewName::Page {
-        return Ok(naming(StatusCode::CREATED.into_response(), &started));
-    }
     let after = last_event_id(&headers).unwrap_or(query.after);
     let mut events = app.chat.follow(&caller, &started.run, after).await?;
     if query.on_disconnect == Some(OnDisconnect::Stop) {
@@ -274,13 +279,26 @@ async fn messages(
     Ok(Json(list))
 }
 
-/// `GET /api/chat/conversations`: the caller's conversations, last changed first.
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    before: Option<String>,
+}
+
+/// `GET /api/chat/conversations?before=…`: the caller's conversations, pinned ones first, then last
+/// changed first, two hundred at a time. `before` is the last one's `updated_at`, a dot and its `id`.
 async fn conversations(
     State(app): State<App>,
     caller: Caller,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<Vec<ConversationLine>>> {
     known(&caller)?;
-    Ok(Json(app.chat.conversations(&caller).await?))
+    let before = query.before.map(|place| place.parse::<Before>()).transpose();
+    let before = before.map_err(|()| {
+        Error::bad_request("`before` is `updated_at`, a dot and `id` of a conversation.")
+            .in_field("before")
+    })?;
+    let listing = app.chat.conversations(&caller, before, LISTED).await?;
+    Ok(Json([listing.pinned, listing.lines].concat()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -332,7 +350,7 @@ async fn stop(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The composer's form, sent without a script.
+/// The composer's form, sent with or without a script.
 #[derive(Debug, Deserialize)]
 pub(super) struct AskForm {
     #[serde(default)]
@@ -342,54 +360,140 @@ pub(super) struct AskForm {
     request_id: Option<String>,
     after: Option<String>,
     beside: Option<String>,
+    assistant: Option<String>,
+    temporary: Option<String>,
 }
 
-/// `POST /chat`: asks, and sends the browser to the page where the reply arrives. When that cannot
-/// be, the answer is a page that holds the message.
+impl AskForm {
+    fn question(&self, text: String) -> Question {
+        let present = |field: &Option<String>| field.clone().filter(|value| !value.is_empty());
+        Question {
+            conversation: present(&self.conversation).map(Place::Id),
+            text,
+            request_id: present(&self.request_id),
+            assistant: present(&self.assistant),
+            position: match (present(&self.beside), present(&self.after)) {
+                (Some(question), _) => Position::Beside(question),
+                (None, Some(message)) => Position::After(message),
+                (None, None) => Position::End,
+            },
+            is_temporary: self.temporary.is_some(),
+            ..Question::default()
+        }
+    }
+
+    /// What of it is worth sending again. Where the conversation went on elsewhere, the next attempt
+    /// goes to wherever it is by then: the page says so.
+    fn unsent(self, text: String) -> Unsent {
+        let place = [
+            ("conversation", self.conversation),
+            ("beside", self.beside),
+            ("assistant", self.assistant),
+            ("temporary", self.temporary),
+        ];
+        let place = place.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        Unsent { text, place }
+    }
+}
+
+/// `POST /chat`: asks, and sends the browser to the page where the reply arrives; 201 for a script,
+/// which is told of the reply by its feed. When that cannot be, a browser's answer is a page that
+/// holds the message.
 async fn ask_by_form(
     State(app): State<App>,
     caller: Caller,
     head: Parts,
     Form(form): Form<AskForm>,
-) -> Response {
-    let text = form.suggestion.filter(|_| form.text.is_empty()).unwrap_or(form.text);
-    let present = |field: Option<String>| field.filter(|value| !value.is_empty());
-    let question = Question {
-        conversation: present(form.conversation.clone()).map(Place::Id),
-        text: text.clone(),
-        request_id: present(form.request_id),
-        position: match (present(form.beside), present(form.after)) {
-            (Some(question), _) => Position::Beside(question),
-            (None, Some(message)) => Position::After(message),
-            (None, None) => Position::End,
-        },
-        ..Question::default()
-    };
-    let conversation = present(form.conversation);
-    match app.chat.ask(&caller, question).await {
-        Ok(started) => {
-            Redirect::to(&format!("/chat/{}/live", started.conversation)).into_response()
+) -> Result<Response> {
+    let is_suggested = form.text.trim().is_empty();
+    let suggestion = form.suggestion.clone().filter(|_| is_suggested);
+    let text = suggestion.unwrap_or_else(|| form.text.clone());
+    let wants_page = accepts(&head.headers, "text/html");
+    match app.chat.ask(&caller, form.question(text.clone())).await {
+        Ok(started) if wants_page => {
+            Ok(Redirect::to(&format!("/chat/{}/live", started.conversation)).into_response())
         }
-        Err(error) => kept(&app, head, error, text, conversation).await,
+        Ok(started) => Ok(naming(StatusCode::CREATED.into_response(), &started)),
+        Err(error) if wants_page => Ok(kept(&app, head, error, form.unsent(text)).await),
+        Err(error) => Err(error),
     }
 }
 
-async fn kept(
-    app: &App,
-    head: Parts,
-    error: Error,
-    text: String,
-    conversation: Option<String>,
-) -> Response {
+async fn kept(app: &App, head: Parts, error: Error, unsent: Unsent) -> Response {
     let signed_out = error.kind() == Kind::Unauthenticated;
     let message = error.message().to_owned();
-    let page = move || KeptMessage(message.clone(), text.clone(), conversation.clone(), signed_out);
+    let page = move || KeptMessage(message.clone(), unsent.clone(), signed_out);
     html::error_page(app, head, &error, page).await
 }
 
+#[derive(Debug, Deserialize)]
+struct FindQuery {
+    #[serde(default)]
+    q: String,
+}
+
+/// `GET /chat/find?q=…`: conversations that hold these words, or the last ones, as HTML for the
+/// palette.
+async fn find(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<FindQuery>,
+) -> Result<Html<String>> {
+    if query.q.trim().is_empty() {
+        let recent = app.chat.conversations(&caller, None, RECENT).await?;
+        let items = list::items(&[recent.pinned, recent.lines].concat(), "");
+        return Ok(Html(format!("<ol class=\"conversations\" role=\"list\">{items}</ol>")));
+    }
+    Ok(Html(list::hits(&app.chat.find(&caller, &query.q).await?)))
+}
+
+/// `GET /chat/{id}/export.md`
+async fn export_markdown(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse> {
+    let text = app.chat.markdown_of(&caller, &id).await?;
+    Ok((attached("conversation.md", "text/markdown; charset=utf-8"), text))
+}
+
+/// `GET /chat/{id}/export.json`: every branch.
+async fn export_json(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse> {
+    let export = app.chat.export(&caller, &id).await?;
+    let json = serde_json::to_vec_pretty(&export).map_err(Error::internal)?;
+    Ok((attached("conversation.json", "application/json"), json))
+}
+
+fn attached(name: &str, kind: &'static str) -> [(HeaderName, HeaderValue); 2] {
+    let disposition = HeaderValue::try_from(format!("attachment; filename=\"{name}\""));
+    let attachment = HeaderValue::from_static("attachment");
+    [
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (CONTENT_DISPOSITION, disposition.unwrap_or(attachment)),
+    ]
+}
+
+/// `GET /api/chat/messages/{id}`: what a message says, as it was written.
+async fn message_text(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<String> {
+    known(&caller)?;
+    app.chat.text_of(&caller, &id).await
+}
+
 fn wants_stream(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/event-stream")
+}
+
+fn accepts(headers: &HeaderMap, kind: &str) -> bool {
     let accepts = headers.get(ACCEPT).and_then(|accepts| accepts.to_str().ok());
-    accepts.is_some_and(|accepts| accepts.contains("text/event-stream"))
+    accepts.is_some_and(|accepts| accepts.contains(kind))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Option<u64> {

@@ -117,7 +117,8 @@ impl Run {
     async fn attempt(&self, reply: &mut Reply, step: u32) -> Result<Next, Trouble> {
         let provider = dialect(self.assistant.provider);
         let backend = self.backends.find(&self.assistant.backend)?;
-        let answer = backend.send(&self.caller, self.call(provider, step)?).await?;
+        let call = call(provider, &self.assistant, &self.turns, &self.thread, step)?;
+        let answer = backend.send(&self.caller, call).await?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {
             let body = backend::read(body).await?;
@@ -128,23 +129,6 @@ impl Run {
             may_ask_again: provider.may_ask_again(&error),
             ..Trouble::from(error)
         })
-    }
-
-    fn call(&self, provider: &dyn Provider, step: u32) -> Result<Call, Error> {
-        let (turns, thread) = (&self.turns, &self.thread);
-        let body = provider.body(&Ask { assistant: &self.assistant, turns, thread, step });
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static(provider.accepts()));
-        // A compressed stream holds tokens back until a block is full.
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let own = provider
-            .headers()
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        let body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
-        let call = Call::new(Method::POST, &self.assistant.path);
-        Ok(Call { headers, own: own.collect(), body, ..call })
     }
 
     async fn read(
@@ -182,6 +166,29 @@ impl Run {
         let next = reply.take(deltas).await;
         read.map(|()| next)
     }
+}
+
+/// What a provider is asked.
+pub(super) fn call(
+    provider: &dyn Provider,
+    assistant: &AssistantConfig,
+    turns: &[Turn],
+    thread: &str,
+    step: u32,
+) -> Result<Call, Error> {
+    let body = provider.body(&Ask { assistant, turns, thread, step });
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static(provider.accepts()));
+    // A compressed stream holds tokens back until a block is full.
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let own = provider
+        .headers()
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    let body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+    let call = Call::new(Method::POST, &assistant.path);
+    Ok(Call { headers, own: own.collect(), body, ..call })
 }
 
 /// The next piece of a stream, or how it ended. Some services leave a finished stream open, so its

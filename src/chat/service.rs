@@ -6,6 +6,9 @@ mod branches;
 mod manage;
 mod reading;
 mod recovery;
+mod search;
+mod share;
+mod titles;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -13,7 +16,7 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -26,17 +29,17 @@ use super::{
     provider::Turn,
     run::Run,
     store::{ChatStore, NewRun, NewTurn, RunRow, Tx},
-    wire::{LONGEST_MESSAGE, Role, RunEvent, Started},
+    wire::{Role, RunEvent, Started},
 };
 use crate::{
     backend::Backends,
-    config::{AssistantConfig, Config},
+    config::{AssistantConfig, Config, Sharing},
     error::{Error, Result},
     session::{Caller, Identity},
     store::Store,
 };
 
-pub use self::reading::Conversation;
+pub use self::{reading::Conversation, share::Shared};
 pub use super::store::{MessageRow, Seed};
 
 const LONGEST_TITLE: usize = 60;
@@ -64,6 +67,10 @@ struct Inner {
     backends: Backends,
     assistants: BTreeMap<String, AssistantConfig>,
     default: Option<String>,
+    /// Who may read what is shared; none where nothing is.
+    sharing: Option<Sharing>,
+    /// The site's address, for links.
+    origin: String,
     runtime: Handle,
     tasks: TaskTracker,
     /// Cancelled when the server has been told to stop.
@@ -71,6 +78,8 @@ struct Inner {
     /// Cancelled when runs have to end.
     shutdown: CancellationToken,
     bells: Arc<Bells>,
+    /// Rung when there is something to add to the index.
+    to_index: Notify,
 }
 
 /// A question as it is stored.
@@ -80,6 +89,7 @@ struct Turning<'a> {
     /// What was said before, and its HTML.
     seed: &'a [(Seed, String)],
     position: &'a Position,
+    is_temporary: bool,
 }
 
 /// What a run is to do.
@@ -107,6 +117,8 @@ pub struct Question {
     pub seed: Vec<Seed>,
     /// Where in the conversation it goes.
     pub position: Position,
+    /// Whether a conversation that it begins is a temporary one.
+    pub is_temporary: bool,
 }
 
 /// Where in a conversation a question goes.
@@ -134,7 +146,7 @@ impl Chat {
     /// Chat over `store`, with runs and their log on `runtime`; `backends` belongs to that runtime.
     pub fn new(store: Store, backends: Backends, config: &Config, runtime: Handle) -> Self {
         let store = ChatStore::new(store);
-        Self {
+        let chat = Self {
             inner: Arc::new(Inner {
                 log: RunLog::start(store.clone(), &runtime),
                 store,
@@ -142,13 +154,19 @@ impl Chat {
                 backends,
                 assistants: config.assistants.clone(),
                 default: config.chat.as_ref().map(|chat| chat.default.clone()),
+                sharing: config.chat.as_ref().and_then(|chat| chat.sharing),
+                origin: config.server.origin(),
                 runtime,
                 tasks: TaskTracker::new(),
                 closing: CancellationToken::new(),
                 shutdown: CancellationToken::new(),
                 bells: Arc::default(),
+                to_index: Notify::new(),
             }),
-        }
+        };
+        chat.inner.to_index.notify_one();
+        chat.inner.runtime.spawn(chat.clone().keep_index());
+        chat
     }
 
     /// Begins a reply to a question.
@@ -164,7 +182,7 @@ impl Chat {
     async fn ask_to_end(&self, caller: &Caller, question: Question) -> Result<Started> {
         let identity = caller.known()?;
         let assistant = self.chosen(caller, &question)?.clone();
-        let text = checked_text(&question.text)?;
+        let text = checked_text(&question.text, assistant.max_message)?;
         let request_id = scoped(caller, checked_request_id(question.request_id)?);
         let owner = identity.owner();
         let place = match question.conversation {
@@ -179,7 +197,9 @@ impl Chat {
         }
         let seed = rendered(&question.seed)?;
         let position = &question.position;
-        let turn = Turning { text, assistant: &assistant.name, seed: &seed, position };
+        let is_temporary = question.is_temporary;
+        let turn =
+            Turning { text, assistant: &assistant.name, seed: &seed, position, is_temporary };
         let live = match self.begin(identity, place.as_ref(), turn, &request_id).await {
             Ok(live) => live,
             // The same request, sent twice at once: the other one was first.
@@ -329,7 +349,7 @@ impl Chat {
         let first = turn.seed.iter().find(|(seed, _)| seed.role == Role::User);
         let title = title(first.map_or(turn.text, |(seed, _)| seed.text.as_str()));
         let tenant = identity.tenant.as_deref();
-        store.insert_conversation(tx, &id, &owner, tenant, &title).await?;
+        store.insert_conversation(tx, &id, &owner, tenant, &title, turn.is_temporary).await?;
         if let Some(Place::Named(name)) = place {
             store.insert_name(tx, &owner, name, &id).await?;
         }
@@ -386,8 +406,14 @@ impl Chat {
         let (this, id) = (self.clone(), started.run.clone());
         self.inner.tasks.spawn_on(
             async move {
+                let (caller, assistant) = (run.caller.clone(), run.assistant.clone());
+                let conversation = run.live.conversation.clone();
                 run.write().await;
+                this.inner.to_index.notify_one();
                 this.forget_later(id);
+                if assistant.titles {
+                    this.entitle(&caller, &conversation, &assistant).await;
+                }
             },
             &self.inner.runtime,
         );
@@ -435,14 +461,14 @@ fn rendered(seed: &[Seed]) -> Result<Vec<(Seed, String)>> {
     Ok(seed.iter().map(|seed| (seed.clone(), html(seed))).collect())
 }
 
-fn checked_text(text: &str) -> Result<&str> {
+fn checked_text(text: &str, most: usize) -> Result<&str> {
     let text = text.trim();
     if text.is_empty() {
         return Err(Error::bad_request("Write a message first.").in_field("message"));
     }
-    if text.len() > LONGEST_MESSAGE {
+    if text.len() > most {
         return Err(Error::too_large(format!(
-            "The message is too long: {} of at most {LONGEST_MESSAGE} bytes. Shorten it and send \
+            "The message is too long: {} of at most {most} bytes. Shorten it and send \
              it again.",
             text.len()
         ))
@@ -525,9 +551,9 @@ mod tests {
 
     #[test]
     fn text_and_request_id_are_checked() {
-        assert!(checked_text(" \n ").is_err());
-        assert!(checked_text(&"x".repeat(LONGEST_MESSAGE + 1)).is_err());
-        assert_eq!(checked_text(" hi ").unwrap(), "hi");
+        assert!(checked_text(" \n ", 9).is_err());
+        assert!(checked_text("1234567890", 9).is_err());
+        assert_eq!(checked_text(" hi ", 9).unwrap(), "hi");
         assert!(checked_request_id(Some(String::new())).is_err());
         assert!(checked_request_id(Some("x".repeat(129))).is_err());
         assert_eq!(checked_request_id(Some("a".into())).unwrap(), "a");

@@ -1,17 +1,31 @@
 //! The SQL of conversations and messages; of branches, runs and the rest in the modules below.
 
 mod branches;
+mod list;
 mod manage;
 mod runs;
+mod shares;
 
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 use sqlx::{AssertSqlSafe, FromRow, Transaction};
 
-pub use self::runs::{CommitError, NewRun, RunRow};
+pub use self::{
+    list::{Found, MARKS},
+    manage::FirstWords,
+    runs::{CommitError, NewRun, RunRow},
+    shares::TreeRow,
+};
 
-use super::wire::{ConversationLine, MessageState, Outcome, Role};
-use crate::store::{Db, Store, now};
+use self::list::LINE;
+use super::{
+    view::ConversationLine,
+    wire::{MessageState, Outcome, Role},
+};
+use crate::store::{Db, Store, millis, now};
+
+/// How long a temporary conversation lasts after its last message.
+const TEMPORARY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A row of `messages`.
 #[derive(Debug, Clone, FromRow)]
@@ -31,14 +45,18 @@ pub struct MessageRow {
     pub status: Option<i64>,
     pub retry_at: Option<i64>,
     pub created_at: i64,
+    pub rating: Option<i64>,
+    pub rating_note: Option<String>,
 }
 
-/// What a conversation is called, and which of its states it is in.
+/// A conversation, and which of its states it is in.
 #[derive(Debug, Clone, FromRow)]
 pub struct ConversationHead {
-    pub title: String,
+    #[sqlx(flatten)]
+    pub line: ConversationLine,
     pub revision: i64,
-    pub pinned: bool,
+    /// When it goes, milliseconds since 1970, where it is a temporary one.
+    pub expires_at: Option<i64>,
 }
 
 impl MessageRow {
@@ -133,26 +151,6 @@ impl ChatStore {
         self.store.begin().await
     }
 
-    /// The owner's conversations, last changed first.
-    pub async fn conversations(
-        &self,
-        owner: &str,
-        most: i64,
-    ) -> sqlx::Result<Vec<ConversationLine>> {
-        let rows: Vec<(String, String, i64, bool)> = sqlx::query_as(
-            "SELECT id, title, updated_at, pinned_at IS NOT NULL FROM conversations
-             WHERE owner = $1 AND deleted_at IS NULL
-             ORDER BY pinned_at IS NULL, updated_at DESC, id DESC LIMIT $2",
-        )
-        .bind(owner)
-        .bind(most)
-        .fetch_all(self.store.pool())
-        .await?;
-        let line =
-            |(id, title, updated_at, pinned)| ConversationLine { id, title, updated_at, pinned };
-        Ok(rows.into_iter().map(line).collect())
-    }
-
     /// Whether the owner has this conversation.
     pub async fn has(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
         let one: Option<i64> = sqlx::query_scalar(
@@ -188,7 +186,7 @@ impl ChatStore {
     pub async fn changes(&self, id: &str, since: i64) -> sqlx::Result<Option<Changed>> {
         let mut tx = self.store.pool().begin().await?;
         let head: Option<ConversationHead> =
-            sqlx::query_as(HEAD).bind(id).fetch_optional(&mut *tx).await?;
+            sqlx::query_as(head("")).bind(id).fetch_optional(&mut *tx).await?;
         let Some(head) = head else { return Ok(None) };
         if head.revision == since {
             return Ok(Some(Changed { head, path: Vec::new(), rows: Vec::new() }));
@@ -218,12 +216,11 @@ impl ChatStore {
         id: &str,
     ) -> sqlx::Result<Option<(ConversationHead, Vec<MessageRow>)>> {
         let mut tx = self.store.pool().begin().await?;
-        let head: Option<ConversationHead> =
-            sqlx::query_as(AssertSqlSafe(format!("{HEAD} AND owner = $2")))
-                .bind(id)
-                .bind(owner)
-                .fetch_optional(&mut *tx)
-                .await?;
+        let head: Option<ConversationHead> = sqlx::query_as(head("AND c.owner = $2"))
+            .bind(id)
+            .bind(owner)
+            .fetch_optional(&mut *tx)
+            .await?;
         let Some(head) = head else { return Ok(None) };
         let rows = branch(&mut *tx, id).await?;
         Ok(Some((head, rows)))
@@ -258,16 +255,20 @@ impl ChatStore {
         owner: &str,
         tenant: Option<&str>,
         title: &str,
+        is_temporary: bool,
     ) -> sqlx::Result<()> {
+        let now = now();
         sqlx::query(
-            "INSERT INTO conversations (id, owner, tenant, title, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $5)",
+            "INSERT INTO conversations
+                 (id, owner, tenant, title, created_at, updated_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $5, $6)",
         )
         .bind(id)
         .bind(owner)
         .bind(tenant)
         .bind(title)
-        .bind(now())
+        .bind(now)
+        .bind(is_temporary.then(|| now + millis(TEMPORARY)))
         .execute(&mut **tx)
         .await
         .map(drop)
@@ -350,14 +351,21 @@ impl ChatStore {
     }
 }
 
-/// Moves a conversation to the top of the list, and to its next revision.
+/// Moves a conversation to the top of the list, and to its next revision. A temporary one lasts
+/// longer.
 async fn touch(tx: &mut Tx, conversation: &str) -> sqlx::Result<()> {
-    sqlx::query("UPDATE conversations SET updated_at = $2, revision = revision + 1 WHERE id = $1")
-        .bind(conversation)
-        .bind(now())
-        .execute(&mut **tx)
-        .await
-        .map(drop)
+    let now = now();
+    sqlx::query(
+        "UPDATE conversations SET updated_at = $2, revision = revision + 1,
+             expires_at = CASE WHEN expires_at IS NULL THEN NULL ELSE $3 END
+         WHERE id = $1",
+    )
+    .bind(conversation)
+    .bind(now)
+    .bind(now + millis(TEMPORARY))
+    .execute(&mut **tx)
+    .await
+    .map(drop)
 }
 
 /// Adds a message below the tip, and makes it the tip.
@@ -406,8 +414,12 @@ async fn branch<'e>(
 }
 
 /// A [`ConversationHead`], unless the conversation was deleted.
-const HEAD: &str = "SELECT title, revision, pinned_at IS NOT NULL AS pinned FROM conversations
-     WHERE id = $1 AND deleted_at IS NULL";
+fn head(filter: &'static str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!(
+        "SELECT {LINE}, c.revision, c.expires_at FROM conversations c
+         WHERE c.id = $1 AND c.deleted_at IS NULL {filter}"
+    ))
+}
 
 /// From a conversation's tip back to its first message.
 const PATH: &str = "WITH RECURSIVE path (id) AS (
@@ -417,7 +429,8 @@ const PATH: &str = "WITH RECURSIVE path (id) AS (
 
 /// The columns of a [`MessageRow`].
 const MESSAGE: &str = "m.id, m.role, m.state, m.assistant, m.text, m.html, m.is_html, m.reasoning,
-     m.reasoning_ms, m.input_tokens, m.output_tokens, m.problem, m.status, m.retry_at, m.created_at";
+     m.reasoning_ms, m.input_tokens, m.output_tokens, m.problem, m.status, m.retry_at, m.created_at,
+     m.rating, m.rating_note";
 
 #[cfg(test)]
 mod tests {

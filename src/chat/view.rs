@@ -1,11 +1,86 @@
-//! A message as pages show it, whether it is being written or lies in the database.
+//! Conversations and messages as pages show them, whether they are being written or lie in the
+//! database.
 
-use std::time::Duration;
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::Serialize;
+use sqlx::FromRow;
 
 use super::{
     provider::Usage,
     wire::{MessageState, Outcome, Role},
 };
+
+/// A conversation in a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, FromRow)]
+pub struct ConversationLine {
+    /// Its id, and the last part of its address.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// When it last changed, milliseconds since 1970.
+    pub updated_at: i64,
+    /// Whether it stands above the others.
+    pub pinned: bool,
+    /// Whether its last reply came after it was last looked at.
+    pub unread: bool,
+}
+
+/// A place in the list of conversations: what was last changed before it comes after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// Milliseconds since 1970.
+    pub updated_at: i64,
+    /// Tells those apart that changed at the same time.
+    pub id: String,
+}
+
+impl Default for Before {
+    /// The beginning.
+    fn default() -> Self {
+        Self { updated_at: i64::MAX, id: String::new() }
+    }
+}
+
+impl fmt::Display for Before {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.updated_at, self.id)
+    }
+}
+
+impl FromStr for Before {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (time, id) = text.split_once('.').ok_or(())?;
+        Ok(Self { updated_at: time.parse().map_err(drop)?, id: id.to_owned() })
+    }
+}
+
+/// A page of the list of conversations.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// Those that stand above the others, on the first page.
+    pub pinned: Vec<ConversationLine>,
+    /// The others, last changed first.
+    pub lines: Vec<ConversationLine>,
+    /// Where the next page begins, if there is one.
+    pub older: Option<Before>,
+}
+
+/// A conversation in which words were found.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// The conversation.
+    pub line: ConversationLine,
+    /// Its title, the words marked that were found in it.
+    pub title: Marked,
+    /// The best places in its messages: the message, and the words around.
+    pub places: Vec<(String, Marked)>,
+}
+
+/// Text in pieces, each with whether it was looked for.
+pub type Marked = Vec<(String, bool)>;
 
 /// A message, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +101,8 @@ pub struct MessageView {
     pub reasoning_time: Option<Duration>,
     /// What it took, where the service said so.
     pub usage: Option<Usage>,
+    /// What its reader thinks of it.
+    pub rating: Option<Rating>,
     /// When it was begun, milliseconds since 1970.
     pub created_at: i64,
     /// How it ended; `Running` while it has not.
@@ -36,6 +113,15 @@ pub struct MessageView {
     pub run: Option<RunCursor>,
     /// What stands beside it on other branches.
     pub fork: Option<Fork>,
+}
+
+/// What a person thinks of a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rating {
+    /// Whether it was good.
+    pub is_good: bool,
+    /// Why.
+    pub note: String,
 }
 
 /// Where a message stands among those that answer the same, or that follow the same.
@@ -66,6 +152,15 @@ pub struct Who {
     /// Whether it can be asked the same again, or in other words. One that keeps the conversation
     /// itself would take that for another question.
     pub can_redo: bool,
+    /// Whether the reader may do anything at all.
+    pub may_act: bool,
+}
+
+impl Who {
+    /// The same for those who may read, and nothing more.
+    pub fn for_readers(self) -> Self {
+        Self { can_redo: false, may_act: false, ..self }
+    }
 }
 
 /// A place in a run's log.

@@ -120,19 +120,6 @@ impl Outcome {
     }
 }
 
-/// A conversation in a list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConversationLine {
-    /// Its id, and the last part of its address.
-    pub id: String,
-    /// Its title.
-    pub title: String,
-    /// When it last changed, milliseconds since 1970.
-    pub updated_at: i64,
-    /// Whether it stands above the others.
-    pub pinned: bool,
-}
-
 /// Where a started run can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {

@@ -41,6 +41,7 @@ pub(super) fn describe(config: &Config) -> String {
     if let Some(chat) = &config.chat {
         page.table("chat");
         page.text("default", &chat.default);
+        page.text("share", values::word_for(values::SHARING, &chat.sharing));
     }
     for widget in &config.widgets {
         self::widget(&mut page, widget);
@@ -246,6 +247,14 @@ fn assistant(page: &mut Page, assistant: &AssistantConfig) {
     if let Some(most) = assistant.max_tokens {
         page.set("max_tokens", most);
     }
+    if let Some(most) = assistant.history {
+        page.set("history", most);
+    }
+    page.text("max_message", &size::write(assistant.max_message as u64));
+    if assistant.provider.is_a_model() {
+        page.set("titles", assistant.titles);
+    }
+    page.optional("description", assistant.description.as_deref());
     page.optional("greeting", assistant.greeting.as_deref());
     page.texts("suggestions", assistant.suggestions.iter().cloned());
 }

@@ -366,6 +366,15 @@ pub struct AssistantConfig {
     pub temperature: Option<f64>,
     /// `max_tokens`: the most a reply may take.
     pub max_tokens: Option<u32>,
+    /// `description`: what it is for, in a sentence, where people choose.
+    pub description: Option<String>,
+    /// `history`: how many messages it is told of a conversation, the newest. Default all.
+    pub history: Option<usize>,
+    /// `max_message`: the longest question, in bytes. Default 200,000.
+    pub max_message: usize,
+    /// `titles`: whether it gives conversations their titles, which is a request of its own. Default
+    /// yes, where a model is asked directly.
+    pub titles: bool,
     /// `greeting`: Markdown shown above an empty conversation.
     pub greeting: Option<String>,
     /// `suggestions`: questions offered in an empty conversation.
@@ -392,6 +401,17 @@ pub enum ChatProvider {
 pub struct ChatConfig {
     /// `default`: the assistant that answers when none is named.
     pub default: String,
+    /// `share`: who may read what people share; none for nobody.
+    pub sharing: Option<Sharing>,
+}
+
+/// `share` of `[chat]`: who may read a conversation whose link they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// `"tenant"`: whoever is signed in, in the same tenant.
+    Tenant,
+    /// `"anyone"`: whoever has the link.
+    Anyone,
 }
 
 /// `[channels.<name>]`: a chat on other sites, which a token lets in.

@@ -16,11 +16,12 @@ use url::{Host, Url};
 
 use super::{
     duration,
-    model::{Action, BackendAuth, ChatProvider, FieldKind, ListStyle, Rate},
+    model::{Action, BackendAuth, ChatProvider, FieldKind, ListStyle, Rate, Sharing},
     problem::{alternatives, suggestion},
     section::{Read, Value},
     size,
 };
+use crate::chat::wire::LONGEST_MESSAGE;
 
 /// `provider` of an assistant.
 pub(super) const PROVIDERS: &[(&str, ChatProvider)] = &[
@@ -30,6 +31,10 @@ pub(super) const PROVIDERS: &[(&str, ChatProvider)] = &[
     ("drupal", ChatProvider::Drupal),
     ("json", ChatProvider::Json),
 ];
+
+/// `share` of `[chat]`.
+pub(super) const SHARING: &[(&str, Option<Sharing>)] =
+    &[("off", None), ("tenant", Some(Sharing::Tenant)), ("anyone", Some(Sharing::Anyone))];
 
 /// `style` of a resource.
 pub(super) const LIST_STYLES: &[(&str, ListStyle)] =
@@ -154,6 +159,27 @@ pub(super) fn tokens(value: &Value<'_>) -> Read<u32> {
         Ok(count @ 1..) => Ok(count),
         _ => Err(value.refuse("is out of range; write a number from 1 on")),
     }
+}
+
+/// A number of messages.
+pub(super) fn messages(value: &Value<'_>) -> Read<usize> {
+    match usize::try_from(value.integer()?) {
+        Ok(count @ 1..) => Ok(count),
+        _ => Err(value.refuse("is out of range; write a number from 1 on")),
+    }
+}
+
+/// The size of a message, up to the most that any may have.
+pub(super) fn message_size(value: &Value<'_>) -> Read<usize> {
+    match usize::try_from(size(value)?) {
+        Ok(bytes @ ..=LONGEST_MESSAGE) => Ok(bytes),
+        _ => Err(value.refuse("is too large; write at most \"195KiB\"")),
+    }
+}
+
+/// Who may read what is shared.
+pub(super) fn sharing(value: &Value<'_>) -> Read<Option<Sharing>> {
+    choice(value, SHARING, &[])
 }
 
 /// A number of threads.

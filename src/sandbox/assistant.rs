@@ -6,12 +6,14 @@
 
 mod markdown;
 mod samples;
+mod title;
 mod topics;
 mod understand;
 mod words;
 
 use url::form_urlencoded;
 
+pub(crate) use self::title::title;
 use self::{
     topics::Subject,
     understand::{Request, Wish, understand},

@@ -167,6 +167,12 @@ pub(super) struct Reply {
     pub ending: Ending,
 }
 
+impl Reply {
+    fn at_once(text: String) -> Self {
+        Self { thought: String::new(), text, pace: Duration::ZERO, ending: Ending::Whole }
+    }
+}
+
 /// Why there is no reply.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReplyError {
@@ -197,7 +203,11 @@ pub(super) async fn reply(
 ) -> Result<Reply, ReplyError> {
     let last = turns.iter().rposition(|turn| turn.speaker == Speaker::Person);
     let turns = &turns[..=last.ok_or(ReplyError::NothingAsked)?];
-    let prompt = Prompt::read(turns.last().map_or("", |turn| turn.text.as_str()));
+    let asked = turns.last().map_or("", |turn| turn.text.as_str());
+    if let Some(title) = assistant::title(asked) {
+        return Ok(Reply::at_once(title));
+    }
+    let prompt = Prompt::read(asked);
     if prompt.fail {
         return Err(ReplyError::AskedToFail);
     }

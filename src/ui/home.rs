@@ -100,13 +100,14 @@ fn people() -> impl IntoView {
 }
 
 async fn signed_in(app: App, caller: Caller, identity: Identity) -> Result<impl IntoView> {
-    let mut recent = app.chat.conversations(&caller).await?;
+    let listing = app.chat.conversations(&caller, None, RECENT).await?;
+    let mut recent = [listing.pinned, listing.lines].concat();
     recent.truncate(RECENT);
     let first_name = identity.name.split_whitespace().next().unwrap_or_default().to_owned();
     let conversations = if recent.is_empty() {
         view! { <p>"No conversations yet. Ask something to begin."</p> }.into_any()
     } else {
-        conversation_links(&recent, "").into_any()
+        conversation_links(&recent).into_any()
     };
     Ok(view! {
         <main id="main" class="page" tabindex="-1">

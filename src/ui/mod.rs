@@ -11,3 +11,5 @@ pub mod header;
 pub mod home;
 #[cfg(feature = "ssr")]
 pub mod page;
+#[cfg(feature = "ssr")]
+pub mod zone;

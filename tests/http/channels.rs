@@ -34,7 +34,7 @@ fn completion(seen: &Seen) -> Response<Body> {
 
 fn config(origin: &str, channels: &str) -> String {
     format!(
-        "{}[assistants.other]\nprovider = \"openai\"\nbackend = \"up\"\nmodel = \"other\"\n{channels}",
+        "{}[assistants.other]\nprovider = \"openai\"\nbackend = \"up\"\nmodel = \"other\"\ntitles = false\n{channels}",
         with_backend(origin, "auth = [{ bearer = \"configured\" }]\ntenant = { query = \"t\" }")
     )
 }

@@ -26,8 +26,8 @@ pub type Frame = (String, String, String);
 
 /// Asks as the page does; answers the conversation.
 pub async fn ask(browser: &Browser, message: &str, conversation: Option<&str>) -> String {
-    let body = json!({ "message": message, "conversation_id": conversation });
-    let request = browser.request(Method::POST, "/api/chat?view=page").json(&body);
+    let fields = [("text", message), ("conversation", conversation.unwrap_or_default())];
+    let request = browser.request(Method::POST, "/chat").form(&fields);
     let answer = browser.send(request).await;
     assert_eq!(answer.status(), StatusCode::CREATED);
     answer.headers()["breezeway-conversation-id"].to_str().unwrap().to_owned()

@@ -12,6 +12,7 @@ mod command;
 mod data;
 mod feed;
 mod gateway;
+mod library;
 mod manage;
 mod pages;
 mod provider;

@@ -25,7 +25,7 @@ async fn site(upstream: &Upstream, backend: &str, settings: &str) -> (Site, Temp
     (site, folder)
 }
 
-const OPENAI: &str = "provider = \"openai\"\nmodel = \"m\"";
+const OPENAI: &str = "provider = \"openai\"\nmodel = \"m\"\ntitles = false";
 const DRUPAL: &str = "provider = \"drupal\"\nmodel = \"helper\"";
 
 fn stream(body: impl Into<Body>) -> Response<Body> {
@@ -101,7 +101,7 @@ async fn anthropic_is_asked_in_its_own_words() {
     })
     .await;
     let key = "auth = [{ header = \"X-Api-Key\", value = \"k-123\" }]";
-    let settings = "provider = \"anthropic\"\nmodel = \"m\"\nsystem = \"Be kind.\"";
+    let settings = "provider = \"anthropic\"\nmodel = \"m\"\nsystem = \"Be kind.\"\ntitles = false";
     let (site, _folder) = site(&upstream, key, settings).await;
     let ada = site.signed_in("ada").await;
     let (events, page) = talk(&ada, "Hello").await;
@@ -153,7 +153,8 @@ async fn ollama_answers_in_lines() {
             .unwrap()
     })
     .await;
-    let (site, _folder) = site(&upstream, "", "provider = \"ollama\"\nmodel = \"m\"").await;
+    let (site, _folder) =
+        site(&upstream, "", "provider = \"ollama\"\nmodel = \"m\"\ntitles = false").await;
     let ada = site.signed_in("ada").await;
     let (events, _) = talk(&ada, "Hello").await;
     assert_eq!(events, [json!({ "text": "Hel" }), json!({ "text": "lo" }), json!("[DONE]")]);
@@ -349,9 +350,10 @@ async fn who_does_not_want_to_wait_can_stop() {
     let ada = site.signed_in("ada").await;
     let begun = Instant::now();
     let question = json!({ "message": "Hello", "request_id": "r" });
+    let form = [("text", "Hello"), ("request_id", "r")];
     let stop = async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let page = ada.request(Method::POST, "/api/chat?view=page").json(&question);
+        let page = ada.request(Method::POST, "/chat").form(&form);
         let run = header(&ada.send(page).await, "breezeway-run-id");
         ada.send(ada.request(Method::POST, &format!("/api/chat/runs/{run}/stop"))).await
     };
@@ -384,8 +386,8 @@ async fn a_reply_is_continued_by_who_began_it() {
         stream(all)
     })
     .await;
-    let second = "provider = \"openai\"\nmodel = \"first\"\n[assistants.other]\nbackend = \"up\"\n\
-                  provider = \"openai\"\nmodel = \"second\"";
+    let second = "provider = \"openai\"\nmodel = \"first\"\ntitles = false\n[assistants.other]\nbackend = \"up\"\n\
+                  provider = \"openai\"\nmodel = \"second\"\ntitles = false";
     let (site, _folder) = site(&upstream, "", second).await;
     let ada = site.signed_in("ada").await;
     let body = json!({ "message": "Hello", "assistant_id": "other" });

@@ -290,6 +290,7 @@ pub fn with_backend(origin: &str, backend: &str) -> String {
     format!(
         "[backends.up]\nurl = \"{origin}\"\n{backend}\n[proxy]\nbackend = \"up\"\n\
          [assistants.up]\nprovider = \"openai\"\nbackend = \"up\"\nmodel = \"m\"\n\
+         titles = false\n\
          [chat]\ndefault = \"up\"\n\
          [resources.crm.contacts]\nbackend = \"up\"\npath = \"/contacts\"\n\
          fields = [{{ name = \"name\", sortable = true }}, \"email\"]\n"

@@ -11,19 +11,19 @@ use futures::{StreamExt, stream};
 use leptos::{prelude::*, server_fn::ServerFn};
 use leptos_meta::Title;
 
-use super::{conversation_bar, sidebar};
+use super::{LISTED, bar::bar, sidebar::sidebar};
 use crate::{
     chat::{
         api::StopRun,
         render::{around, escaped, turns},
-        service::{Conversation as Talk, Events},
-        view::MessageView,
-        wire::{ConversationLine, RunEvent},
+        service::Events,
+        view::{Listing, MessageView},
+        wire::RunEvent,
     },
     error::{Error, Result},
     server::{extract::Path, html, state::App},
     session::Caller,
-    ui::icon::Icon,
+    ui::{icon::Icon, zone::zone},
 };
 
 /// Stands in a rendered page where the reply is to be streamed.
@@ -41,7 +41,7 @@ pub(in crate::chat) async fn live(
 ) -> Result<Response<Body>> {
     let (head, _) = request.into_parts();
     let mut talk = app.chat.conversation(&caller, &id).await?;
-    let lines = app.chat.conversations(&caller).await?;
+    let listing = app.chat.conversations(&caller, None, LISTED).await?;
     let running = talk.messages.pop_if(|last| last.run.is_some());
     let Some((reply, cursor)) = running.and_then(|reply| reply.run.clone().map(|run| (reply, run)))
     else {
@@ -52,15 +52,16 @@ pub(in crate::chat) async fn live(
     let (begin, end) = around(&reply, &assistant);
     let turns = turns(&talk.messages, |name| app.chat.who(name));
     let turns = format!("{turns}{begin}{REPLY_GOES_HERE}{end}");
-    let Talk { id: conversation, title, .. } = talk;
-    let page = Live { lines, conversation, title, turns, assistant, run: cursor.id };
+    let title = talk.line.title;
+    let page =
+        Live { listing, conversation: talk.line.id, title, turns, assistant, run: cursor.id };
     let rendered = html::page(&app, head, StatusCode::OK, move || page.view()).await;
     stream_into(rendered, reply, events, id).await
 }
 
 #[derive(Clone)]
 struct Live {
-    lines: Vec<ConversationLine>,
+    listing: Listing,
     conversation: String,
     title: String,
     /// The messages, with the place where the reply goes.
@@ -71,13 +72,13 @@ struct Live {
 
 impl Live {
     fn view(&self) -> impl IntoView + use<> {
-        let Self { lines, conversation, title, turns, assistant, run } = self.clone();
+        let Self { listing, conversation, title, turns, assistant, run } = self.clone();
         view! {
             <Title text=title.clone() />
             <main id="main" class="chat" tabindex="-1">
-                {sidebar(&lines, &conversation)}
+                {sidebar(&listing, &conversation, zone())}
                 <section class="conversation" aria-label="Conversation">
-                    {conversation_bar(title, None::<()>)}
+                    {bar(title, ())}
                     <form class="live-controls" method="post" action=StopRun::url()>
                         <input type="hidden" name="run" value=run />
                         <span class="writing">{format!("{assistant} is writing…")}</span>

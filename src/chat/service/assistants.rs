@@ -18,6 +18,16 @@ impl Chat {
         self.inner.assistants.get(self.inner.default.as_ref()?)
     }
 
+    /// Everybody who answers, by name.
+    pub fn assistants(&self) -> impl Iterator<Item = &AssistantConfig> {
+        self.inner.assistants.values()
+    }
+
+    /// The assistant with this name.
+    pub fn assistant_named(&self, name: &str) -> Option<&AssistantConfig> {
+        self.inner.assistants.get(name)
+    }
+
     /// What people call an assistant, and what can be asked of it; of the usual one where none is
     /// named.
     pub fn who(&self, name: Option<&str>) -> Who {
@@ -26,8 +36,9 @@ impl Chat {
             Some(known) => Who {
                 title: known.title.clone(),
                 can_redo: !provider::dialect(known.provider).keeps_history(),
+                may_act: true,
             },
-            None => Who { title: "Assistant".to_owned(), can_redo: false },
+            None => Who { title: "Assistant".to_owned(), can_redo: false, may_act: true },
         }
     }
 
@@ -78,7 +89,9 @@ pub(super) fn turns(assistant: &AssistantConfig, history: &[MessageRow]) -> Vec<
         .system
         .iter()
         .map(|text| Turn { role: provider::Role::System, text: text.clone() });
-    let messages = history.iter().filter(|row| !row.text.is_empty()).map(|row| Turn {
+    let said: Vec<&MessageRow> = history.iter().filter(|row| !row.text.is_empty()).collect();
+    let told = &said[said.len().saturating_sub(assistant.history.unwrap_or(usize::MAX))..];
+    let messages = told.iter().map(|row| Turn {
         role: match row.role() {
             Role::User => provider::Role::User,
             Role::Assistant => provider::Role::Assistant,

@@ -1,23 +1,40 @@
 //! What people do with whole conversations: list, rename, pin, delete and have back.
 
-use super::{Chat, no_conversation};
+use super::{Chat, no_conversation, no_message};
 use crate::{
-    chat::wire::ConversationLine,
+    chat::view::{Before, Listing},
     error::{Error, Result},
     session::Caller,
     store::now,
 };
 
-/// How many conversations the list shows.
-const LISTED: i64 = 200;
+/// The longest note on a reply, in characters.
+const LONGEST_NOTE: usize = 2_000;
 /// The longest title that a person can give, in characters.
 const LONGEST_NAME: usize = 200;
 
 impl Chat {
-    /// The caller's conversations, last changed first.
-    pub async fn conversations(&self, caller: &Caller) -> Result<Vec<ConversationLine>> {
+    /// The caller's conversations from a place on, at most so many.
+    pub async fn conversations(
+        &self,
+        caller: &Caller,
+        before: Option<Before>,
+        most: usize,
+    ) -> Result<Listing> {
         let owner = caller.known()?.owner();
-        Ok(self.inner.store.conversations(&owner, LISTED).await?)
+        let store = &self.inner.store;
+        let pinned = match &before {
+            None => store.pinned(&owner).await?,
+            Some(_) => Vec::new(),
+        };
+        let one_more = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+        let before = before.unwrap_or_default();
+        let mut lines = store.conversations(&owner, &before, one_more).await?;
+        let has_older = lines.len() > most;
+        lines.truncate(most);
+        let last = lines.last().filter(|_| has_older);
+        let older = last.map(|last| Before { updated_at: last.updated_at, id: last.id.clone() });
+        Ok(Listing { pinned, lines, older })
     }
 
     /// Calls one of the caller's conversations otherwise.
@@ -35,6 +52,35 @@ impl Chat {
         }
         self.inner.bells.ring(id);
         Ok(())
+    }
+
+    /// Keeps what the caller thinks of one of their replies.
+    pub async fn rate(
+        &self,
+        caller: &Caller,
+        message: &str,
+        is_good: Option<bool>,
+        note: &str,
+    ) -> Result<String> {
+        let owner = caller.known()?.owner();
+        let note = note.trim();
+        if note.chars().count() > LONGEST_NOTE {
+            return Err(Error::bad_request(format!(
+                "A note has at most {LONGEST_NOTE} characters. Shorten it and save it again."
+            ))
+            .in_field("note"));
+        }
+        let conversation = self.inner.store.conversation_of(&owner, message).await?;
+        let conversation = conversation.ok_or_else(no_message)?;
+        let rating = is_good.map(|is_good| if is_good { 1 } else { -1 });
+        self.inner.store.rate(&conversation, message, rating, note).await?;
+        self.inner.bells.ring(&conversation);
+        Ok(conversation)
+    }
+
+    /// Takes note that the caller has seen what there is in one of their conversations.
+    pub async fn see(&self, caller: &Caller, id: &str) -> Result<()> {
+        Ok(self.inner.store.see(&caller.known()?.owner(), id).await?)
     }
 
     /// Puts one of the caller's conversations above the others, or back among them.

@@ -13,7 +13,7 @@ use crate::{
         log::Finished,
         provider::Usage,
         store::{Changed, ConversationHead},
-        view::{Fork, MessageView, RunCursor},
+        view::{ConversationLine, Fork, MessageView, Rating, RunCursor},
         wire::{MessageState, Role},
     },
     error::{Error, Result},
@@ -26,12 +26,10 @@ const PAGE: usize = 50;
 /// A conversation as its page shows it; by default one that has not begun.
 #[derive(Clone, Default)]
 pub struct Conversation {
-    /// Its id.
-    pub id: String,
-    /// Its title.
-    pub title: String,
-    /// Whether it stands above the others.
-    pub pinned: bool,
+    /// Its line in the list.
+    pub line: ConversationLine,
+    /// When it goes, milliseconds since 1970, where it is a temporary one.
+    pub expires_at: Option<i64>,
     /// Where a page stands that shows it.
     pub cursor: Cursor,
     /// The messages of the branch that is shown, oldest first.
@@ -60,8 +58,8 @@ impl Chat {
         let (head, rows) = known.ok_or_else(no_conversation)?;
         let messages = self.views(id, rows).await?;
         let cursor = Cursor::of(head.revision, &messages);
-        let ConversationHead { title, pinned, .. } = head;
-        Ok(Conversation { id: id.to_owned(), title, pinned, cursor, messages })
+        let ConversationHead { line, expires_at, .. } = head;
+        Ok(Conversation { line, expires_at, cursor, messages })
     }
 
     /// Everything that changes what a page shows of one of the caller's conversations, from `at` on.
@@ -85,11 +83,12 @@ impl Chat {
     async fn changes_as_of_now(&self, id: &str, since: i64) -> Result<(Changes, bool)> {
         let Changed { head, path, mut rows } =
             self.inner.store.changes(id, since).await?.ok_or_else(no_conversation)?;
-        let ConversationHead { title, revision, pinned } = head;
+        let ConversationHead { line, revision, expires_at } = head;
+        let is_temporary = expires_at.is_some();
         let running = self.inner.live.of_conversation(id).map(|live| live.view());
         if revision == since {
             let (path, messages) = (Vec::new(), Vec::new());
-            return Ok((Changes { revision, title, pinned, path, messages, running }, false));
+            return Ok((Changes { revision, line, is_temporary, path, messages, running }, false));
         }
         let first = path.iter().position(|(_, changed)| *changed > since).unwrap_or(path.len());
         let before = first.checked_sub(1).map(|index| path[index].0.clone()).unwrap_or_default();
@@ -99,7 +98,7 @@ impl Chat {
         let messages = self.views(id, rows).await?;
         let is_behind = ran.iter().zip(&messages).any(|(ran, now)| *ran && now.run.is_none());
         let path = std::iter::once(before).chain(from).collect();
-        Ok((Changes { revision, title, pinned, path, messages, running }, is_behind))
+        Ok((Changes { revision, line, is_temporary, path, messages, running }, is_behind))
     }
 
     /// The events of a run of this process after a place in it.
@@ -176,8 +175,13 @@ pub(super) fn view_of(row: MessageRow) -> MessageView {
     let usage = count(row.input_tokens)
         .zip(count(row.output_tokens))
         .map(|(input, output)| Usage { input, output });
+    let rating = row.rating.map(|rating| Rating {
+        is_good: rating > 0,
+        note: row.rating_note.clone().unwrap_or_default(),
+    });
     MessageView {
         role,
+        rating,
         text: if role == Role::User { row.text } else { String::new() },
         id: row.id,
         assistant: row.assistant,

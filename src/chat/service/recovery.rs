@@ -116,6 +116,7 @@ impl Chat {
     /// messages have absorbed.
     pub async fn prune(&self) -> Result<u64> {
         self.recover().await?;
+        self.inner.to_index.notify_one();
         self.inner.store.remove_deleted(now() - millis(UNDO)).await?;
         Ok(self.inner.store.prune().await?)
     }

@@ -1,14 +1,23 @@
 //! The SQL of what people and their programs do with whole conversations: call them otherwise, pin
 //! them, delete them, name them.
 
+use sqlx::FromRow;
+
 use super::{ChatStore, Tx};
 use crate::store::now;
+
+/// How a conversation began.
+#[derive(Debug, FromRow)]
+pub struct FirstWords {
+    pub question: String,
+    pub reply: String,
+}
 
 impl ChatStore {
     /// Calls a conversation otherwise; answers whether it is the owner's.
     pub async fn rename(&self, owner: &str, id: &str, title: &str) -> sqlx::Result<bool> {
         let done = sqlx::query(
-            "UPDATE conversations SET title = $3, revision = revision + 1
+            "UPDATE conversations SET title = $3, title_by = 'person', revision = revision + 1
              WHERE id = $2 AND owner = $1 AND deleted_at IS NULL",
         )
         .bind(owner)
@@ -17,6 +26,76 @@ impl ChatStore {
         .execute(self.store.pool())
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// What was said first in a conversation whose title is still the beginning of it; none where it
+    /// has another, or none is wanted.
+    pub async fn first_words(&self, id: &str) -> sqlx::Result<Option<FirstWords>> {
+        sqlx::query_as(
+            "SELECT q.text AS question, r.text AS reply FROM conversations c
+                 JOIN messages q ON q.conversation_id = c.id AND q.parent_id IS NULL
+                 JOIN messages r ON r.parent_id = q.id AND r.state = 'done'
+             WHERE c.id = $1 AND c.title_by = 'text' AND c.expires_at IS NULL
+               AND c.deleted_at IS NULL
+             ORDER BY r.position DESC LIMIT 1",
+        )
+        .bind(id)
+        .fetch_optional(self.store.pool())
+        .await
+    }
+
+    /// Gives a conversation a title that no person has given it.
+    pub async fn entitle(&self, id: &str, title: &str) -> sqlx::Result<()> {
+        sqlx::query(
+            "UPDATE conversations SET title = $2, title_by = 'assistant', revision = revision + 1
+             WHERE id = $1 AND title_by = 'text'",
+        )
+        .bind(id)
+        .bind(title)
+        .execute(self.store.pool())
+        .await
+        .map(drop)
+    }
+
+    /// Keeps what a person thinks of a reply; none takes it back.
+    pub async fn rate(
+        &self,
+        conversation: &str,
+        message: &str,
+        rating: Option<i64>,
+        note: &str,
+    ) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        sqlx::query("UPDATE conversations SET revision = revision + 1 WHERE id = $1")
+            .bind(conversation)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "UPDATE messages SET rating = $2, rating_note = $3,
+                 revision = (SELECT revision FROM conversations WHERE id = $4)
+             WHERE id = $1 AND role = 'assistant'",
+        )
+        .bind(message)
+        .bind(rating)
+        .bind(rating.and(Some(note)))
+        .bind(conversation)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await
+    }
+
+    /// Takes note that the owner has seen what there is in a conversation.
+    pub async fn see(&self, owner: &str, id: &str) -> sqlx::Result<()> {
+        sqlx::query(
+            "UPDATE conversations SET read_at = $3
+             WHERE id = $2 AND owner = $1 AND replied_at > read_at",
+        )
+        .bind(owner)
+        .bind(id)
+        .bind(now())
+        .execute(self.store.pool())
+        .await
+        .map(drop)
     }
 
     /// Puts a conversation above the others, or back among them; answers whether it is the owner's.
@@ -82,12 +161,14 @@ impl ChatStore {
         .await
     }
 
-    /// Removes for good what was deleted before `time`; answers how many conversations.
+    /// Removes for good what was deleted before `time`, and temporary conversations whose time is over; answers how many conversations.
     pub async fn remove_deleted(&self, time: i64) -> sqlx::Result<u64> {
-        let done = sqlx::query("DELETE FROM conversations WHERE deleted_at < $1")
-            .bind(time)
-            .execute(self.store.pool())
-            .await?;
+        let done =
+            sqlx::query("DELETE FROM conversations WHERE deleted_at < $1 OR expires_at < $2")
+                .bind(time)
+                .bind(now())
+                .execute(self.store.pool())
+                .await?;
         Ok(done.rows_affected())
     }
 

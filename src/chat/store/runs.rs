@@ -207,16 +207,17 @@ async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sq
         None => (None, None),
     };
     sqlx::query(
-        "UPDATE conversations SET revision = revision + 1
+        "UPDATE conversations SET revision = revision + 1, replied_at = $2
          WHERE id = (SELECT conversation_id FROM messages WHERE id = $1)",
     )
     .bind(message)
+    .bind(now())
     .execute(&mut **tx)
     .await?;
     sqlx::query(
         "UPDATE messages SET text = $2, html = $3, is_html = $4, reasoning = $5, reasoning_ms = $6,
              state = $7, problem = $8, status = $9, retry_at = $10, input_tokens = $11,
-             output_tokens = $12, finished_at = $13,
+             output_tokens = $12, finished_at = $13, indexed = 0,
              revision = (SELECT revision FROM conversations WHERE id = messages.conversation_id)
          WHERE id = $1",
     )

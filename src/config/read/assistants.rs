@@ -3,13 +3,21 @@
 use std::collections::BTreeMap;
 
 use super::House;
-use crate::config::{
-    model::{AssistantConfig, ChatProvider},
-    section::{Read, Section, Value, all},
-    values,
+use crate::{
+    chat::wire::LONGEST_MESSAGE,
+    config::{
+        model::{AssistantConfig, ChatProvider},
+        section::{Read, Section, Value, all},
+        values,
+    },
 };
 
 impl ChatProvider {
+    /// Whether a model is asked directly, which does whatever it is told.
+    pub(in crate::config) fn is_a_model(self) -> bool {
+        matches!(self, Self::OpenAi | Self::Anthropic | Self::Ollama)
+    }
+
     /// Where replies are usually had.
     fn usual_path(self) -> Option<&'static str> {
         match self {
@@ -44,6 +52,10 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
     let system = s.optional("system", values::text);
     let temperature = s.optional("temperature", values::temperature);
     let max_tokens = s.optional("max_tokens", values::tokens);
+    let description = s.optional("description", values::text);
+    let history = s.optional("history", values::messages);
+    let max_message = s.defaulted("max_message", values::message_size, LONGEST_MESSAGE);
+    let titles = s.optional("titles", |v| v.boolean());
     let greeting = s.optional("greeting", values::text);
     let suggestions = s.defaulted("suggestions", |v| v.list(values::text), Vec::new());
 
@@ -60,6 +72,10 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
         processor: processor?,
         temperature: temperature?,
         max_tokens: max_tokens?,
+        description: description?,
+        history: history?,
+        max_message: max_message?,
+        titles: titles?.unwrap_or(provider.is_a_model()),
         greeting: greeting?,
         suggestions: suggestions?,
     })
@@ -94,7 +110,7 @@ fn check_tuning(s: &Section<'_>, provider: ChatProvider) {
     if !matches!(provider, ChatProvider::Drupal | ChatProvider::Json) {
         return;
     }
-    for key in ["temperature", "max_tokens"] {
+    for key in ["temperature", "max_tokens", "history", "titles"] {
         if s.has(key) {
             s.refuse(key, "has no effect with this provider; set it where the model is set up");
         }

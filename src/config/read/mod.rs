@@ -7,7 +7,7 @@ use url::Url;
 use super::{
     model::{
         ChatConfig, Config, LimitsConfig, ProxyConfig, Rate, SandboxConfig, ServerConfig,
-        SessionConfig,
+        SessionConfig, Sharing,
     },
     section::{Read, Section},
     values,
@@ -197,5 +197,6 @@ fn chat(s: &Section<'_>, house: &House<'_>) -> Read<ChatConfig> {
     let default = s.required("default", "write the name of a table under `[assistants]`", |v| {
         values::name_of(v, "assistants", &house.assistants)
     });
-    Ok(ChatConfig { default: default? })
+    let sharing = s.defaulted("share", values::sharing, Some(Sharing::Tenant));
+    Ok(ChatConfig { default: default?, sharing: sharing? })
 }

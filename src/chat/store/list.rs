@@ -1,0 +1,142 @@
+//! The SQL of the list of conversations, and of what is looked for in them.
+
+use sqlx::AssertSqlSafe;
+
+use super::{ChatStore, Tx};
+use crate::chat::view::{Before, ConversationLine};
+
+/// How many messages are added to the index in one transaction: readers of replies wait for no more
+/// than that.
+const INDEXED_AT_ONCE: i64 = 20;
+/// How many places the index answers with at most.
+const PLACES: i64 = 200;
+/// What stands around a word that was found: characters that no text keeps.
+pub const MARKS: [char; 2] = ['\u{2}', '\u{3}'];
+
+/// A place where words were found.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Found {
+    #[sqlx(flatten)]
+    pub line: ConversationLine,
+    /// The message; none for the title.
+    pub message_id: Option<String>,
+    /// The words around, with [`MARKS`] around those that were looked for.
+    pub words: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct ToIndex {
+    id: String,
+    conversation_id: String,
+    owner: String,
+    text: String,
+    is_temporary: bool,
+}
+
+impl ChatStore {
+    /// The owner's conversations that stand above the others, last changed first.
+    pub async fn pinned(&self, owner: &str) -> sqlx::Result<Vec<ConversationLine>> {
+        sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT {LINE} FROM conversations c
+             WHERE owner = $1 AND pinned_at IS NOT NULL AND {LISTED}
+             ORDER BY updated_at DESC, id DESC"
+        )))
+        .bind(owner)
+        .fetch_all(self.store.pool())
+        .await
+    }
+
+    /// The owner's other conversations from a place on, last changed first.
+    pub async fn conversations(
+        &self,
+        owner: &str,
+        before: &Before,
+        most: i64,
+    ) -> sqlx::Result<Vec<ConversationLine>> {
+        sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT {LINE} FROM conversations c
+             WHERE owner = $1 AND pinned_at IS NULL AND {LISTED} AND (updated_at, id) < ($2, $3)
+             ORDER BY updated_at DESC, id DESC LIMIT $4"
+        )))
+        .bind(owner)
+        .bind(before.updated_at)
+        .bind(&before.id)
+        .bind(most)
+        .fetch_all(self.store.pool())
+        .await
+    }
+
+    /// Where the owner's titles and messages hold these words, the best places first. `words` is a
+    /// query of the index's own.
+    pub async fn find(&self, owner: &str, words: &str) -> sqlx::Result<Vec<Found>> {
+        sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT {LINE}, r.message_id, snippet(search, 1, $3, $4, '…', 24) AS words
+             FROM search JOIN search_rows r ON r.id = search.rowid
+                 JOIN conversations c ON c.id = r.conversation_id
+             WHERE search MATCH $2 AND c.owner = $1 AND {LISTED}
+             ORDER BY r.message_id IS NOT NULL, bm25(search, 0.0, 1.0), r.id DESC LIMIT {PLACES}"
+        )))
+        .bind(owner)
+        .bind(format!("who : \"{}\" AND body : ({words})", token(owner)))
+        .bind(MARKS[0].to_string())
+        .bind(MARKS[1].to_string())
+        .fetch_all(self.store.pool())
+        .await
+    }
+
+    /// Adds some messages to the index that are not in it yet; answers whether there may be more.
+    pub async fn index_some(&self) -> sqlx::Result<bool> {
+        let mut tx = self.store.begin().await?;
+        let rows: Vec<ToIndex> = sqlx::query_as(
+            "SELECT m.id, m.conversation_id, c.owner, m.text,
+                    c.expires_at IS NOT NULL AS is_temporary
+             FROM messages m JOIN conversations c ON c.id = m.conversation_id
+             WHERE m.indexed = 0 AND m.state <> 'running' LIMIT $1",
+        )
+        .bind(INDEXED_AT_ONCE)
+        .fetch_all(&mut *tx)
+        .await?;
+        for row in &rows {
+            index(&mut tx, row).await?;
+        }
+        tx.commit().await?;
+        Ok(rows.len() as i64 == INDEXED_AT_ONCE)
+    }
+}
+
+async fn index(tx: &mut Tx, row: &ToIndex) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM search_rows WHERE conversation_id = $1 AND message_id = $2")
+        .bind(&row.conversation_id)
+        .bind(&row.id)
+        .execute(&mut **tx)
+        .await?;
+    if !row.is_temporary && !row.text.is_empty() {
+        sqlx::query(
+            "INSERT INTO search_rows (who, conversation_id, message_id, body)
+             VALUES ($1, $2, $3, $4)",
+        )
+        .bind(token(&row.owner))
+        .bind(&row.conversation_id)
+        .bind(&row.id)
+        .bind(row.text.replace(MARKS, ""))
+        .execute(&mut **tx)
+        .await?;
+    }
+    sqlx::query("UPDATE messages SET indexed = 1 WHERE id = $1")
+        .bind(&row.id)
+        .execute(&mut **tx)
+        .await
+        .map(drop)
+}
+
+/// The owner's name as one word of letters and digits, as the triggers write it too.
+fn token(owner: &str) -> String {
+    owner.bytes().fold("o".to_owned(), |token, byte| token + &format!("{byte:02x}"))
+}
+
+/// The columns of a [`ConversationLine`].
+pub(super) const LINE: &str = "c.id, c.title, c.updated_at, c.pinned_at IS NOT NULL AS pinned,
+     c.replied_at > c.read_at AS unread";
+
+/// What is in lists at all.
+const LISTED: &str = "c.deleted_at IS NULL AND c.expires_at IS NULL";

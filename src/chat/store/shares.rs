@@ -1,0 +1,94 @@
+//! The SQL of links under which others can read a conversation, and of what leaves it whole.
+
+use sqlx::{AssertSqlSafe, FromRow};
+
+use super::{ChatStore, MESSAGE, MessageRow};
+use crate::store::now;
+
+/// What a link leads to.
+#[derive(Debug, FromRow)]
+pub struct SharedRow {
+    pub conversation_id: String,
+    pub tip_id: String,
+    pub title: String,
+    pub tenant: Option<String>,
+}
+
+/// A message with its place in the tree.
+#[derive(Debug, FromRow)]
+pub struct TreeRow {
+    #[sqlx(flatten)]
+    pub message: MessageRow,
+    pub parent_id: Option<String>,
+}
+
+impl ChatStore {
+    /// Lets others read a conversation up to its last message, under `id` or the link it has already.
+    pub async fn share(&self, conversation: &str, id: &str) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO shares (id, conversation_id, tip_id, created_at)
+             SELECT $2, id, tip_id, $3 FROM conversations WHERE id = $1 AND tip_id IS NOT NULL
+             ON CONFLICT (conversation_id) DO UPDATE SET tip_id = excluded.tip_id",
+        )
+        .bind(conversation)
+        .bind(id)
+        .bind(now())
+        .execute(self.store.pool())
+        .await
+        .map(drop)
+    }
+
+    /// Takes a link back.
+    pub async fn withdraw(&self, conversation: &str) -> sqlx::Result<()> {
+        sqlx::query("DELETE FROM shares WHERE conversation_id = $1")
+            .bind(conversation)
+            .execute(self.store.pool())
+            .await
+            .map(drop)
+    }
+
+    /// The link of a conversation, if it has one.
+    pub async fn share_of(&self, conversation: &str) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar("SELECT id FROM shares WHERE conversation_id = $1")
+            .bind(conversation)
+            .fetch_optional(self.store.pool())
+            .await
+    }
+
+    /// What a link leads to, if it leads anywhere.
+    pub async fn shared(&self, id: &str) -> sqlx::Result<Option<SharedRow>> {
+        sqlx::query_as(
+            "SELECT s.conversation_id, s.tip_id, c.title, c.tenant
+             FROM shares s JOIN conversations c ON c.id = s.conversation_id
+             WHERE s.id = $1 AND c.deleted_at IS NULL",
+        )
+        .bind(id)
+        .fetch_optional(self.store.pool())
+        .await
+    }
+
+    /// The messages from the first one to `tip`.
+    pub async fn up_to(&self, tip: &str) -> sqlx::Result<Vec<MessageRow>> {
+        sqlx::query_as(AssertSqlSafe(format!(
+            "WITH RECURSIVE path (id) AS (
+                 SELECT $1
+                 UNION ALL
+                 SELECT m.parent_id FROM path JOIN messages m ON m.id = path.id)
+             SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
+        )))
+        .bind(tip)
+        .fetch_all(self.store.pool())
+        .await
+    }
+
+    /// Every message of a conversation, on whichever branch, in the order they were written.
+    pub async fn tree(&self, conversation: &str) -> sqlx::Result<Vec<TreeRow>> {
+        sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT {MESSAGE}, m.parent_id FROM messages m
+             WHERE m.conversation_id = $1 ORDER BY m.position"
+        )))
+        .bind(conversation)
+        .fetch_all(self.store.pool())
+        .await
+    }
+}
