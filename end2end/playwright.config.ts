@@ -30,6 +30,8 @@ export default defineConfig({
   },
   projects: [
     { name: 'sandbox', testMatch: 'sandbox.spec.ts' },
+    { name: 'library', testMatch: 'library.spec.ts' },
+    { name: 'messages', testMatch: 'messages.spec.ts' },
     { name: 'noscript', testMatch: 'noscript.spec.ts', use: { javaScriptEnabled: false } },
     { name: 'oidc', testMatch: 'oidc.spec.ts' },
     { name: 'deepchat', testMatch: 'deepchat.spec.ts' },

@@ -1,8 +1,11 @@
 // The `test` of every suite: a server of its own, and no complaint of the browser goes unheard.
 
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test as base, type BrowserContext, type Page } from '@playwright/test';
 import { Problems } from './problems.ts';
-import { Server } from './server.ts';
+import { ROOT, Server } from './server.ts';
 
 interface Fixtures {
   /** The Breezeway under test, fresh for each test. */
@@ -84,6 +87,20 @@ export const test = base.extend<Fixtures>({
 });
 
 export { expect };
+
+/** The same with these tables beside the checked-in configuration. */
+export const withTables = (tables: string) =>
+  test.extend({
+    server: async ({}, use) => {
+      const folder = await mkdtemp(join(tmpdir(), 'breezeway-config-'));
+      const config = join(folder, 'Leptos.toml');
+      await writeFile(config, (await readFile(join(ROOT, 'Leptos.toml'), 'utf8')) + tables);
+      const server = await Server.start({ config });
+      await use(server);
+      await server.remove();
+      await rm(folder, { recursive: true });
+    },
+  });
 
 /** Waits until the page's islands answer to input. */
 export async function hydrated(page: Page): Promise<void> {

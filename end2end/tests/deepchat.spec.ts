@@ -1,30 +1,16 @@
 // The deep-chat component from npm, unmodified, as another team's page embeds it.
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Locator, Page } from '@playwright/test';
 import { signIn } from '../support/people.ts';
-import { ROOT, Server } from '../support/server.ts';
-import { expect, test as base } from '../support/test.ts';
+import { expect, withTables } from '../support/test.ts';
 
 const BUNDLE = createRequire(import.meta.url).resolve('deep-chat/dist/deepChat.bundle.js');
 
 /** Beside the usual assistant one that answers in HTML. */
 const DRUPAL = '\n[assistants.drupal]\nprovider = "drupal"\nbackend = "sandbox"\nmodel = "guide"\n';
 
-const test = base.extend({
-  server: async ({}, use) => {
-    const folder = await mkdtemp(join(tmpdir(), 'breezeway-config-'));
-    const config = join(folder, 'Leptos.toml');
-    await writeFile(config, (await readFile(join(ROOT, 'Leptos.toml'), 'utf8')) + DRUPAL);
-    const server = await Server.start({ config });
-    await use(server);
-    await server.remove();
-    await rm(folder, { recursive: true });
-  },
-});
+const test = withTables(DRUPAL);
 
 // The component asks for a typeface of its own, which it can do without.
 test.beforeEach(async ({ page, expectProblem }) => {

@@ -12,8 +12,10 @@ pub mod foreign;
 mod highlight;
 mod html;
 mod outline;
+mod plain;
 
 pub use html::escape;
+pub use plain::plain;
 
 use outline::Outline;
 

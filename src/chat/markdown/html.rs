@@ -20,7 +20,7 @@ use url::Url;
 
 use super::{Block, highlight::highlight};
 
-const OPTIONS: Options =
+pub(super) const OPTIONS: Options =
     Options::ENABLE_TABLES.union(Options::ENABLE_TASKLISTS).union(Options::ENABLE_STRIKETHROUGH);
 
 /// Elements nested deeper than this are left out, their text is kept: the cost of building a page

@@ -45,7 +45,8 @@ pub(super) fn dialogs() -> impl IntoView {
     view! {
         <dialog id="palette" class="palette" aria-label="Find a conversation or a command">
             <input
-                type="search"
+                type="text"
+                role="searchbox"
                 placeholder="Find a conversation or a command"
                 aria-label="Find a conversation or a command"
                 autocomplete="off"

@@ -3,7 +3,11 @@
 use sqlx::AssertSqlSafe;
 
 use super::{ChatStore, Tx};
-use crate::chat::view::{Before, ConversationLine};
+use crate::chat::{
+    markdown::plain,
+    view::{Before, ConversationLine},
+    wire::Role,
+};
 
 /// How many messages are added to the index in one transaction: readers of replies wait for no more
 /// than that.
@@ -29,6 +33,7 @@ struct ToIndex {
     id: String,
     conversation_id: String,
     owner: String,
+    role: String,
     text: String,
     is_temporary: bool,
 }
@@ -88,7 +93,7 @@ impl ChatStore {
     pub async fn index_some(&self) -> sqlx::Result<bool> {
         let mut tx = self.store.begin().await?;
         let rows: Vec<ToIndex> = sqlx::query_as(
-            "SELECT m.id, m.conversation_id, c.owner, m.text,
+            "SELECT m.id, m.conversation_id, c.owner, m.role, m.text,
                     c.expires_at IS NOT NULL AS is_temporary
              FROM messages m JOIN conversations c ON c.id = m.conversation_id
              WHERE m.indexed = 0 AND m.state <> 'running' LIMIT $1",
@@ -110,7 +115,8 @@ async fn index(tx: &mut Tx, row: &ToIndex) -> sqlx::Result<()> {
         .bind(&row.id)
         .execute(&mut **tx)
         .await?;
-    if !row.is_temporary && !row.text.is_empty() {
+    let text = if row.role == Role::User.as_str() { row.text.clone() } else { plain(&row.text) };
+    if !row.is_temporary && !text.is_empty() {
         sqlx::query(
             "INSERT INTO search_rows (who, conversation_id, message_id, body)
              VALUES ($1, $2, $3, $4)",
@@ -118,7 +124,7 @@ async fn index(tx: &mut Tx, row: &ToIndex) -> sqlx::Result<()> {
         .bind(token(&row.owner))
         .bind(&row.conversation_id)
         .bind(&row.id)
-        .bind(row.text.replace(MARKS, ""))
+        .bind(text.replace(MARKS, ""))
         .execute(&mut **tx)
         .await?;
     }
