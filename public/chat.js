@@ -3,6 +3,7 @@
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => root.querySelectorAll(selector);
+const $$ = (selector, root = document) => [...all(selector, root)];
 const composer = () => $('#composer textarea');
 const mac = /Mac|iP/.test(navigator.platform);
 
@@ -130,6 +131,140 @@ async function quote(link) {
   composer().focus();
 }
 
+// --- Files ------------------------------------------------------------------------------------
+
+const picker = $('#composer input[type=file]');
+const chips = $('#files');
+
+const inBytes = (size) => size < 1e6 ? `${Math.ceil(size / 1e3)} kB` : `${(size / 1e6).toFixed(1)} MB`;
+
+/** Whether a file may be one of the kinds; the server looks at what it really is. */
+function mayBe(file, kinds) {
+  if (!file.type) return true;
+  return kinds.some((kind) => kind === '*/*' || (kind.endsWith('/*') ? file.type.startsWith(kind.slice(0, -1)) : kind === file.type))
+    || (kinds.includes('text/*') && /json|xml|javascript|csv/.test(file.type));
+}
+
+function chip(file) {
+  const item = document.createElement('li');
+  const remove = act('remove-file', 'Remove');
+  remove.ariaLabel = `Remove ${file.name}`;
+  remove.textContent = '×';
+  const name = document.createElement('span');
+  name.textContent = file.name;
+  name.dir = 'auto';
+  const note = document.createElement('small');
+  note.textContent = inBytes(file.size);
+  if (/^image\/(png|jpeg|gif|webp)$/.test(file.type)) {
+    const picture = document.createElement('img');
+    picture.src = URL.createObjectURL(file);
+    picture.alt = '';
+    picture.onload = () => URL.revokeObjectURL(picture.src);
+    item.append(picture);
+  }
+  item.append(name, note, remove);
+  chips.append(item);
+  return item;
+}
+
+function refuse(item, words) {
+  item.dataset.state = 'refused';
+  $('small', item).textContent = words;
+  say(`${$('span', item).textContent}: ${words}`);
+}
+
+/** One after the other: browsers have few connections, and the reply wants one. */
+let queue = Promise.resolve();
+
+function add(files) {
+  const [largest, many] = picker.dataset.most.split(' ').map(Number);
+  const kinds = picker.accept.split(',');
+  for (const file of files) {
+    const item = chip(file);
+    if ($$('li:not([data-state=refused])', chips).length > many) refuse(item, `at most ${many} files`);
+    else if (file.size > largest) refuse(item, `too large, at most ${inBytes(largest)}`);
+    else if (!mayBe(file, kinds)) refuse(item, `not one of ${kinds.join(', ')}`);
+    else {
+      item.dataset.state = 'waiting';
+      queue = queue.then(() => upload(file, item));
+    }
+  }
+  composer().focus();
+}
+
+function upload(file, item) {
+  if (!item.isConnected) return undefined;
+  return new Promise((done) => {
+    const request = new XMLHttpRequest();
+    item.request = request;
+    request.upload.onprogress = ({ loaded, total }) => {
+      item.style.setProperty('--done', loaded / total);
+      $('small', item).textContent = `${Math.floor((100 * loaded) / total)} %`;
+    };
+    request.onloadend = () => {
+      if (request.status === 201) keep(item, JSON.parse(request.responseText));
+      else if (item.isConnected) refuse(item, wrong(request));
+      done();
+    };
+    const assistant = $('.picker')?.value ?? '';
+    request.open('POST', `/api/chat/files?${new URLSearchParams({ name: file.name, assistant })}`);
+    request.send(file);
+  });
+}
+
+function wrong(request) {
+  try {
+    return JSON.parse(request.responseText).error;
+  } catch {
+    return 'did not arrive; add it again';
+  }
+}
+
+function keep(item, { id, size }) {
+  item.dataset.state = 'here';
+  $('small', item).textContent = inBytes(size);
+  const field = document.createElement('input');
+  Object.assign(field, { type: 'hidden', name: 'file', value: id });
+  item.append(field);
+}
+
+function remove(button) {
+  const item = button.closest('li');
+  item.request?.abort();
+  const id = $('input', item)?.value;
+  if (id) fetch(`/api/chat/files/${id}`, { method: 'DELETE' });
+  item.remove();
+  composer().focus();
+}
+
+/** A message waits for its files. */
+function onSubmit(event) {
+  if (event.target.id !== 'composer' || !chips) return;
+  for (const item of $$('[data-state=refused]', chips)) item.remove();
+  if (!$('[data-state=waiting]', chips)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+  say('The message is sent when its files have arrived.');
+  queue.then(() => $('#composer').requestSubmit());
+}
+
+function takesFiles(transfer) {
+  return picker?.accept && [...(transfer?.types ?? [])].includes('Files');
+}
+
+function onDrag(event) {
+  if (!takesFiles(event.dataTransfer)) return;
+  event.preventDefault();
+  $('.conversation').toggleAttribute('data-dropping', event.type === 'dragover');
+  if (event.type === 'drop') add(event.dataTransfer.files);
+}
+
+function onPaste(event) {
+  if (!takesFiles(event.clipboardData) || event.clipboardData.types.includes('text/plain')) return;
+  event.preventDefault();
+  add(event.clipboardData.files);
+}
+
 // --- The keyboard -----------------------------------------------------------------------------
 
 const follow = (selector) => $(selector)?.click();
@@ -248,6 +383,7 @@ const actions = {
   speak,
   dictate,
   quote,
+  'remove-file': remove,
 };
 
 document.addEventListener('click', (event) => {
@@ -255,7 +391,7 @@ document.addEventListener('click', (event) => {
   if (target?.dataset.do in actions) {
     event.preventDefault();
     actions[target.dataset.do](target);
-  } else if (target) {
+  } else if (target?.dataset.command) {
     target.closest('dialog').close();
     commands[target.dataset.command]();
   }
@@ -265,6 +401,17 @@ document.addEventListener('visibilitychange', see);
 document.addEventListener('visibilitychange', entitle);
 document.addEventListener('focusin', ({ target }) => {
   if (target.matches('[data-copy]')) target.select();
+});
+
+picker?.addEventListener('change', () => {
+  add(picker.files);
+  picker.value = '';
+});
+document.addEventListener('submit', onSubmit, true);
+for (const type of ['dragover', 'dragleave', 'drop']) document.addEventListener(type, onDrag);
+document.addEventListener('paste', onPaste);
+$('.picker')?.addEventListener('change', ({ target }) => {
+  if (!conversation()) location.assign(`/chat?assistant=${encodeURIComponent(target.value)}`);
 });
 
 const root = document.documentElement;

@@ -33,6 +33,8 @@ pub struct Frames {
 /// that the reply is written into. `after` is the last message that the page shows.
 pub async fn ask(form: &HtmlFormElement, text: &str, after: &str) -> Result<String, AskError> {
     let fields = fields(form, None).map_err(|_| AskError::Offline)?;
+    // The page's script has sent the files before; their ids are in the form.
+    fields.delete("files");
     fields.set("text", text);
     fields.set("after", after);
     let request = Request::post(&form.action()).header("accept", "application/json");

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::{
     markdown::foreign,
     service::{Place, Position, Question, Seed},
+    upload::Fields,
     wire::Role,
 };
 use crate::error::{Error, Result};
@@ -36,26 +37,73 @@ pub fn read(body: &[u8]) -> Result<Asked> {
             "The body must be a JSON object with `message` or `messages`.",
         ));
     };
-    let messages = messages(&body)?;
-    let conversation = match text(&body, &["conversation_id", "conversationId"])? {
+    asked(&body, files(&body)?)
+}
+
+/// Reads a form with files: `message1`, `message2` and so on are messages in JSON, everything else is
+/// called as it is in JSON. DeepChat leaves the newest message out where it has no text.
+pub fn read_form(fields: &Fields) -> Result<Asked> {
+    let mut body = Map::new();
+    let mut messages = Vec::new();
+    for (name, value) in &fields.texts {
+        match name.strip_prefix("message").and_then(|number| number.parse::<u32>().ok()) {
+            Some(number) => {
+                let message = serde_json::from_str(value)
+                    .map_err(|cause| wrong(name, "must be a message in JSON").because(cause))?;
+                messages.push((number, message));
+            }
+            None => {
+                body.insert(name.clone(), Value::String(value.clone()));
+            }
+        }
+    }
+    messages.sort_by_key(|(number, _)| *number);
+    if !messages.is_empty() {
+        let messages = messages.into_iter().map(|(_, message)| message).collect();
+        body.insert("messages".to_owned(), Value::Array(messages));
+    }
+    asked(&body, fields.all_files())
+}
+
+fn asked(body: &Map<String, Value>, files: Vec<String>) -> Result<Asked> {
+    let messages = messages(body)?;
+    let conversation = match text(body, &["conversation_id", "conversationId"])? {
         Some(id) => Some(Place::Id(id)),
-        None => messages.session.clone().map(Place::Id).or(named(&body)?),
+        None => messages.session.clone().map(Place::Id).or(named(body)?),
     };
-    let (asked, seed) = messages.split();
-    let message = text(&body, &["message"])?;
+    let (asked, seed) = messages.split(!files.is_empty());
+    let message = text(body, &["message"])?;
     Ok(Asked {
         question: Question {
             seed: if message.is_some() { Vec::new() } else { seed },
             text: message.or(asked).unwrap_or_default(),
             conversation,
-            request_id: text(&body, &["request_id", "requestId"])?,
-            assistant: text(&body, &["assistant_id", "assistantId"])?,
-            model: text(&body, &["model"])?,
-            position: position(&body)?,
-            is_temporary: flag(&body, "temporary")?.unwrap_or(false),
+            request_id: text(body, &["request_id", "requestId"])?,
+            assistant: text(body, &["assistant_id", "assistantId"])?,
+            model: text(body, &["model"])?,
+            position: position(body)?,
+            is_temporary: flag(body, "temporary")?.unwrap_or(false),
+            files,
         },
-        stream: flag(&body, "stream")?,
+        stream: flag(body, "stream")?,
     })
+}
+
+/// `files` of a JSON body: ids of files that were uploaded before.
+fn files(body: &Map<String, Value>) -> Result<Vec<String>> {
+    let list = match body.get("files") {
+        None | Some(Value::Null) => return Ok(Vec::new()),
+        Some(Value::Array(list)) => list,
+        Some(_) => return Err(wrong("files", "must be a list of ids")),
+    };
+    let id = |value: &Value| match value {
+        Value::String(id) => Some(id.clone()),
+        Value::Object(file) => file.get("id").and_then(Value::as_str).map(str::to_owned),
+        _ => None,
+    };
+    list.iter()
+        .map(|value| id(value).ok_or_else(|| wrong("files", "must be a list of ids")))
+        .collect()
 }
 
 fn position(body: &Map<String, Value>) -> Result<Position> {
@@ -95,6 +143,9 @@ fn flag(body: &Map<String, Value>, name: &str) -> Result<Option<bool>> {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Bool(stream)) => Ok(Some(*stream)),
         Some(Value::Number(number)) => Ok(Some(number.as_f64() != Some(0.0))),
+        // Forms know text alone.
+        Some(Value::String(text)) if ["true", "1"].contains(&text.as_str()) => Ok(Some(true)),
+        Some(Value::String(text)) if ["false", "0"].contains(&text.as_str()) => Ok(Some(false)),
         Some(_) => Err(wrong(name, "must be true or false")),
     }
 }
@@ -108,8 +159,12 @@ struct Messages {
 }
 
 impl Messages {
-    /// The newest message of a person, and what came before it.
-    fn split(mut self) -> (Option<String>, Vec<Seed>) {
+    /// The newest message of a person, and what came before it. Files by themselves come after all
+    /// of it.
+    fn split(mut self, has_files: bool) -> (Option<String>, Vec<Seed>) {
+        if has_files && self.said.last().is_some_and(|last| last.role == Role::Assistant) {
+            return (None, self.said);
+        }
         let Some(last) = self.said.iter().rposition(|message| message.role == Role::User) else {
             return (None, Vec::new());
         };
@@ -232,7 +287,32 @@ mod tests {
     }
 
     #[test]
+    fn a_form_with_files_is_read() {
+        let form = |texts: &[(&str, &str)]| {
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            let texts = texts.iter().map(own).collect();
+            read_form(&Fields { texts, files: vec!["f1".into()] })
+        };
+        let history = [
+            ("message2", r#"{"role":"ai","text":"b","_sessionId":"c1"}"#),
+            ("message1", r#"{"role":"user","text":"a"}"#),
+            ("stream", "true"),
+            ("file", "f0"),
+        ];
+        let asked = form(&history).unwrap();
+        assert_eq!((asked.question.text.as_str(), asked.stream), ("", Some(true)));
+        assert_eq!(asked.question.seed.len(), 2, "the newest message has no text");
+        assert_eq!(asked.question.files, ["f0", "f1"]);
+        assert_eq!(asked.question.conversation, Some(Place::Id("c1".into())));
+        let asked = form(&[history[1], ("message10", r#"{"text":"c"}"#)]).unwrap();
+        assert_eq!(asked.question.text, "c");
+        assert_eq!(form(&[("message", "Look")]).unwrap().question.text, "Look");
+        assert_eq!(form(&[("message1", "no JSON")]).unwrap_err().field(), Some("message1"));
+    }
+
+    #[test]
     fn what_is_wrong_is_told_by_its_field() {
+        assert_wrong(&json!({ "message": "a", "files": [1] }), "files");
         assert_wrong(&json!({ "message": 1 }), "message");
         assert_wrong(&json!({ "messages": "Hi" }), "messages");
         assert_wrong(&json!({ "messages": ["Hi"] }), "messages[0]");

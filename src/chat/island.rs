@@ -41,6 +41,8 @@ const OUT_OF_SIGHT: u32 = 12;
 const AT_END: i32 = 40;
 /// The form that sends a message.
 const COMPOSER: &str = "composer";
+/// What is added to the message, one hidden field for each.
+const FILES: &str = "files";
 /// The form that stops the reply.
 const STOP: &str = "stop";
 
@@ -63,6 +65,10 @@ pub fn Conversation(
     beside: String,
     /// What is to be sent, where that is more than a draft.
     text: String,
+    /// The kinds of files that can be added, with commas between them; empty for none.
+    accept: String,
+    /// The largest of them, in bytes, and the most of them, with a space between.
+    most: String,
     /// Whether `children` holds any message.
     begun: bool,
     /// Names the next request.
@@ -110,7 +116,7 @@ pub fn Conversation(
             <Icon name="chevron-down" />
             "Latest"
         </a>
-        <Composer talk after />
+        <Composer talk after accept most />
         <p class="visually-hidden" role="status">
             {talk.announcement}
         </p>
@@ -119,7 +125,7 @@ pub fn Conversation(
 
 /// The form that sends a message, with or without a script.
 #[component]
-fn Composer(talk: Talk, after: String) -> impl IntoView {
+fn Composer(talk: Talk, after: String, accept: String, most: String) -> impl IntoView {
     let submit = move |event: ev::SubmitEvent| {
         event.prevent_default();
         let suggestion = event.submitter().and_then(|button| button.get_attribute("value"));
@@ -128,9 +134,12 @@ fn Composer(talk: Talk, after: String) -> impl IntoView {
     let send_on_enter = move |event: ev::KeyboardEvent| {
         if event.key() == "Enter" && !event.shift_key() && !event.is_composing() {
             event.prevent_default();
-            talk.send(talk.text.get_untracked());
+            if let Some(form) = browser::form(COMPOSER) {
+                let _ = form.request_submit();
+            }
         }
     };
+    let no_files = accept.is_empty();
     let no_edit = Signal::derive(move || talk.beside.read().is_empty());
     let cancel = Signal::derive(move || talk.address());
     let placeholder = talk.assistant.with_value(|assistant| format!("Ask {assistant}"));
@@ -145,7 +154,14 @@ fn Composer(talk: Talk, after: String) -> impl IntoView {
         >
             <input type="hidden" name="run" value=talk.running />
         </form>
-        <form id=COMPOSER class="composer" method="post" action="/chat" on:submit=submit>
+        <form
+            id=COMPOSER
+            class="composer"
+            method="post"
+            action="/chat"
+            enctype="multipart/form-data"
+            on:submit=submit
+        >
             <Notice talk />
             <input type="hidden" name="conversation" value=talk.id />
             <input type="hidden" name="request_id" value=talk.request_id />
@@ -156,7 +172,13 @@ fn Composer(talk: Talk, after: String) -> impl IntoView {
                 "You are putting an earlier message in other words. Both versions are kept."
                 <a href=cancel>"Cancel"</a>
             </p>
+            <ul id=FILES class="files" role="list"></ul>
             <div class="composer-box">
+                <label class="act" data-do="attach" title="Add files" hidden=no_files>
+                    <Icon name="attach" />
+                    <span class="visually-hidden">"Add files"</span>
+                    <input type="file" name="files" multiple accept=accept data-most=most />
+                </label>
                 <label class="visually-hidden" for="text">
                     "Message"
                 </label>
@@ -374,7 +396,7 @@ impl Talk {
 impl Talk {
     fn send(self, text: String) {
         let busy = self.is_busy.get_untracked() || self.sending.get_untracked();
-        if text.trim().is_empty() || busy {
+        if busy || text.trim().is_empty() && !browser::has_content(FILES) {
             return;
         }
         self.sending.set(true);
@@ -403,6 +425,7 @@ impl Talk {
     fn accepted(self, text: &str, conversation: String) {
         let written = Some(self.text.get_untracked()).filter(|written| written != text);
         self.write(String::new());
+        browser::empty(FILES);
         self.asked.set_value(String::new());
         // Past an edit lies the draft that it was put before.
         let draft = match self.beside.get_untracked().as_str() {

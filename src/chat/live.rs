@@ -155,6 +155,7 @@ impl LiveRun {
             run: is_running.then_some(RunCursor { id, number, after }),
             fork: None,
             rating: None,
+            files: Vec::new(),
         }
     }
 }

@@ -14,6 +14,8 @@ pub mod wire;
 #[cfg(feature = "ssr")]
 pub mod feed;
 #[cfg(feature = "ssr")]
+pub mod files;
+#[cfg(feature = "ssr")]
 mod frames;
 #[cfg(feature = "ssr")]
 mod intake;
@@ -45,6 +47,8 @@ pub mod service;
 mod store;
 #[cfg(feature = "ssr")]
 pub mod transcript;
+#[cfg(feature = "ssr")]
+mod upload;
 #[cfg(feature = "ssr")]
 mod view;
 

@@ -196,6 +196,8 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
                     after
                     beside
                     text
+                    accept=assistant.map(|known| known.files.join(",")).unwrap_or_default()
+                    most=assistant.map(most).unwrap_or_default()
                     running=running.map(|run| run.id).unwrap_or_default()
                     request_id=Uuid::new_v4().simple().to_string()
                     drafts=caller.identity().map(Identity::tag).unwrap_or_default()
@@ -207,6 +209,11 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
         </main>
         {script()}
     }
+}
+
+/// The largest file, and how many.
+fn most(assistant: &AssistantConfig) -> String {
+    format!("{} {}", assistant.max_file, assistant.max_files)
 }
 
 fn last_of(messages: &[MessageView]) -> String {

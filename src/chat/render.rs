@@ -8,6 +8,7 @@ use time::{OffsetDateTime, macros::format_description};
 
 use super::{
     api::{ChooseBranch, Rate, Regenerate, StartRun},
+    files::is_picture,
     markdown::escape,
     view::{MessageView, Who},
     wire::{MessageState, Role},
@@ -87,8 +88,12 @@ pub fn around(message: &MessageView, name: &str) -> (String, &'static str) {
 
 fn question(html: &mut Html, message: &MessageView, who: &Who) {
     html.markup("<article class=\"message\" data-role=\"user\" aria-label=\"You\" id=\"m-");
-    html.text(&message.id).markup("\"><div class=\"bubble\" dir=\"auto\">");
-    html.text(&message.text).markup("</div><footer class=\"status\">");
+    html.text(&message.id).markup("\">");
+    files(html, message, who);
+    if !message.text.is_empty() {
+        html.markup("<div class=\"bubble\" dir=\"auto\">").text(&message.text).markup("</div>");
+    }
+    html.markup("<footer class=\"status\">");
     if who.can_redo {
         pager(html, message);
         html.markup("<a class=\"act\" title=\"Edit\" href=\"?edit=").text(&message.id);
@@ -99,6 +104,38 @@ fn question(html: &mut Html, message: &MessageView, who: &Who) {
         scripted(html, "copy", "copy", "Copy");
     }
     html.markup("</footer></article>");
+}
+
+/// What is added to a question. Others than its writer see the names alone.
+fn files(html: &mut Html, message: &MessageView, who: &Who) {
+    if message.files.is_empty() {
+        return;
+    }
+    html.markup("<ul class=\"files\" role=\"list\">");
+    for file in &message.files {
+        html.markup("<li>");
+        if who.may_act {
+            html.markup("<a href=\"/api/chat/files/").text(&file.id).markup("\">");
+        }
+        if who.may_act && is_picture(&file.kind) {
+            html.markup("<img loading=\"lazy\" src=\"/api/chat/files/").text(&file.id);
+            html.markup("\" alt=\"").text(&file.name).markup("\">");
+        } else {
+            icon(html, "attach").markup("<span dir=\"auto\">").text(&file.name).markup("</span> ");
+            html.markup("<span class=\"size\">").text(&in_bytes(file.size)).markup("</span>");
+        }
+        html.markup(if who.may_act { "</a></li>" } else { "</li>" });
+    }
+    html.markup("</ul>");
+}
+
+/// `12 kB`
+fn in_bytes(size: u64) -> String {
+    match size {
+        0..1_000 => format!("{size} B"),
+        1_000..1_000_000 => format!("{} kB", size.div_ceil(1_000)),
+        _ => format!("{}.{} MB", size / 1_000_000, size % 1_000_000 / 100_000),
+    }
 }
 
 pub(super) fn icon<'h>(html: &'h mut Html, name: &'static str) -> &'h mut Html {
@@ -344,7 +381,7 @@ mod tests {
     use super::*;
     use crate::chat::{
         provider::Usage,
-        view::{Fork, RunCursor},
+        view::{FileView, Fork, RunCursor},
         wire::Outcome,
     };
 
@@ -368,6 +405,7 @@ mod tests {
             run: None,
             fork: None,
             rating: None,
+            files: Vec::new(),
         }
     }
 
@@ -424,16 +462,26 @@ mod tests {
     proptest! {
         /// Whatever people, models and services say, the only tags are ours.
         #[test]
-        fn nothing_but_our_own_markup(text in "[<>\"'&a-z/= ]{0,40}") {
-            let mut all = vec![message(Role::User, MessageState::Done)];
+        fn nothing_but_our_own_markup(text in "[<>\"'&a-z/= ]{1,40}") {
+            let question = MessageView { text: "Hi".into(), ..message(Role::User, MessageState::Done) };
+            let mut all = vec![question];
             all.extend([MessageState::Running, MessageState::Failed, MessageState::Done].map(|state| {
                 message(Role::Assistant, state)
             }));
+            for kind in ["image/png", "text/plain"] {
+                let file = FileView { id: "i".into(), name: "n".into(), kind: kind.into(), size: 9 };
+                let text = "Look".to_owned();
+                let question = message(Role::User, MessageState::Done);
+                all.push(MessageView { files: vec![file], text, ..question });
+            }
             for mut message in all {
                 let who = Who { title: text.clone(), can_redo: true, may_act: true };
                 let plain = turn(&message, &who).matches('<').count();
                 (message.id, message.text) = (text.clone(), text.clone());
                 message.outcome.problem = Some(text.clone());
+                for file in &mut message.files {
+                    (file.id, file.name) = (text.clone(), text.clone());
+                }
                 let html = turn(&message, &who);
                 prop_assert_eq!(html.matches('<').count(), plain, "{}", html);
             }

@@ -4,30 +4,37 @@ use std::{convert::Infallible, future::ready, time::Duration};
 
 use axum::{
     Json, Router,
-    body::Body,
-    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    body::{Body, to_bytes},
+    extract::{DefaultBodyLimit, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE},
+        header::{
+            ACCEPT, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
+            CONTENT_TYPE,
+        },
         request::Parts,
     },
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{AppendHeaders, Html, IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::io::ReaderStream;
 
 use super::{
     feed::Cursor,
+    files::is_picture,
     frames::{Frames, View},
     intake::{self, Asked},
     list,
     page::{KeptMessage, Unsent, live},
     service::{Chat, Events, Place, Position, Question},
     transcript::Transcript,
+    upload::{self, Fields},
     view::{Before, ConversationLine},
     wire::{
         CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER, Role, RunEvent,
@@ -37,7 +44,7 @@ use super::{
 use crate::{
     error::{Error, Kind, Result},
     server::{
-        extract::{Form, Path, Query},
+        extract::{Path, Query},
         html,
         state::App,
     },
@@ -61,7 +68,9 @@ const LARGEST_BODY: usize = 16 << 20;
 /// `/api/chat`, its runs, and `POST /chat`.
 pub fn routes() -> Router<App> {
     Router::new()
-        .route("/api/chat", post(ask).layer(DefaultBodyLimit::max(LARGEST_BODY)))
+        .route("/api/chat", post(ask).layer(DefaultBodyLimit::disable()))
+        .route("/api/chat/files", post(add_file))
+        .route("/api/chat/files/{id}", get(file).delete(remove_file))
         .route("/api/chat/session", post(csrf_token))
         .route("/api/chat/conversations", get(conversations))
         .route("/api/chat/conversations/{id}/messages", get(messages))
@@ -69,7 +78,7 @@ pub fn routes() -> Router<App> {
         .route("/api/chat/messages/{id}", get(message_text))
         .route("/api/chat/runs/{id}/events", get(events))
         .route("/api/chat/runs/{id}/stop", post(stop))
-        .route("/chat", post(ask_by_form))
+        .route("/chat", post(ask_by_form).layer(DefaultBodyLimit::disable()))
         .route("/chat/find", get(find))
         .route("/chat/{id}/live", get(live))
         .route("/chat/{id}/export.md", get(export_markdown))
@@ -129,12 +138,16 @@ async fn ask(
     caller: Caller,
     Query(query): Query<StreamQuery>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response> {
     known(&caller)?;
-    let body =
-        body.map_err(|cause| Error::too_large("The request is too large.").because(cause))?;
-    let Asked { mut question, stream } = intake::read(&body)?;
+    let Asked { mut question, stream } = if upload::is_multipart(&request) {
+        let mut fields = Fields::default();
+        upload::read(&app.chat, &caller, request, &mut fields).await?;
+        intake::read_form(&fields)?
+    } else {
+        intake::read(&whole_body(request).await?)?
+    };
     if let Some(key) = headers.get("idempotency-key").and_then(|key| key.to_str().ok()) {
         question.request_id = Some(key.to_owned());
     }
@@ -147,6 +160,12 @@ async fn ask(
     let is_stream = stream.unwrap_or_else(|| wants_stream(&headers));
     let answer = reply(events, query.view, is_stream, started.conversation.clone()).await;
     Ok(naming(answer.into_response(), &started))
+}
+
+async fn whole_body(request: Request) -> Result<Bytes> {
+    to_bytes(request.into_body(), LARGEST_BODY)
+        .await
+        .map_err(|cause| Error::too_large("The request is too large.").because(cause))
 }
 
 async fn reply(
@@ -350,50 +369,39 @@ async fn stop(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The composer's form, sent with or without a script.
-#[derive(Debug, Deserialize)]
-pub(super) struct AskForm {
-    #[serde(default)]
-    text: String,
-    suggestion: Option<String>,
-    conversation: Option<String>,
-    request_id: Option<String>,
-    after: Option<String>,
-    beside: Option<String>,
-    assistant: Option<String>,
-    temporary: Option<String>,
+/// What the composer's form says, sent with or without a script.
+fn question_of(fields: &Fields) -> Question {
+    let field = |name: &str| fields.text(name).map(str::to_owned);
+    Question {
+        conversation: field("conversation").map(Place::Id),
+        text: written(fields),
+        request_id: field("request_id"),
+        assistant: field("assistant"),
+        position: match (field("beside"), field("after")) {
+            (Some(question), _) => Position::Beside(question),
+            (None, Some(message)) => Position::After(message),
+            (None, None) => Position::End,
+        },
+        is_temporary: field("temporary").is_some(),
+        files: fields.all_files(),
+        ..Question::default()
+    }
 }
 
-impl AskForm {
-    fn question(&self, text: String) -> Question {
-        let present = |field: &Option<String>| field.clone().filter(|value| !value.is_empty());
-        Question {
-            conversation: present(&self.conversation).map(Place::Id),
-            text,
-            request_id: present(&self.request_id),
-            assistant: present(&self.assistant),
-            position: match (present(&self.beside), present(&self.after)) {
-                (Some(question), _) => Position::Beside(question),
-                (None, Some(message)) => Position::After(message),
-                (None, None) => Position::End,
-            },
-            is_temporary: self.temporary.is_some(),
-            ..Question::default()
-        }
-    }
+/// What was typed, else what was suggested.
+fn written(fields: &Fields) -> String {
+    let typed = fields.text("text").filter(|text| !text.trim().is_empty());
+    typed.or_else(|| fields.text("suggestion")).unwrap_or_default().to_owned()
+}
 
-    /// What of it is worth sending again. Where the conversation went on elsewhere, the next attempt
-    /// goes to wherever it is by then: the page says so.
-    fn unsent(self, text: String) -> Unsent {
-        let place = [
-            ("conversation", self.conversation),
-            ("beside", self.beside),
-            ("assistant", self.assistant),
-            ("temporary", self.temporary),
-        ];
-        let place = place.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        Unsent { text, place }
-    }
+/// What of it is worth sending again. Where the conversation went on elsewhere, the next attempt goes
+/// to wherever it is by then: the page says so.
+fn unsent(fields: &Fields) -> Unsent {
+    let named = ["conversation", "beside", "assistant", "temporary"]
+        .into_iter()
+        .filter_map(|name| Some((name, fields.text(name)?.to_owned())));
+    let files = fields.all_files().into_iter().map(|id| ("file", id));
+    Unsent { text: written(fields), place: named.chain(files).collect() }
 }
 
 /// `POST /chat`: asks, and sends the browser to the page where the reply arrives; 201 for a script,
@@ -403,20 +411,35 @@ async fn ask_by_form(
     State(app): State<App>,
     caller: Caller,
     head: Parts,
-    Form(form): Form<AskForm>,
+    request: Request,
 ) -> Result<Response> {
-    let is_suggested = form.text.trim().is_empty();
-    let suggestion = form.suggestion.clone().filter(|_| is_suggested);
-    let text = suggestion.unwrap_or_else(|| form.text.clone());
     let wants_page = accepts(&head.headers, "text/html");
-    match app.chat.ask(&caller, form.question(text.clone())).await {
+    let mut fields = Fields::default();
+    let asked = match read_form(&app, &caller, request, &mut fields).await {
+        Ok(()) => app.chat.ask(&caller, question_of(&fields)).await,
+        Err(error) => Err(error),
+    };
+    match asked {
         Ok(started) if wants_page => {
             Ok(Redirect::to(&format!("/chat/{}/live", started.conversation)).into_response())
         }
         Ok(started) => Ok(naming(StatusCode::CREATED.into_response(), &started)),
-        Err(error) if wants_page => Ok(kept(&app, head, error, form.unsent(text)).await),
+        Err(error) if wants_page => Ok(kept(&app, head, error, unsent(&fields)).await),
         Err(error) => Err(error),
     }
+}
+
+async fn read_form(
+    app: &App,
+    caller: &Caller,
+    request: Request,
+    fields: &mut Fields,
+) -> Result<()> {
+    if upload::is_multipart(&request) {
+        return upload::read(&app.chat, caller, request, fields).await;
+    }
+    *fields = Fields::of_form(&whole_body(request).await?);
+    Ok(())
 }
 
 async fn kept(app: &App, head: Parts, error: Error, unsent: Unsent) -> Response {
@@ -475,6 +498,56 @@ fn attached(name: &str, kind: &'static str) -> [(HeaderName, HeaderValue); 2] {
         (CONTENT_TYPE, HeaderValue::from_static(kind)),
         (CONTENT_DISPOSITION, disposition.unwrap_or(attachment)),
     ]
+}
+
+#[derive(Debug, Deserialize)]
+struct UploadQuery {
+    #[serde(default)]
+    name: String,
+    assistant: Option<String>,
+}
+
+/// `POST /api/chat/files?name=…`: takes in a file that a message will name. The body is the file.
+async fn add_file(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<UploadQuery>,
+    request: Request,
+) -> Result<impl IntoResponse> {
+    known(&caller)?;
+    let bytes = request.into_body().into_data_stream();
+    let file = app.chat.add_file(&caller, &query.name, query.assistant.as_deref(), bytes).await?;
+    Ok((StatusCode::CREATED, Json(file)))
+}
+
+/// `GET /api/chat/files/{id}`: a file. Browsers show pictures; everything else they keep, so that
+/// nothing in it can run here.
+async fn file(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+    known(&caller)?;
+    let (file, bytes) = app.chat.file(&caller, &id).await?;
+    let is_shown = is_picture(&file.kind);
+    let name = utf8_percent_encode(&file.name, NON_ALPHANUMERIC);
+    let way = if is_shown { "inline" } else { "attachment" };
+    let kind = if is_shown { file.kind.as_str() } else { "application/octet-stream" };
+    let headers = [
+        (CONTENT_TYPE, kind.to_owned()),
+        (CONTENT_LENGTH, file.size.to_string()),
+        (CONTENT_DISPOSITION, format!("{way}; filename*=UTF-8''{name}")),
+        (CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
+        (CACHE_CONTROL, "private, max-age=86400, immutable".to_owned()),
+    ];
+    Ok((AppendHeaders(headers), Body::from_stream(ReaderStream::new(bytes))).into_response())
+}
+
+/// `DELETE /api/chat/files/{id}`: removes a file that was not sent.
+async fn remove_file(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode> {
+    known(&caller)?;
+    app.chat.remove_file(&caller, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /api/chat/messages/{id}`: what a message says, as it was written.

@@ -3,6 +3,7 @@
 
 mod assistants;
 mod branches;
+mod files;
 mod manage;
 mod reading;
 mod recovery;
@@ -20,9 +21,10 @@ use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use self::assistants::{thread, turns};
+use self::assistants::thread;
 use super::{
     feed::Bells,
+    files::Files,
     live::{LiveRun, LiveRuns, RunTarget},
     log::RunLog,
     markdown,
@@ -69,6 +71,9 @@ struct Inner {
     default: Option<String>,
     /// Who may read what is shared; none where nothing is.
     sharing: Option<Sharing>,
+    files: Files,
+    /// How many bytes a person's files may have together.
+    files_per_person: i64,
     /// The site's address, for links.
     origin: String,
     runtime: Handle,
@@ -90,6 +95,7 @@ struct Turning<'a> {
     seed: &'a [(Seed, String)],
     position: &'a Position,
     is_temporary: bool,
+    files: &'a [String],
 }
 
 /// What a run is to do.
@@ -119,6 +125,8 @@ pub struct Question {
     pub position: Position,
     /// Whether a conversation that it begins is a temporary one.
     pub is_temporary: bool,
+    /// What is added to it: ids of files that were taken in before.
+    pub files: Vec<String>,
 }
 
 /// Where in a conversation a question goes.
@@ -155,6 +163,8 @@ impl Chat {
                 assistants: config.assistants.clone(),
                 default: config.chat.as_ref().map(|chat| chat.default.clone()),
                 sharing: config.chat.as_ref().and_then(|chat| chat.sharing),
+                files: Files::new(config.server.data_dir.join("files")),
+                files_per_person: config.chat.as_ref().map_or(0, |chat| chat.files_per_person),
                 origin: config.server.origin(),
                 runtime,
                 tasks: TaskTracker::new(),
@@ -182,10 +192,10 @@ impl Chat {
     async fn ask_to_end(&self, caller: &Caller, question: Question) -> Result<Started> {
         let identity = caller.known()?;
         let assistant = self.chosen(caller, &question)?.clone();
-        let text = checked_text(&question.text, assistant.max_message)?;
-        let request_id = scoped(caller, checked_request_id(question.request_id)?);
+        let text = checked_text(&question, assistant.max_message)?;
+        let request_id = scoped(caller, checked_request_id(question.request_id.clone())?);
         let owner = identity.owner();
-        let place = match question.conversation {
+        let place = match question.conversation.clone() {
             Some(Place::Named(name)) => Some(Place::Named(scoped(caller, name))),
             place => place,
         };
@@ -195,11 +205,12 @@ impl Chat {
         if let Some(Place::Id(id)) = &place {
             self.check_is_there(&owner, id).await?;
         }
+        let files = self.files_of(&owner, &question, &assistant).await?;
         let seed = rendered(&question.seed)?;
         let position = &question.position;
         let is_temporary = question.is_temporary;
-        let turn =
-            Turning { text, assistant: &assistant.name, seed: &seed, position, is_temporary };
+        let (seed, files, assistant_name) = (&seed, &files, &assistant.name);
+        let turn = Turning { text, assistant: assistant_name, seed, position, is_temporary, files };
         let live = match self.begin(identity, place.as_ref(), turn, &request_id).await {
             Ok(live) => live,
             // The same request, sent twice at once: the other one was first.
@@ -222,7 +233,8 @@ impl Chat {
         let read = self.inner.store.messages(&live.conversation).await;
         let mut history = read.inspect_err(|_| self.inner.live.remove(&live.id))?;
         history.pop_if(|reply| reply.id == live.message);
-        let turns = turns(&assistant, &history);
+        let turns = self.turns(&live.conversation, &assistant, &history).await;
+        let turns = turns.inspect_err(|_| self.inner.live.remove(&live.id))?;
         let thread = thread(&live.conversation, &history);
         Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix: String::new() }))
     }
@@ -333,6 +345,7 @@ impl Chat {
             assistant,
         };
         store.insert_turn(&mut tx, new).await?;
+        self.attach(&mut tx, &owner, &question, turn.files).await?;
         let at = RunTarget { owner, conversation, message: reply };
         self.begin_run(tx, at, assistant, request_id).await
     }
@@ -347,7 +360,10 @@ impl Chat {
     ) -> Result<String> {
         let (store, owner, id) = (&self.inner.store, identity.owner(), new_id());
         let first = turn.seed.iter().find(|(seed, _)| seed.role == Role::User);
-        let title = title(first.map_or(turn.text, |(seed, _)| seed.text.as_str()));
+        let title = match first.map_or(turn.text, |(seed, _)| seed.text.as_str()) {
+            "" => "Files".to_owned(),
+            text => title(text),
+        };
         let tenant = identity.tenant.as_deref();
         store.insert_conversation(tx, &id, &owner, tenant, &title, turn.is_temporary).await?;
         if let Some(Place::Named(name)) = place {
@@ -461,15 +477,14 @@ fn rendered(seed: &[Seed]) -> Result<Vec<(Seed, String)>> {
     Ok(seed.iter().map(|seed| (seed.clone(), html(seed))).collect())
 }
 
-fn checked_text(text: &str, most: usize) -> Result<&str> {
-    let text = text.trim();
-    if text.is_empty() {
+fn checked_text(question: &Question, most: usize) -> Result<&str> {
+    let text = question.text.trim();
+    if text.is_empty() && question.files.is_empty() {
         return Err(Error::bad_request("Write a message first.").in_field("message"));
     }
     if text.len() > most {
         return Err(Error::too_large(format!(
-            "The message is too long: {} of at most {most} bytes. Shorten it and send \
-             it again.",
+            "The message is too long: {} of at most {most} bytes. Shorten it and send it again.",
             text.len()
         ))
         .in_field("message"));
@@ -551,9 +566,12 @@ mod tests {
 
     #[test]
     fn text_and_request_id_are_checked() {
-        assert!(checked_text(" \n ", 9).is_err());
-        assert!(checked_text("1234567890", 9).is_err());
-        assert_eq!(checked_text(" hi ", 9).unwrap(), "hi");
+        let question = |text: &str| Question { text: text.to_owned(), ..Question::default() };
+        assert!(checked_text(&question(" \n "), 9).is_err());
+        assert!(checked_text(&question("1234567890"), 9).is_err());
+        assert_eq!(checked_text(&question(" hi "), 9).unwrap(), "hi");
+        let with_a_file = Question { files: vec!["f".into()], ..question("") };
+        assert_eq!(checked_text(&with_a_file, 9).unwrap(), "");
         assert!(checked_request_id(Some(String::new())).is_err());
         assert!(checked_request_id(Some("x".repeat(129))).is_err());
         assert_eq!(checked_request_id(Some("a".into())).unwrap(), "a");

@@ -1,6 +1,7 @@
 //! The SQL of conversations and messages; of branches, runs and the rest in the modules below.
 
 mod branches;
+mod files;
 mod list;
 mod manage;
 mod runs;
@@ -11,6 +12,7 @@ use std::{str::FromStr, time::Duration};
 use sqlx::{AssertSqlSafe, FromRow, Transaction};
 
 pub use self::{
+    files::FileRow,
     list::{Found, MARKS},
     manage::FirstWords,
     runs::{CommitError, NewRun, RunRow},

@@ -101,6 +101,8 @@ pub struct MessageView {
     pub reasoning_time: Option<Duration>,
     /// What it took, where the service said so.
     pub usage: Option<Usage>,
+    /// What is added to it.
+    pub files: Vec<FileView>,
     /// What its reader thinks of it.
     pub rating: Option<Rating>,
     /// When it was begun, milliseconds since 1970.
@@ -113,6 +115,19 @@ pub struct MessageView {
     pub run: Option<RunCursor>,
     /// What stands beside it on other branches.
     pub fork: Option<Fork>,
+}
+
+/// A file that is added to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileView {
+    /// Its id, and the last part of its address.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// What it is, such as `image/png`.
+    pub kind: String,
+    /// In bytes.
+    pub size: u64,
 }
 
 /// What a person thinks of a reply.

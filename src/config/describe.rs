@@ -41,6 +41,7 @@ pub(super) fn describe(config: &Config) -> String {
     if let Some(chat) = &config.chat {
         page.table("chat");
         page.text("default", &chat.default);
+        page.text("files_per_person", &size::write(chat.files_per_person.unsigned_abs()));
         page.text("share", values::word_for(values::SHARING, &chat.sharing));
     }
     for widget in &config.widgets {
@@ -254,6 +255,9 @@ fn assistant(page: &mut Page, assistant: &AssistantConfig) {
     if assistant.provider.is_a_model() {
         page.set("titles", assistant.titles);
     }
+    page.texts("files", assistant.files.iter().cloned());
+    page.text("max_file", &size::write(assistant.max_file));
+    page.set("max_files", assistant.max_files);
     page.optional("description", assistant.description.as_deref());
     page.optional("greeting", assistant.greeting.as_deref());
     page.texts("suggestions", assistant.suggestions.iter().cloned());

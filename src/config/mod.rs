@@ -23,6 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use self::size::write as size_in_words;
 pub use self::{
     model::*,
     problem::{Problem, Problems},

@@ -375,6 +375,12 @@ pub struct AssistantConfig {
     /// `titles`: whether it gives conversations their titles, which is a request of its own. Default
     /// yes, where a model is asked directly.
     pub titles: bool,
+    /// `files`: the kinds it takes, such as `image/*`. Default none.
+    pub files: Vec<String>,
+    /// `max_file`: the largest, in bytes. Default 20 MiB.
+    pub max_file: u64,
+    /// `max_files`: the most of them in one message. Default 10.
+    pub max_files: usize,
     /// `greeting`: Markdown shown above an empty conversation.
     pub greeting: Option<String>,
     /// `suggestions`: questions offered in an empty conversation.
@@ -403,6 +409,8 @@ pub struct ChatConfig {
     pub default: String,
     /// `share`: who may read what people share; none for nobody.
     pub sharing: Option<Sharing>,
+    /// `files_per_person`: how many bytes a person's files may have together. Default 1 GiB.
+    pub files_per_person: i64,
 }
 
 /// `share` of `[chat]`: who may read a conversation whose link they have.

@@ -10,7 +10,7 @@ pub(super) fn parse(text: &str) -> Option<u64> {
 }
 
 /// The same, in the largest unit that leaves a whole number.
-pub(super) fn write(bytes: u64) -> String {
+pub fn write(bytes: u64) -> String {
     let fitting = UNITS.iter().rev().filter(|(_, unit)| bytes.is_multiple_of(*unit));
     let (unit, size) = fitting.max_by_key(|(_, unit)| *unit).unwrap_or(&UNITS[3]);
     format!("{}{unit}", bytes / size)

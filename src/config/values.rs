@@ -161,6 +161,21 @@ pub(super) fn tokens(value: &Value<'_>) -> Read<u32> {
     }
 }
 
+/// A kind of file, or a family of them.
+pub(super) fn file_kind(value: &Value<'_>) -> Read<String> {
+    const REMEDY: &str = "write a type such as \"image/*\", \"text/*\" or \"application/pdf\"";
+    let kind = value.text(REMEDY)?;
+    let is_part = |part: &str| {
+        part == "*"
+            || !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
+    };
+    match kind.split_once('/') {
+        Some((family, member)) if is_part(family) && is_part(member) => Ok(kind),
+        _ => Err(value.refuse(&format!("is not a kind of file; {REMEDY}"))),
+    }
+}
+
 /// A number of messages.
 pub(super) fn messages(value: &Value<'_>) -> Read<usize> {
     match usize::try_from(value.integer()?) {

@@ -4,6 +4,7 @@
 //! turns a question into the same selection an API client would ask for, and writes the rows down
 //! as Markdown.
 
+mod files;
 mod markdown;
 mod samples;
 mod title;
@@ -13,7 +14,10 @@ mod words;
 
 use url::form_urlencoded;
 
-pub(crate) use self::title::title;
+pub(crate) use self::{
+    files::{about, picture},
+    title::title,
+};
 use self::{
     topics::Subject,
     understand::{Request, Wish, understand},

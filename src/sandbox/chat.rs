@@ -207,6 +207,9 @@ pub(super) async fn reply(
     if let Some(title) = assistant::title(asked) {
         return Ok(Reply::at_once(title));
     }
+    if let Some(text) = assistant::about(asked) {
+        return Ok(Reply { pace: state.pace, ..Reply::at_once(text) });
+    }
     let prompt = Prompt::read(asked);
     if prompt.fail {
         return Err(ReplyError::AskedToFail);
@@ -358,13 +361,17 @@ impl From<WireMessage> for Turn {
     fn from(message: WireMessage) -> Self {
         let text = match message.content {
             Value::String(text) => text,
-            Value::Array(parts) => {
-                parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()
-            }
+            Value::Array(parts) => parts.iter().filter_map(words_of).collect(),
             _ => String::new(),
         };
         Turn { speaker: Speaker::of(&message.role), text }
     }
+}
+
+/// What a part says; of a picture, that there is one.
+fn words_of(part: &Value) -> Option<String> {
+    let picture = part.pointer("/image_url/url").and_then(Value::as_str).map(assistant::picture);
+    picture.or_else(|| Some(part.get("text")?.as_str()?.to_owned()))
 }
 
 /// What every chunk and every whole answer of one completion have in common.

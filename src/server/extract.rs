@@ -1,11 +1,8 @@
 //! axum's extractors, whose refusals are errors of ours: the same JSON or page as any other.
 
-use axum::{
-    extract::{
-        FromRequest, FromRequestParts,
-        rejection::{FormRejection, PathRejection, QueryRejection},
-    },
-    http::StatusCode,
+use axum::extract::{
+    FromRequestParts,
+    rejection::{PathRejection, QueryRejection},
 };
 
 use crate::error::Error;
@@ -20,11 +17,6 @@ pub struct Path<T>(pub T);
 #[from_request(via(axum::extract::Query), rejection(Error))]
 pub struct Query<T>(pub T);
 
-/// A form, as browsers send it.
-#[derive(FromRequest)]
-#[from_request(via(axum::Form), rejection(Error))]
-pub struct Form<T>(pub T);
-
 impl From<PathRejection> for Error {
     fn from(cause: PathRejection) -> Self {
         Self::bad_request("The address cannot be read.").because(cause)
@@ -34,15 +26,5 @@ impl From<PathRejection> for Error {
 impl From<QueryRejection> for Error {
     fn from(cause: QueryRejection) -> Self {
         Self::bad_request("The query of the address cannot be read.").because(cause)
-    }
-}
-
-impl From<FormRejection> for Error {
-    fn from(cause: FormRejection) -> Self {
-        match cause.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large("The form is too large."),
-            _ => Self::bad_request("The form cannot be read."),
-        }
-        .because(cause)
     }
 }

@@ -114,7 +114,7 @@ pub fn page_policy(app: &App, nonce: &str) -> Option<(HeaderName, HeaderValue)> 
 fn policy(nonce: Option<&str>, form_origins: &[String]) -> String {
     let mut policy = String::from(
         "default-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; style-src 'self'; img-src \
-         'self' data: https:; font-src 'self'; manifest-src 'self'; connect-src 'self'",
+         'self' data: blob: https:; font-src 'self'; manifest-src 'self'; connect-src 'self'",
     );
     if std::env::var_os("LEPTOS_WATCH").is_some() {
         policy.push_str(" ws://127.0.0.1:* ws://localhost:*");

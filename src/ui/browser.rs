@@ -85,6 +85,18 @@ pub fn remove(selector: &str) {
     }
 }
 
+/// Whether there is an element in the one with this id.
+pub fn has_content(id: &str) -> bool {
+    document().get_element_by_id(id).is_some_and(|element| element.child_element_count() > 0)
+}
+
+/// Takes everything out of the element with this id.
+pub fn empty(id: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        element.set_text_content(None);
+    }
+}
+
 /// The form with this id.
 pub fn form(id: &str) -> Option<HtmlFormElement> {
     document().get_element_by_id(id)?.dyn_into().ok()

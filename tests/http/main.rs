@@ -11,6 +11,7 @@ mod chat_api;
 mod command;
 mod data;
 mod feed;
+mod files;
 mod gateway;
 mod library;
 mod manage;

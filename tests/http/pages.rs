@@ -85,8 +85,8 @@ async fn what_no_handler_can_read_is_an_error_of_ours() {
         assert_eq!(body["code"], "bad_request", "{path}");
         assert!(body["request_id"].is_string(), "{path}");
     }
-    let typed = ada.request(Method::POST, "/chat").header("accept", "text/html").body("text");
-    let answer = ada.send(typed).await;
+    let form = ada.request(Method::POST, "/chat").header("accept", "text/html");
+    let answer = ada.send(form.header("content-type", "multipart/form-data").body("text")).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-    assert!(answer.text().await.unwrap().contains("The form cannot be read."));
+    assert!(answer.text().await.unwrap().contains("The form has no boundary"));
 }

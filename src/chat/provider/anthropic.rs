@@ -4,11 +4,12 @@
 //! out, as the service asks its clients to do. The reply is whole with `message_stop`, or when the
 //! service has said why it stopped.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Usage, answer,
+    Ask, Attached, Cause, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Usage, answer,
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in},
 };
@@ -54,7 +55,35 @@ type Stream = Framed<Decoder, Message>;
 /// The turns, the standing instructions apart. Neighbours of one role are one turn to the service.
 fn messages(turns: &[Turn]) -> Vec<Value> {
     let said = turns.iter().filter(|turn| turn.role != Role::System);
-    said.map(|turn| json!({ "role": turn.role, "content": turn.text })).collect()
+    said.map(|turn| json!({ "role": turn.role, "content": content(turn) })).collect()
+}
+
+/// Words alone are text; with files they are blocks, the files first.
+fn content(turn: &Turn) -> Value {
+    if turn.files.is_empty() {
+        return json!(turn.text);
+    }
+    let mut blocks: Vec<Value> = turn.files.iter().map(block).collect();
+    if !turn.text.is_empty() {
+        blocks.push(json!({ "type": "text", "text": turn.text }));
+    }
+    json!(blocks)
+}
+
+fn block(file: &Attached) -> Value {
+    let in_base64 = |kind: &str, bytes: &[u8]| json!({ "type": "base64", "media_type": kind, "data": BASE64_STANDARD.encode(bytes) });
+    match file {
+        Attached::Image { kind, bytes } => {
+            json!({ "type": "image", "source": in_base64(kind, bytes) })
+        }
+        Attached::Document { kind, name, bytes } => {
+            json!({ "type": "document", "title": name, "source": in_base64(kind, bytes) })
+        }
+        Attached::Text { name, text } => json!({
+            "type": "document", "title": name,
+            "source": { "type": "text", "media_type": "text/plain", "data": text },
+        }),
+    }
 }
 
 /// A message as it has come so far.
@@ -265,10 +294,7 @@ mod tests {
 
     #[test]
     fn asks_with_the_instructions_apart() {
-        let turns = [
-            Turn { role: Role::System, text: "Be brief.".into() },
-            Turn { role: Role::User, text: "Hi".into() },
-        ];
+        let turns = [Turn::new(Role::System, "Be brief."), Turn::new(Role::User, "Hi")];
         let mut assistant = assistant("provider = \"anthropic\"\nmodel = \"m\"");
         assert_eq!(assistant.path, "/v1/messages");
         let body = Anthropic.body(&Ask::new(&assistant, &turns));

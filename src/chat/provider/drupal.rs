@@ -133,9 +133,9 @@ mod tests {
     #[test]
     fn asks_in_a_way_that_every_version_understands() {
         let turns = [
-            Turn { role: Role::User, text: "Hi".into() },
-            Turn { role: Role::Assistant, text: "Hello".into() },
-            Turn { role: Role::User, text: "And?".into() },
+            Turn::new(Role::User, "Hi"),
+            Turn::new(Role::Assistant, "Hello"),
+            Turn::new(Role::User, "And?"),
         ];
         let mut assistant = assistant("provider = \"drupal\"\nmodel = \"helper\"");
         assert_eq!(assistant.path, "/api/deepchat");

@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, answer,
+    Ask, Attached, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, answer,
     deepchat::{parts, whole},
     framed::{Dialect, Framed, Step},
 };
@@ -50,7 +50,26 @@ fn message(turn: &Turn) -> Value {
         Role::User => "user",
         Role::Assistant => "ai",
     };
-    json!({ "role": role, "text": turn.text })
+    let mut message = json!({ "role": role, "text": turn.text });
+    if !turn.files.is_empty() {
+        message["files"] = turn.files.iter().map(file).collect();
+    }
+    message
+}
+
+/// A file as DeepChat writes one down.
+fn file(file: &Attached) -> Value {
+    match file {
+        Attached::Image { kind, bytes } => {
+            json!({ "type": "image", "src": Attached::data_url(kind, bytes) })
+        }
+        Attached::Document { kind, name, bytes } => {
+            json!({ "type": "any", "name": name, "src": Attached::data_url(kind, bytes) })
+        }
+        Attached::Text { name, text } => json!({
+            "type": "any", "name": name, "src": Attached::data_url("text/plain", text.as_bytes()),
+        }),
+    }
 }
 
 /// A reply as it has come so far.
@@ -102,10 +121,7 @@ mod tests {
 
     #[test]
     fn asks_in_deepchats_words() {
-        let turns = [
-            Turn { role: Role::Assistant, text: "Hello".into() },
-            Turn { role: Role::User, text: "Hi".into() },
-        ];
+        let turns = [Turn::new(Role::Assistant, "Hello"), Turn::new(Role::User, "Hi")];
         let mut assistant = assistant("provider = \"json\"\npath = \"/chat\"");
         let messages = json!([{ "role": "ai", "text": "Hello" }, { "role": "user", "text": "Hi" }]);
         let body = Json.body(&Ask { thread: "c", ..Ask::new(&assistant, &turns) });

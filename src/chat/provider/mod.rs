@@ -13,6 +13,9 @@ mod ollama;
 mod openai;
 mod trouble;
 
+use std::fmt;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -41,6 +44,70 @@ pub struct Turn {
     pub role: Role,
     /// What it says.
     pub text: String,
+    /// What is added to it.
+    pub files: Vec<Attached>,
+}
+
+impl Turn {
+    /// A turn of words alone.
+    pub fn new(role: Role, text: impl Into<String>) -> Self {
+        Self { role, text: text.into(), files: Vec::new() }
+    }
+
+    /// The words, after the texts that are added to them: for services that know nothing of files.
+    fn with_texts(&self) -> String {
+        let texts = self.files.iter().filter_map(|file| match file {
+            Attached::Text { name, text } => Some(format!("File {name}:\n\n{text}\n\n")),
+            Attached::Image { .. } | Attached::Document { .. } => None,
+        });
+        texts.chain([self.text.clone()]).collect()
+    }
+}
+
+/// A file that is added to a turn.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Attached {
+    /// A picture.
+    Image {
+        /// What it is, such as `image/png`.
+        kind: String,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// What the service has to read by itself, such as a PDF.
+    Document {
+        /// What it is, such as `application/pdf`.
+        kind: String,
+        /// What it is called.
+        name: String,
+        /// All of it.
+        bytes: Vec<u8>,
+    },
+    /// Text.
+    Text {
+        /// What it is called.
+        name: String,
+        /// What it says.
+        text: String,
+    },
+}
+
+impl Attached {
+    /// `data:image/png;base64,…`
+    fn data_url(kind: &str, bytes: &[u8]) -> String {
+        format!("data:{kind};base64,{}", BASE64_STANDARD.encode(bytes))
+    }
+}
+
+impl fmt::Debug for Attached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, size) = match self {
+            Self::Image { kind, bytes } => (kind, bytes.len()),
+            Self::Document { name, bytes, .. } => (name, bytes.len()),
+            Self::Text { name, text } => (name, text.len()),
+        };
+        write!(f, "{what} of {size} bytes")
+    }
 }
 
 /// How many tokens a reply took.

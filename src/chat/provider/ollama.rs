@@ -2,13 +2,13 @@
 
 use std::mem;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Usage,
+    Ask, Attached, Cause, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage,
     framed::{Dialect, Framed, Framing, Step},
-    openai::messages,
     trouble::{failure, is_error},
 };
 use crate::chat::sse::{Event, TooLong};
@@ -22,8 +22,8 @@ pub struct Ollama;
 impl Provider for Ollama {
     fn body(&self, ask: &Ask<'_>) -> Value {
         let assistant = ask.assistant;
-        let mut body =
-            json!({ "model": assistant.model, "messages": messages(ask.turns), "stream": true });
+        let messages: Vec<Value> = ask.turns.iter().map(message).collect();
+        let mut body = json!({ "model": assistant.model, "messages": messages, "stream": true });
         if let Some(temperature) = assistant.temperature {
             body["options"]["temperature"] = json!(temperature);
         }
@@ -52,6 +52,20 @@ impl Provider for Ollama {
 }
 
 type Stream = Framed<Lines, Chat>;
+
+/// Pictures stand beside the words.
+fn message(turn: &Turn) -> Value {
+    let images = turn.files.iter().filter_map(|file| match file {
+        Attached::Image { bytes, .. } => Some(BASE64_STANDARD.encode(bytes)),
+        Attached::Document { .. } | Attached::Text { .. } => None,
+    });
+    let images: Vec<String> = images.collect();
+    let mut message = json!({ "role": turn.role, "content": turn.with_texts() });
+    if !images.is_empty() {
+        message["images"] = json!(images);
+    }
+    message
+}
 
 /// Cuts a stream into lines.
 #[derive(Debug, Default)]
@@ -174,7 +188,7 @@ mod tests {
 
     #[test]
     fn asks_in_its_own_words() {
-        let turns = [Turn { role: Role::User, text: "Hi".into() }];
+        let turns = [Turn::new(Role::User, "Hi")];
         let mut assistant = assistant("provider = \"ollama\"\nmodel = \"m\"");
         let messages = json!([{ "role": "user", "content": "Hi" }]);
         let body = Ollama.body(&Ask::new(&assistant, &turns));

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Cause, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage, answer,
+    Ask, Attached, Cause, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage, answer,
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in, is_error},
 };
@@ -45,8 +45,34 @@ impl Provider for OpenAi {
 type Stream = Framed<Decoder, Completion>;
 
 /// Turns as most services take them.
-pub fn messages(turns: &[Turn]) -> Vec<Value> {
-    turns.iter().map(|turn| json!({ "role": turn.role, "content": turn.text })).collect()
+fn messages(turns: &[Turn]) -> Vec<Value> {
+    turns.iter().map(|turn| json!({ "role": turn.role, "content": content(turn) })).collect()
+}
+
+/// Words alone are text, which every service takes; only pictures and documents make a list of parts.
+fn content(turn: &Turn) -> Value {
+    let mut parts: Vec<Value> = turn.files.iter().filter_map(part).collect();
+    let text = turn.with_texts();
+    if parts.is_empty() {
+        return json!(text);
+    }
+    if !text.is_empty() {
+        parts.push(json!({ "type": "text", "text": text }));
+    }
+    json!(parts)
+}
+
+fn part(file: &Attached) -> Option<Value> {
+    match file {
+        Attached::Image { kind, bytes } => Some(json!({
+            "type": "image_url", "image_url": { "url": Attached::data_url(kind, bytes) },
+        })),
+        Attached::Document { kind, name, bytes } => Some(json!({
+            "type": "file",
+            "file": { "filename": name, "file_data": Attached::data_url(kind, bytes) },
+        })),
+        Attached::Text { .. } => None,
+    }
 }
 
 /// What a stream has said of its end.
@@ -278,9 +304,9 @@ mod tests {
     #[test]
     fn asks_for_a_stream_with_its_count() {
         let turns = [
-            Turn { role: Role::System, text: "Be brief.".into() },
-            Turn { role: Role::User, text: "Hi".into() },
-            Turn { role: Role::Assistant, text: "Hello".into() },
+            Turn::new(Role::System, "Be brief."),
+            Turn::new(Role::User, "Hi"),
+            Turn::new(Role::Assistant, "Hello"),
         ];
         let mut assistant = assistant("provider = \"openai\"\nmodel = \"m\"");
         let body = OpenAi.body(&Ask::new(&assistant, &turns));

@@ -28,6 +28,32 @@ impl Chat {
         self.inner.assistants.get(name)
     }
 
+    /// What the provider is told: the system prompt, then every message that says something.
+    pub(super) async fn turns(
+        &self,
+        conversation: &str,
+        assistant: &AssistantConfig,
+        history: &[MessageRow],
+    ) -> Result<Vec<Turn>> {
+        let ids = history.iter().map(|row| row.id.as_str());
+        let mut files = self.files_told(conversation, ids).await?;
+        let said = history.iter().map(|row| Turn {
+            role: match row.role() {
+                Role::User => provider::Role::User,
+                Role::Assistant => provider::Role::Assistant,
+            },
+            text: row.text.clone(),
+            files: files.remove(&row.id).unwrap_or_default(),
+        });
+        let mut said: Vec<Turn> =
+            said.filter(|turn| !turn.text.is_empty() || !turn.files.is_empty()).collect();
+        let told = assistant.history.unwrap_or(usize::MAX);
+        let told = said.split_off(said.len().saturating_sub(told));
+        let system = assistant.system.iter();
+        let system = system.map(|text| Turn::new(provider::Role::System, text.clone()));
+        Ok(system.chain(told).collect())
+    }
+
     /// What people call an assistant, and what can be asked of it; of the usual one where none is
     /// named.
     pub fn who(&self, name: Option<&str>) -> Who {
@@ -81,24 +107,6 @@ impl Chat {
             .get(name)
             .ok_or_else(|| Error::bad_request(format!("There is no assistant called {name}.")))
     }
-}
-
-/// What the provider is told: the system prompt, then every message that says something.
-pub(super) fn turns(assistant: &AssistantConfig, history: &[MessageRow]) -> Vec<Turn> {
-    let system = assistant
-        .system
-        .iter()
-        .map(|text| Turn { role: provider::Role::System, text: text.clone() });
-    let said: Vec<&MessageRow> = history.iter().filter(|row| !row.text.is_empty()).collect();
-    let told = &said[said.len().saturating_sub(assistant.history.unwrap_or(usize::MAX))..];
-    let messages = told.iter().map(|row| Turn {
-        role: match row.role() {
-            Role::User => provider::Role::User,
-            Role::Assistant => provider::Role::Assistant,
-        },
-        text: row.text.clone(),
-    });
-    system.chain(messages).collect()
 }
 
 /// Names the conversation to a service that keeps it. An agent that was left in the middle of its

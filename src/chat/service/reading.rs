@@ -117,10 +117,12 @@ impl Chat {
         rows: Vec<MessageRow>,
     ) -> Result<Vec<MessageView>> {
         let forks = self.inner.store.forks(conversation).await?;
+        let mut files = self.files_shown(conversation).await?;
         let mut views = Vec::with_capacity(rows.len());
         for row in rows {
             let fork = fork_of(&row.id, &forks);
-            views.push(MessageView { fork, ..self.view(row).await? });
+            let files = files.remove(&row.id).unwrap_or_default();
+            views.push(MessageView { fork, files, ..self.view(row).await? });
         }
         Ok(views)
     }
@@ -194,5 +196,6 @@ pub(super) fn view_of(row: MessageRow) -> MessageView {
         waits_until: None,
         run: None,
         fork: None,
+        files: Vec::new(),
     }
 }

@@ -3,11 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    Chat, Job, MessageRow,
-    assistants::{thread, turns},
-    busy, new_id, no_message,
-};
+use super::{Chat, Job, MessageRow, assistants::thread, busy, new_id, no_message};
 use crate::{
     chat::{
         live::{LiveRun, RunTarget},
@@ -55,12 +51,13 @@ impl Chat {
             _ => reply,
         };
         let assistant = self.assistant(caller, reply.assistant.as_deref())?.clone();
+        let turns = self.turns(&conversation, &assistant, &history).await?;
         let live = self.begin_again(&owner, &conversation, message, &assistant.name).await?;
-        let mut turns = turns(&assistant, &history);
+        let mut turns = turns;
         let prefix = if can_be_continued(&assistant, &reply) { reply.text } else { String::new() };
         if !prefix.is_empty() {
-            turns.push(Turn { role: provider::Role::Assistant, text: prefix.clone() });
-            turns.push(Turn { role: provider::Role::User, text: CONTINUE.to_owned() });
+            turns.push(Turn::new(provider::Role::Assistant, prefix.clone()));
+            turns.push(Turn::new(provider::Role::User, CONTINUE));
         }
         let thread = thread(&conversation, &history);
         Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix }))
@@ -118,6 +115,7 @@ impl Chat {
         self.recover().await?;
         self.inner.to_index.notify_one();
         self.inner.store.remove_deleted(now() - millis(UNDO)).await?;
+        self.sweep_files().await?;
         Ok(self.inner.store.prune().await?)
     }
 }

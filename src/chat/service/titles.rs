@@ -64,7 +64,7 @@ impl Chat {
         let begun = |text: &str| text.chars().take(TOLD).collect::<String>();
         let (question, reply) = (begun(&said.question), begun(&said.reply));
         let text = format!("{TASK}\n\nQuestion: {question}\n\nReply: {reply}");
-        let turns = [Turn { role: Role::User, text }];
+        let turns = [Turn::new(Role::User, text)];
         let title = self.short_answer(caller, assistant, &turns).await?;
         cleaned(&title).ok_or_else(|| Error::internal("the answer is no title"))
     }

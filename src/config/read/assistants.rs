@@ -56,6 +56,9 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
     let history = s.optional("history", values::messages);
     let max_message = s.defaulted("max_message", values::message_size, LONGEST_MESSAGE);
     let titles = s.optional("titles", |v| v.boolean());
+    let files = s.defaulted("files", |v| v.list(values::file_kind), Vec::new());
+    let max_file = s.defaulted("max_file", values::size, 20 << 20);
+    let max_files = s.defaulted("max_files", values::messages, 10);
     let greeting = s.optional("greeting", values::text);
     let suggestions = s.defaulted("suggestions", |v| v.list(values::text), Vec::new());
 
@@ -76,6 +79,9 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
         history: history?,
         max_message: max_message?,
         titles: titles?.unwrap_or(provider.is_a_model()),
+        files: files?,
+        max_file: max_file?,
+        max_files: max_files?,
         greeting: greeting?,
         suggestions: suggestions?,
     })

@@ -198,5 +198,7 @@ fn chat(s: &Section<'_>, house: &House<'_>) -> Read<ChatConfig> {
         values::name_of(v, "assistants", &house.assistants)
     });
     let sharing = s.defaulted("share", values::sharing, Some(Sharing::Tenant));
-    Ok(ChatConfig { default: default?, sharing: sharing? })
+    let files_per_person = s.defaulted("files_per_person", values::size, 1 << 30);
+    let files_per_person = i64::try_from(files_per_person?).unwrap_or(i64::MAX);
+    Ok(ChatConfig { default: default?, sharing: sharing?, files_per_person })
 }

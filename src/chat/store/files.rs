@@ -1,0 +1,119 @@
+//! The SQL of files that people add to their messages.
+
+use sqlx::{FromRow, QueryBuilder};
+
+use super::{ChatStore, Tx};
+use crate::store::now;
+
+/// A row of `files`.
+#[derive(Debug, Clone, FromRow)]
+pub struct FileRow {
+    pub id: String,
+    pub message_id: Option<String>,
+    pub name: String,
+    pub kind: String,
+    pub size: i64,
+}
+
+const FILE: &str = "SELECT f.id, f.message_id, f.name, f.kind, f.size FROM files f ";
+
+impl ChatStore {
+    /// Adds a file that is in no message yet.
+    pub async fn insert_file(&self, owner: &str, file: &FileRow) -> sqlx::Result<()> {
+        sqlx::query(
+            "INSERT INTO files (id, owner, name, kind, size, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(&file.id)
+        .bind(owner)
+        .bind(&file.name)
+        .bind(&file.kind)
+        .bind(file.size)
+        .bind(now())
+        .execute(self.store.pool())
+        .await
+        .map(drop)
+    }
+
+    /// How many bytes the owner's files have together.
+    pub async fn bytes_of(&self, owner: &str) -> sqlx::Result<i64> {
+        sqlx::query_scalar("SELECT COALESCE(SUM(size), 0) FROM files WHERE owner = $1")
+            .bind(owner)
+            .fetch_one(self.store.pool())
+            .await
+    }
+
+    /// The owner's file with this id.
+    pub async fn file(&self, owner: &str, id: &str) -> sqlx::Result<Option<FileRow>> {
+        let mut query = QueryBuilder::new(FILE);
+        query.push("WHERE f.owner = ").push_bind(owner).push(" AND f.id = ").push_bind(id);
+        query.build_query_as().fetch_optional(self.store.pool()).await
+    }
+
+    /// The files of one of the owner's messages, in their order.
+    pub async fn files_of(&self, owner: &str, message: &str) -> sqlx::Result<Vec<FileRow>> {
+        let mut query = QueryBuilder::new(FILE);
+        query.push("WHERE f.owner = ").push_bind(owner);
+        query.push(" AND f.message_id = ").push_bind(message).push(" ORDER BY f.place");
+        query.build_query_as().fetch_all(self.store.pool()).await
+    }
+
+    /// The files of a conversation's messages, in their order.
+    pub async fn files_in(&self, conversation: &str) -> sqlx::Result<Vec<FileRow>> {
+        let mut query = QueryBuilder::new(FILE);
+        query.push("JOIN messages m ON m.id = f.message_id WHERE m.conversation_id = ");
+        query.push_bind(conversation).push(" ORDER BY f.place");
+        query.build_query_as().fetch_all(self.store.pool()).await
+    }
+
+    /// Puts a file of the owner's into a message; answers whether it was there and in none.
+    pub async fn attach(
+        &self,
+        tx: &mut Tx,
+        owner: &str,
+        file: &str,
+        message: &str,
+        place: i64,
+    ) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "UPDATE files SET message_id = $3, place = $4
+             WHERE id = $2 AND owner = $1 AND message_id IS NULL",
+        )
+        .bind(owner)
+        .bind(file)
+        .bind(message)
+        .bind(place)
+        .execute(&mut **tx)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Removes a file of the owner's that is in no message; answers whether there was one.
+    pub async fn remove_unsent(&self, owner: &str, id: &str) -> sqlx::Result<bool> {
+        let done =
+            sqlx::query("DELETE FROM files WHERE owner = $1 AND id = $2 AND message_id IS NULL")
+                .bind(owner)
+                .bind(id)
+                .execute(self.store.pool())
+                .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets files that were never sent, and came before `time`.
+    pub async fn forget_unsent(&self, time: i64) -> sqlx::Result<u64> {
+        let done = sqlx::query("DELETE FROM files WHERE message_id IS NULL AND created_at < $1")
+            .bind(time)
+            .execute(self.store.pool())
+            .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Whether a file is known.
+    pub async fn knows_file(&self, id: &str) -> sqlx::Result<bool> {
+        let one: Option<i64> = sqlx::query_scalar("SELECT 1 FROM files WHERE id = $1")
+            .bind(id)
+            .fetch_optional(self.store.pool())
+            .await?;
+        Ok(one.is_some())
+    }
+}
