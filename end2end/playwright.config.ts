@@ -32,6 +32,7 @@ export default defineConfig({
     { name: 'sandbox', testMatch: 'sandbox.spec.ts' },
     { name: 'library', testMatch: 'library.spec.ts' },
     { name: 'messages', testMatch: 'messages.spec.ts' },
+    { name: 'files', testMatch: 'files.spec.ts' },
     { name: 'noscript', testMatch: 'noscript.spec.ts', use: { javaScriptEnabled: false } },
     { name: 'oidc', testMatch: 'oidc.spec.ts' },
     { name: 'deepchat', testMatch: 'deepchat.spec.ts' },

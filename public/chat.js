@@ -342,6 +342,30 @@ const commands = {
   shortcuts: () => open('shortcuts'),
 };
 
+// --- Earlier messages -------------------------------------------------------------------------
+
+/** The log is laid out from its end, so what is put above moves nothing. */
+async function goBack(link) {
+  if (link.ariaBusy === 'true') return;
+  link.ariaBusy = 'true';
+  const first = $('#turns > .message');
+  const answer = await fetch(`/chat/older?before=${first.id.slice(2)}`).catch(() => undefined);
+  link.ariaBusy = 'false';
+  if (!answer?.ok) return;
+  first.insertAdjacentHTML('beforebegin', await answer.text());
+  if (answer.headers.get('breezeway-has-older') !== 'true') return link.remove();
+  // Where all that came is still in view, the link is too, and tells nothing of itself again.
+  nearby.unobserve(link);
+  nearby.observe(link);
+}
+
+const nearby = new IntersectionObserver(
+  (seen) => {
+    for (const { isIntersecting, target } of seen) if (isIntersecting) goBack(target);
+  },
+  { root: $('.log'), rootMargin: '600px 0px' },
+);
+
 // --- The tab ----------------------------------------------------------------------------------
 
 let unseen = false;
@@ -373,6 +397,14 @@ function watchReplies() {
 
 // --- Waking up --------------------------------------------------------------------------------
 
+/** A picture of another host is fetched when its reader asks for it, and not before. */
+function showPicture(link) {
+  const picture = document.createElement('img');
+  Object.assign(picture, { src: link.href, alt: link.textContent, referrerPolicy: 'no-referrer' });
+  picture.onerror = () => say('The picture could not be loaded.');
+  link.replaceWith(picture);
+}
+
 const actions = {
   copy: (button) => copy(textOf(messageOf(button)), button),
   'copy-code': (button) => copy($('code', button.closest('figure')).textContent, button),
@@ -387,6 +419,11 @@ const actions = {
 };
 
 document.addEventListener('click', (event) => {
+  const picture = event.target.closest('a.image');
+  if (picture && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    showPicture(picture);
+  }
   const target = event.target.closest('[data-do], [data-command]');
   if (target?.dataset.do in actions) {
     event.preventDefault();
@@ -426,6 +463,14 @@ function take(element) {
   for (const figure of all('.code', element)) equip(figure);
 }
 
+const earlier = $('.older[href^="?before="]');
+if (earlier) {
+  nearby.observe(earlier);
+  earlier.addEventListener('click', (event) => {
+    event.preventDefault();
+    goBack(earlier);
+  });
+}
 const turns = $('#turns');
 if (turns) {
   take(turns);

@@ -88,7 +88,7 @@ test('text arrives as it is written, and the conversation goes on', async ({ pag
   await expect(chat.last).toContainText('I am not a language model', { timeout: 60_000 });
   const conversations = await (await page.request.get('/api/chat/conversations')).json();
   expect(conversations).toHaveLength(1);
-  expect(conversations[0].title).toBe('contacts at Globex');
+  expect(conversations[0].title).toBe('Contacts at Globex');
 });
 
 test('an answer without a stream is shown whole', async ({ page }) => {
@@ -111,6 +111,26 @@ test('HTML of a backend is shown as HTML, streamed and whole', async ({ page }) 
     await expect(chat.last).toContainText('All contacts', { timeout: 60_000 });
     await page.context().clearCookies();
   }
+});
+
+test('files go along, with words and without', async ({ page }) => {
+  await signIn(page);
+  const chat = new DeepChat(page);
+  await chat.open({ connect: { url: '/api/chat', stream: true }, mixedFiles: true, requestBodyLimits: { maxMessages: 2 } });
+  const notes = { name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('one\ntwo\n') };
+  const choose = async (file: typeof notes) => {
+    const chooser = page.waitForEvent('filechooser');
+    await page.locator('deep-chat .input-button.outside-end').click();
+    await (await chooser).setFiles(file);
+  };
+  await choose(notes);
+  await chat.ask('What is this?');
+  await expect(chat.last).toContainText('You sent me notes.txt', { timeout: 30_000 });
+  await expect.poll(async () => (await newest(page)).state).toBeUndefined();
+  await choose({ ...notes, name: 'more.txt' });
+  await chat.input.click();
+  await page.keyboard.press('Enter');
+  await expect(chat.last).toContainText('You sent me more.txt', { timeout: 30_000 });
 });
 
 test('errors are told in words, before a reply and within one', async ({ page, expectProblem }) => {

@@ -159,6 +159,44 @@ test('the tab tells of a reply that is written, and of one that nobody saw', asy
   await expect(page.getByText('New reply')).toHaveCount(0);
 });
 
+test('a conversation of 1,250 messages opens at its end, and goes back without a jump', async ({ page }) => {
+  await signIn(page);
+  const messages = Array.from({ length: 1249 }, (_, n) => ({
+    role: n % 2 ? 'ai' : 'user',
+    text: n % 2 ? `answer ${n}\n\n${'- a line\n'.repeat(n % 7)}` : `question ${n}`,
+  }));
+  const body = { messages: [...messages.slice(0, 1248), { role: 'user', text: 'contacts at Globex' }] };
+  const answer = await page.request.post('/api/chat', { data: body, headers: { origin: new URL(page.url()).origin } });
+  const { _sessionId } = await answer.json();
+  const chat = new Chat(page);
+  await chat.open(`/chat/${_sessionId}`);
+  await expect(chat.reply).toBeVisible();
+  const count = () => page.locator('#turns > .message').count();
+  expect(await count()).toBeLessThan(130);
+
+  const mark = page.locator('#turns > .message').nth(3);
+  const id = await mark.getAttribute('id');
+  const top = () => page.locator(`#${id}`).evaluate((element) => element.getBoundingClientRect().top);
+  await page.locator(`#${id}`).scrollIntoViewIfNeeded();
+  await expect.poll(count).toBeGreaterThan(100);
+  await page.waitForTimeout(500);
+  const before = await top();
+  const had = await count();
+  await page.locator('.older').evaluate((link: HTMLElement) => link.click());
+  await expect.poll(count).toBe(had + 60);
+  expect(Math.abs((await top()) - before)).toBeLessThan(2);
+
+  while (await page.locator('.older').count()) {
+    await page.locator('.older').evaluate((link: HTMLElement) => link.click());
+    await page.waitForTimeout(50);
+  }
+  expect(await count()).toBe(1250);
+  await expect(page.locator('#turns > .message').first()).toContainText('question 0');
+  await chat.ask('hello');
+  await chat.expectState('done');
+  expect(await count()).toBe(1252);
+});
+
 const choice = withTables(
   '\n[assistants.drupal]\ntitle = "Drupal guide"\ndescription = "Answers in HTML"\nprovider = "drupal"\nbackend = "sandbox"\nmodel = "guide"\n',
 );

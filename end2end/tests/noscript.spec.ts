@@ -126,6 +126,43 @@ test('a question is put in other words, and both versions are paged through', as
   await expect(chat.reply).toContainText('2/2');
 });
 
+test('conversations are found, exported, shared and rated, and files are sent', async ({ page }) => {
+  const chat = new Chat(page);
+  await signIn(page);
+  await page.getByLabel('Add files').setInputFiles({
+    name: 'notes.txt', mimeType: 'text/plain', buffer: Buffer.from('one\ntwo\n'),
+  });
+  const conversation = await send(page, chat, 'What is this?');
+  await page.waitForLoadState('load', { timeout: 90_000 });
+  await page.goto(conversation);
+  await expect(chat.reply).toContainText('notes.txt');
+  await expect(page.locator('article[data-role=user]').getByRole('link', { name: 'notes.txt' })).toBeVisible();
+
+  await chat.reply.getByRole('button', { name: 'Good reply' }).click();
+  await expect(chat.reply.getByRole('button', { name: 'Good reply' })).toHaveAttribute('aria-pressed', 'true');
+  await chat.reply.getByRole('link', { name: 'Quote' }).click();
+  await expect(chat.message).toHaveValue(/^> You sent me/);
+  for (const hidden of ['Copy', 'Read aloud', 'Dictate']) {
+    await expect(page.getByRole('button', { name: hidden })).toHaveCount(0);
+  }
+
+  const menu = page.getByRole('button', { name: 'Change this conversation' });
+  await menu.click();
+  const download = page.waitForEvent('download');
+  await page.getByRole('link', { name: 'JSON' }).click();
+  expect((await download).suggestedFilename()).toBe('conversation.json');
+  await page.getByRole('button', { name: 'Share a link' }).click();
+  await menu.click();
+  await expect(page.getByLabel('Link for others')).toHaveValue(/\/shared\/\w{32}$/);
+  await page.keyboard.press('Escape');
+
+  await page.getByRole('searchbox', { name: 'Search conversations' }).fill('what');
+  await page.keyboard.press('Enter');
+  await expect(page.getByText('Found in one conversation.')).toBeVisible();
+  await page.locator('.hits a').first().click();
+  await expect(chat.questions).toHaveText('What is this?');
+});
+
 test('a conversation is renamed, deleted and had back', async ({ page }) => {
   const chat = new Chat(page);
   await signIn(page);

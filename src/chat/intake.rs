@@ -24,7 +24,7 @@ pub struct Asked {
 }
 
 /// The most messages that a client may bring along.
-const MOST_MESSAGES: usize = 1_000;
+const MOST_MESSAGES: usize = 2_000;
 
 /// Reads a JSON body.
 pub fn read(body: &[u8]) -> Result<Asked> {
@@ -178,7 +178,7 @@ fn messages(body: &Map<String, Value>) -> Result<Messages> {
     let list = match body.get("messages") {
         None | Some(Value::Null) => return Ok(Messages::default()),
         Some(Value::Array(list)) if list.len() <= MOST_MESSAGES => list,
-        Some(Value::Array(_)) => return Err(wrong("messages", "holds more than 1,000 messages")),
+        Some(Value::Array(_)) => return Err(wrong("messages", "holds more than 2,000 messages")),
         Some(_) => return Err(wrong("messages", "must be a list")),
     };
     let mut messages = Messages::default();
@@ -320,7 +320,7 @@ mod tests {
         assert_wrong(&json!({ "messages": [{ "role": "bot", "text": "a" }] }), "messages[0].role");
         assert_wrong(&json!({ "message": "a", "conversationId": 7 }), "conversationId");
         assert_wrong(&json!({ "message": "a", "stream": "yes" }), "stream");
-        let many = vec![json!({ "text": "a" }); 1_001];
+        let many = vec![json!({ "text": "a" }); 2_001];
         assert_wrong(&json!({ "messages": many }), "messages");
         for body in ["", "[1]", "\"Hi\"", "{"] {
             assert!(read(body.as_bytes()).unwrap_err().message().contains("JSON object"));

@@ -11,6 +11,8 @@
 pub mod foreign;
 mod highlight;
 mod html;
+mod math;
+mod notes;
 mod outline;
 mod plain;
 

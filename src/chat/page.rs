@@ -42,7 +42,7 @@ use crate::{
     error::Result,
     server::{context, state::App},
     session::{Caller, Identity},
-    ui::{page::awaited, zone::zone},
+    ui::{icon::Icon, page::awaited, zone::zone},
 };
 
 /// How many conversations stand beside a chat.
@@ -74,6 +74,10 @@ pub fn conversation_links(lines: &[ConversationLine]) -> impl IntoView + use<> {
 #[derive(Default)]
 struct Shown {
     talk: Talk,
+    /// The conversation's last message; empty when there is none.
+    tip: String,
+    /// Whether the last message is not among those that are shown.
+    is_past: bool,
     /// The assistant that is to answer next, by name.
     assistant: Option<String>,
     /// The question that is put in other words; empty when none is.
@@ -119,7 +123,13 @@ async fn conversation(
     id: String,
     query: ParamsMap,
 ) -> Result<impl IntoView> {
-    let talk = app.chat.conversation(&caller, &id).await?;
+    let wanted = query.get("edit").or(query.get("at"));
+    let mut talk = app.chat.conversation(&caller, &id, wanted.as_deref()).await?;
+    let tip = last_of(&talk.messages);
+    if let Some(before) = query.get("before") {
+        let (messages, has_older) = app.chat.messages_before(&caller, &before).await?;
+        talk = Talk { messages, has_older, ..talk };
+    }
     if context::parts().headers.get("sec-purpose").is_none() {
         app.chat.see(&caller, &id).await?;
     }
@@ -138,6 +148,8 @@ async fn conversation(
     let elsewhere = query.get("at").filter(|_| named("at").is_none());
     let last = talk.messages.iter().rev().find_map(|message| message.assistant.clone());
     let shown = Shown {
+        is_past: last_of(&talk.messages) != tip,
+        tip,
         assistant: query.get("assistant").or(last),
         beside,
         text,
@@ -163,14 +175,15 @@ fn on_another_branch(message: String) -> impl IntoView {
 }
 
 fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl IntoView + use<> {
-    let Shown { talk, assistant, beside, text, notice, shared_at } = shown;
+    let Shown { talk, tip, is_past, assistant, beside, text, notice, shared_at } = shown;
     let assistant = assistant.as_deref().and_then(|name| app.chat.assistant_named(name));
     let assistant = assistant.or_else(|| app.chat.default_assistant());
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
     let greeting = greeting(app, assistant);
     let running = talk.messages.iter().find_map(|message| message.run.clone());
     let turns = turns(&talk.messages, |name| app.chat.who(name));
-    let after = last_of(&talk.messages);
+    let older = talk.has_older.then(|| older(&talk.messages));
+    let latest = is_past.then(|| latest(&talk.line.id));
     let bar = Bar {
         line: &talk.line,
         expires_at: talk.expires_at,
@@ -193,7 +206,7 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
                     greeting
                     cursor=talk.cursor.to_string()
                     begun=!talk.messages.is_empty()
-                    after
+                    after=tip
                     beside
                     text
                     accept=assistant.map(|known| known.files.join(",")).unwrap_or_default()
@@ -202,12 +215,37 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
                     request_id=Uuid::new_v4().simple().to_string()
                     drafts=caller.identity().map(Identity::tag).unwrap_or_default()
                 >
+                    {older}
                     <div class="contents" id=TURNS inner_html=turns></div>
+                    {latest}
                 </Conversation>
             </section>
             {dialogs()}
         </main>
         {script()}
+    }
+}
+
+/// The way to the messages before these.
+fn older(messages: &[MessageView]) -> impl IntoView + use<> {
+    let first = messages.first().map(|message| message.id.as_str()).unwrap_or_default();
+    let address = format!("?before={first}");
+    view! {
+        <a class="older button" data-variant="quiet" href=address>
+            <Icon name="chevron-up" />
+            "Earlier messages"
+        </a>
+    }
+}
+
+/// The way from earlier messages to the last ones.
+fn latest(conversation: &str) -> impl IntoView + use<> {
+    let address = format!("/chat/{conversation}");
+    view! {
+        <a class="older button" data-variant="quiet" href=address>
+            <Icon name="chevron-down" />
+            "Latest messages"
+        </a>
     }
 }
 

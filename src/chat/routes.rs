@@ -32,6 +32,7 @@ use super::{
     intake::{self, Asked},
     list,
     page::{KeptMessage, Unsent, live},
+    render,
     service::{Chat, Events, Place, Position, Question},
     transcript::Transcript,
     upload::{self, Fields},
@@ -80,6 +81,7 @@ pub fn routes() -> Router<App> {
         .route("/api/chat/runs/{id}/stop", post(stop))
         .route("/chat", post(ask_by_form).layer(DefaultBodyLimit::disable()))
         .route("/chat/find", get(find))
+        .route("/chat/older", get(older))
         .route("/chat/{id}/live", get(live))
         .route("/chat/{id}/export.md", get(export_markdown))
         .route("/chat/{id}/export.json", get(export_json))
@@ -450,6 +452,23 @@ async fn kept(app: &App, head: Parts, error: Error, unsent: Unsent) -> Response 
 }
 
 #[derive(Debug, Deserialize)]
+struct OlderQuery {
+    before: String,
+}
+
+/// `GET /chat/older?before=…`: the messages before one of a conversation, as HTML for its page. The
+/// header says whether there are more.
+async fn older(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<OlderQuery>,
+) -> Result<impl IntoResponse> {
+    let (messages, has_older) = app.chat.messages_before(&caller, &query.before).await?;
+    let turns = render::turns(&messages, |name| app.chat.who(name));
+    Ok(([("breezeway-has-older", has_older.to_string())], Html(turns)))
+}
+
+#[derive(Debug, Deserialize)]
 struct FindQuery {
     #[serde(default)]
     q: String,
@@ -516,7 +535,8 @@ async fn add_file(
 ) -> Result<impl IntoResponse> {
     known(&caller)?;
     let bytes = request.into_body().into_data_stream();
-    let file = app.chat.add_file(&caller, &query.name, query.assistant.as_deref(), bytes).await?;
+    let assistant = query.assistant.as_deref().filter(|name| !name.is_empty());
+    let file = app.chat.add_file(&caller, &query.name, assistant, bytes).await?;
     Ok((StatusCode::CREATED, Json(file)))
 }
 

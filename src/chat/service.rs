@@ -30,7 +30,7 @@ use super::{
     markdown,
     provider::Turn,
     run::Run,
-    store::{ChatStore, NewRun, NewTurn, RunRow, Tx},
+    store::{ALL, ChatStore, NewRun, NewTurn, RunRow, Tx},
     wire::{Role, RunEvent, Started},
 };
 use crate::{
@@ -307,7 +307,7 @@ impl Chat {
     }
 
     async fn conversation_rows(&self, owner: &str, id: &str) -> Result<Vec<MessageRow>> {
-        let known = self.inner.store.conversation(owner, id).await?;
+        let known = self.inner.store.conversation(owner, id, ALL).await?;
         known.map(|(_, rows)| rows).ok_or_else(no_conversation)
     }
 

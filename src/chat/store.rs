@@ -211,11 +211,13 @@ impl ChatStore {
         Ok(Some(Changed { head, path, rows }))
     }
 
-    /// The owner's conversation and the branch of it that is shown, as of one moment.
+    /// The owner's conversation and the branch of it that is shown, as of one moment; of the branch at
+    /// most so many messages, the last ones.
     pub async fn conversation(
         &self,
         owner: &str,
         id: &str,
+        most: i64,
     ) -> sqlx::Result<Option<(ConversationHead, Vec<MessageRow>)>> {
         let mut tx = self.store.pool().begin().await?;
         let head: Option<ConversationHead> = sqlx::query_as(head("AND c.owner = $2"))
@@ -224,8 +226,30 @@ impl ChatStore {
             .fetch_optional(&mut *tx)
             .await?;
         let Some(head) = head else { return Ok(None) };
-        let rows = branch(&mut *tx, id).await?;
+        let rows = branch(&mut *tx, id, most).await?;
         Ok(Some((head, rows)))
+    }
+
+    /// At most so many messages of a conversation before one of them, back to the first.
+    pub async fn messages_before(
+        &self,
+        conversation: &str,
+        message: &str,
+        most: i64,
+    ) -> sqlx::Result<Vec<MessageRow>> {
+        sqlx::query_as(AssertSqlSafe(format!(
+            "WITH RECURSIVE path (id, n) AS (
+                 SELECT parent_id, 1 FROM messages WHERE id = $2 AND conversation_id = $1
+                 UNION ALL
+                 SELECT m.parent_id, n + 1 FROM path JOIN messages m ON m.id = path.id
+                 WHERE n < $3)
+             SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
+        )))
+        .bind(conversation)
+        .bind(message)
+        .bind(most)
+        .fetch_all(self.store.pool())
+        .await
     }
 
     /// The conversation a message is in, if it is the owner's.
@@ -246,7 +270,7 @@ impl ChatStore {
 
     /// The messages of a conversation's branch that is shown, oldest first.
     pub async fn messages(&self, conversation: &str) -> sqlx::Result<Vec<MessageRow>> {
-        branch(self.store.pool(), conversation).await
+        branch(self.store.pool(), conversation, ALL).await
     }
 
     /// Adds a conversation.
@@ -402,15 +426,25 @@ async fn insert_message(
         .map(drop)
 }
 
-/// The branch of a conversation that is shown, oldest message first.
+/// Every message of a branch, however long.
+pub const ALL: i64 = i64::MAX;
+
+/// The last messages of the branch of a conversation that is shown, oldest first.
 async fn branch<'e>(
     connection: impl sqlx::Executor<'e, Database = Db>,
     conversation: &str,
+    most: i64,
 ) -> sqlx::Result<Vec<MessageRow>> {
     sqlx::query_as(AssertSqlSafe(format!(
-        "{PATH} SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
+        "WITH RECURSIVE path (id, n) AS (
+             SELECT tip_id, 1 FROM conversations WHERE id = $1
+             UNION ALL
+             SELECT m.parent_id, n + 1 FROM path JOIN messages m ON m.id = path.id
+             WHERE n < $2)
+         SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
     )))
     .bind(conversation)
+    .bind(most)
     .fetch_all(connection)
     .await
 }

@@ -28,7 +28,7 @@ async fn site(settings: &str) -> (Site, Upstream, TempDir) {
 }
 
 fn upload(browser: &Browser, name: &str, bytes: &[u8]) -> RequestBuilder {
-    let path = format!("/api/chat/files?name={name}");
+    let path = format!("/api/chat/files?name={name}&assistant=");
     browser.request(Method::POST, &path).body(bytes.to_vec())
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     feed,
@@ -283,4 +283,64 @@ async fn replies_are_rated() {
     act(&ada, "rate", &[("message", &reply), ("rating", "")]).await;
     let shown = page(&ada, &path).await;
     assert!(!pressed(&shown, "Bad reply") && !shown.contains("too&gt;"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_long_conversation_opens_at_its_end_and_goes_back() {
+    let (site, _upstream, _folder) = feed::site(&["The end."], Duration::ZERO).await;
+    let ada = site.signed_in("ada").await;
+    let role = |number: usize| if number.is_multiple_of(2) { "user" } else { "ai" };
+    let messages: Vec<Value> = std::iter::once(json!({ "role": "user", "text": "Begin" }))
+        .chain(
+            (1..200)
+                .map(|number| json!({ "role": role(number), "text": format!("said {number}.") })),
+        )
+        .chain([json!({ "role": "user", "text": "And now?" })])
+        .collect();
+    let request = ada.request(Method::POST, "/api/chat").json(&json!({ "messages": messages }));
+    let answer: Value = ada.send(request).await.json().await.unwrap();
+    let path = format!("/chat/{}", answer["_sessionId"].as_str().unwrap());
+    let said = |page: &str| -> Vec<usize> {
+        let numbers = page.split("said ").skip(1).filter_map(|rest| rest.split('.').next());
+        numbers.filter_map(|number| number.parse().ok()).collect()
+    };
+    let end = page(&ada, &path).await;
+    assert_eq!(said(&end), (142..200).collect::<Vec<_>>());
+    assert!(end.contains("The end.") && end.contains("And now?"));
+
+    // Without a script, page by page.
+    let link = |page: &str| {
+        let (_, rest) = page.split_once("href=\"?before=")?;
+        Some(rest.split('"').next().unwrap().to_owned())
+    };
+    let first = link(&end).unwrap();
+    let earlier = page(&ada, &format!("{path}?before={first}")).await;
+    assert_eq!(said(&earlier), (82..142).collect::<Vec<_>>());
+    assert!(earlier.contains("Latest messages") && !end.contains("Latest messages"));
+    let after = |page: &str| {
+        let (_, rest) = page.split_once("name=\"after\" value=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(after(&earlier), after(&end), "what is sent from here goes to the end");
+
+    // With one, piece by piece.
+    let (mut before, mut told) = (first.clone(), Vec::new());
+    loop {
+        let older = ada.get(&format!("/chat/older?before={before}")).await;
+        let has_older = older.headers()["breezeway-has-older"] == "true";
+        let html = older.text().await.unwrap();
+        told.splice(0..0, said(&html));
+        let (_, rest) = html.split_once("id=\"m-").unwrap();
+        before = rest.split('"').next().unwrap().to_owned();
+        if !has_older {
+            break;
+        }
+    }
+    assert_eq!(told, (1..142).collect::<Vec<_>>());
+    let wanted = page(&ada, &format!("{path}?at={before}")).await;
+    assert_eq!(said(&wanted).len(), 199, "as far back as what is wanted");
+
+    let ben = site.signed_in("ben").await;
+    let stolen = ben.get(&format!("/chat/older?before={first}")).await;
+    assert_eq!(stolen.status(), StatusCode::NOT_FOUND);
 }

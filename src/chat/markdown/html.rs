@@ -18,10 +18,13 @@ use pulldown_cmark::{
 };
 use url::Url;
 
-use super::{Block, highlight::highlight};
+use super::{Block, highlight::highlight, math, notes};
 
-pub(super) const OPTIONS: Options =
-    Options::ENABLE_TABLES.union(Options::ENABLE_TASKLISTS).union(Options::ENABLE_STRIKETHROUGH);
+pub(super) const OPTIONS: Options = Options::ENABLE_TABLES
+    .union(Options::ENABLE_TASKLISTS)
+    .union(Options::ENABLE_STRIKETHROUGH)
+    .union(Options::ENABLE_FOOTNOTES)
+    .union(Options::ENABLE_MATH);
 
 /// Elements nested deeper than this are left out, their text is kept: the cost of building a page
 /// grows with the square of the depth.
@@ -69,9 +72,17 @@ fn line_start(source: &str, at: usize) -> usize {
 }
 
 fn render(source: &str) -> String {
+    let read = math::with_dollars(source);
+    let read = notes::with_definitions(&read);
     let mut rewriter = Rewriter::default();
-    for event in Parser::new_ext(source, OPTIONS) {
-        rewriter.event(event);
+    for (event, range) in Parser::new_ext(&read.text, OPTIONS).into_offset_iter() {
+        match event {
+            _ if range.start >= read.own => {}
+            Event::InlineMath(_) if math::is_money(&read.text, &range) => {
+                rewriter.event(Event::Text(read.text[range].to_owned().into()));
+            }
+            event => rewriter.event(event),
+        }
     }
     let mut html = String::with_capacity(source.len() * 2);
     push_html(&mut html, rewriter.or_plain(source).into_iter());
@@ -86,6 +97,8 @@ struct Rewriter<'a> {
     open: Vec<bool>,
     code: Option<Code>,
     table: Table,
+    /// For every image that is open, whether it lies on another host.
+    foreign_images: Vec<bool>,
 }
 
 impl<'a> Rewriter<'a> {
@@ -105,6 +118,9 @@ impl<'a> Rewriter<'a> {
             Event::Text(text) => self.text(text),
             Event::Html(html) | Event::InlineHtml(html) => self.foreign(html),
             Event::TaskListMarker(is_done) => self.raw(checkbox(is_done)),
+            Event::InlineMath(tex) => self.formula(&tex, false),
+            Event::DisplayMath(tex) => self.formula(&tex, true),
+            Event::FootnoteReference(label) => self.raw(notes::reference(&label)),
             other => self.events.push(other),
         }
     }
@@ -116,6 +132,13 @@ impl<'a> Rewriter<'a> {
                 return self.start_link(link_type, &dest_url, &title);
             }
             Tag::Image { ref dest_url, .. } if !is_image_address(dest_url) => return false,
+            Tag::Image { ref dest_url, .. } if !is_site_path(dest_url) => {
+                return self.start_foreign_image(dest_url);
+            }
+            Tag::FootnoteDefinition(label) => {
+                self.raw(notes::begin_definition(&label));
+                return true;
+            }
             Tag::Table(alignments) => {
                 self.raw("<div class=\"table-scroll\" tabindex=\"0\">");
                 self.table.alignments.clone_from(&alignments);
@@ -143,6 +166,8 @@ impl<'a> Rewriter<'a> {
     fn end(&mut self, tag: TagEnd) {
         match tag {
             TagEnd::Link => self.raw("</a>"),
+            TagEnd::Image if self.foreign_images.pop() == Some(true) => self.raw("</a>"),
+            TagEnd::FootnoteDefinition => self.raw("</div>\n"),
             TagEnd::TableCell => self.raw(self.table.end_cell()),
             TagEnd::Table => {
                 self.events.push(Event::End(tag));
@@ -175,6 +200,31 @@ impl<'a> Rewriter<'a> {
         html.push('>');
         self.raw(html);
         true
+    }
+
+    /// A picture of another host is a link to it: fetching it would tell that host what the model
+    /// wrote into its address.
+    fn start_foreign_image(&mut self, address: &str) -> bool {
+        let host = Url::parse(address).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let mut html = String::from("<a class=\"image\"");
+        attribute(&mut html, "href", address);
+        attribute(&mut html, "target", "_blank");
+        html.push_str(">Picture from ");
+        escape(&mut html, &host.unwrap_or_default());
+        html.push_str(": ");
+        self.raw(html);
+        self.foreign_images.push(true);
+        true
+    }
+
+    /// A formula; as it was written, where it is not understood.
+    fn formula(&mut self, tex: &str, is_display: bool) {
+        let html = math::mathml(tex, is_display).unwrap_or_else(|| {
+            let mut html = String::from("<code>");
+            escape(&mut html, tex);
+            html + "</code>"
+        });
+        self.raw(html);
     }
 
     fn text(&mut self, text: CowStr<'a>) {
@@ -387,28 +437,17 @@ fn attribute(html: &mut String, name: &str, value: &str) {
 #[rustfmt::skip]
 const ELEMENTS: &[&str] = &[
     "a", "blockquote", "br", "code", "del", "div", "em", "figcaption", "figure", "h3", "h4", "h5",
-    "h6", "hr", "img", "input", "li", "ol", "p", "pre", "span", "strong", "table", "tbody", "td",
-    "th", "thead", "tr", "ul",
+    "h6", "hr", "img", "input", "li", "ol", "p", "pre", "span", "strong", "sup", "table", "tbody",
+    "td", "th", "thead", "tr", "ul",
 ];
 
 /// Allows the elements and attributes that this module writes, and nothing else.
 static SANITISER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
     let mut builder = ammonia::Builder::empty();
     builder
-        .tags(ELEMENTS.iter().copied().collect())
+        .tags(ELEMENTS.iter().chain(math::ELEMENTS).copied().collect())
         .generic_attributes(HashSet::new())
-        .tag_attributes(HashMap::from([
-            ("a", HashSet::from(["href", "title"])),
-            ("code", HashSet::from(["class"])),
-            ("div", HashSet::from(["class"])),
-            ("figure", HashSet::from(["class"])),
-            ("img", HashSet::from(["src", "alt", "title"])),
-            ("input", HashSet::from(["aria-label", "checked", "disabled"])),
-            ("ol", HashSet::from(["start"])),
-            ("span", HashSet::from(["class"])),
-            ("td", HashSet::from(["class"])),
-            ("th", HashSet::from(["class"])),
-        ]))
+        .tag_attributes(attributes())
         .tag_attribute_values(HashMap::from([
             ("a", HashMap::from([("target", HashSet::from(["_blank"]))])),
             ("div", HashMap::from([("tabindex", HashSet::from(["0"]))])),
@@ -424,6 +463,27 @@ static SANITISER: LazyLock<ammonia::Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
+fn attributes() -> HashMap<&'static str, HashSet<&'static str>> {
+    let of_formulas: HashSet<&str> = math::ATTRIBUTES.iter().copied().collect();
+    let mut attributes: HashMap<&str, HashSet<&str>> =
+        math::ELEMENTS.iter().map(|element| (*element, of_formulas.clone())).collect();
+    attributes.entry("mtd").or_default().insert("class");
+    attributes.extend([
+        ("a", HashSet::from(["class", "href", "title"])),
+        ("code", HashSet::from(["class"])),
+        ("div", HashSet::from(["class"])),
+        ("figure", HashSet::from(["class"])),
+        ("img", HashSet::from(["src", "alt", "title"])),
+        ("input", HashSet::from(["aria-label", "checked", "disabled"])),
+        ("ol", HashSet::from(["start"])),
+        ("span", HashSet::from(["class"])),
+        ("td", HashSet::from(["class"])),
+        ("th", HashSet::from(["class"])),
+        ("sup", HashSet::from(["class"])),
+    ]);
+    attributes
+}
+
 /// Checks the values that a list of names cannot.
 fn keep_attribute<'v>(element: &str, attribute: &str, value: &'v str) -> Option<Cow<'v, str>> {
     let is_kept = match (element, attribute) {
@@ -438,10 +498,12 @@ fn keep_attribute<'v>(element: &str, attribute: &str, value: &'v str) -> Option<
 fn is_our_class(element: &str, class: &str) -> bool {
     match element {
         "code" => class.starts_with("language-"),
-        "div" => class == "table-scroll",
+        "a" => class == "image",
+        "sup" => class == "note",
+        "div" => matches!(class, "table-scroll" | "footnote"),
         "figure" => class == "code",
         "span" => class.starts_with("hl-"),
-        "td" | "th" => class.starts_with("align-"),
+        "td" | "th" | "mtd" => class.starts_with("align-"),
         _ => false,
     }
 }

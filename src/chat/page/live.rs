@@ -40,7 +40,7 @@ pub(in crate::chat) async fn live(
     request: Request,
 ) -> Result<Response<Body>> {
     let (head, _) = request.into_parts();
-    let mut talk = app.chat.conversation(&caller, &id).await?;
+    let mut talk = app.chat.conversation(&caller, &id, None).await?;
     let listing = app.chat.conversations(&caller, None, LISTED).await?;
     let running = talk.messages.pop_if(|last| last.run.is_some());
     let Some((reply, cursor)) = running.and_then(|reply| reply.run.clone().map(|run| (reply, run)))

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Chat, Events, MessageRow, no_conversation, recovery::interrupted};
+use super::{Chat, Events, MessageRow, no_conversation, no_message, recovery::interrupted};
 use crate::{
     chat::{
         feed::{Changes, Cursor, Feed},
         log::Finished,
         provider::Usage,
-        store::{Changed, ConversationHead},
+        store::{ALL, Changed, ConversationHead},
         view::{ConversationLine, Fork, MessageView, Rating, RunCursor},
         wire::{MessageState, Role},
     },
@@ -20,6 +20,8 @@ use crate::{
     session::Caller,
 };
 
+/// How many messages a page opens with, and gets at once when its reader goes further back.
+const SHOWN: usize = 60;
 /// How many messages API clients get at once.
 const PAGE: usize = 50;
 
@@ -32,8 +34,10 @@ pub struct Conversation {
     pub expires_at: Option<i64>,
     /// Where a page stands that shows it.
     pub cursor: Cursor,
-    /// The messages of the branch that is shown, oldest first.
+    /// The last messages of the branch that is shown, oldest first.
     pub messages: Vec<MessageView>,
+    /// Whether there are others before them.
+    pub has_older: bool,
 }
 
 impl Chat {
@@ -51,15 +55,48 @@ impl Chat {
         Ok((rows.split_off(older), older > 0))
     }
 
-    /// One of the caller's conversations, with replies as far as they have come.
-    pub async fn conversation(&self, caller: &Caller, id: &str) -> Result<Conversation> {
+    /// One of the caller's conversations as its page opens: at its end, with replies as far as they
+    /// have come. Where one of its messages is `wanted`, as far back as that.
+    pub async fn conversation(
+        &self,
+        caller: &Caller,
+        id: &str,
+        wanted: Option<&str>,
+    ) -> Result<Conversation> {
+        let end = self.end_of(caller, id, SHOWN).await?;
+        match wanted {
+            Some(wanted) if end.messages.iter().all(|message| message.id != wanted) => {
+                let all = self.end_of(caller, id, usize::MAX).await?;
+                let is_there = all.messages.iter().any(|message| message.id == wanted);
+                Ok(if is_there { all } else { end })
+            }
+            _ => Ok(end),
+        }
+    }
+
+    /// The messages before one of the caller's, and whether there are more before them.
+    pub async fn messages_before(
+        &self,
+        caller: &Caller,
+        message: &str,
+    ) -> Result<(Vec<MessageView>, bool)> {
         let owner = caller.known()?.owner();
-        let known = self.inner.store.conversation(&owner, id).await?;
-        let (head, rows) = known.ok_or_else(no_conversation)?;
+        let store = &self.inner.store;
+        let conversation = store.conversation_of(&owner, message).await?.ok_or_else(no_message)?;
+        let mut rows = store.messages_before(&conversation, message, one_more(SHOWN)).await?;
+        let has_older = cut(&mut rows, SHOWN);
+        Ok((self.views(&conversation, rows).await?, has_older))
+    }
+
+    async fn end_of(&self, caller: &Caller, id: &str, most: usize) -> Result<Conversation> {
+        let owner = caller.known()?.owner();
+        let known = self.inner.store.conversation(&owner, id, one_more(most)).await?;
+        let (head, mut rows) = known.ok_or_else(no_conversation)?;
+        let has_older = cut(&mut rows, most);
         let messages = self.views(id, rows).await?;
         let cursor = Cursor::of(head.revision, &messages);
         let ConversationHead { line, expires_at, .. } = head;
-        Ok(Conversation { line, expires_at, cursor, messages })
+        Ok(Conversation { line, expires_at, cursor, messages, has_older })
     }
 
     /// Everything that changes what a page shows of one of the caller's conversations, from `at` on.
@@ -155,6 +192,18 @@ impl Chat {
         let state = outcome.state.as_str().to_owned();
         Ok(view_of(MessageRow { text, html, reasoning, state, ..row }))
     }
+}
+
+/// One row more than is wanted tells whether there are others.
+fn one_more(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(ALL).saturating_add(1)
+}
+
+/// Leaves the last of them; answers whether there were others.
+fn cut(rows: &mut Vec<MessageRow>, most: usize) -> bool {
+    let others = rows.len().saturating_sub(most);
+    rows.drain(..others);
+    others > 0
 }
 
 /// Where a message stands among `forks`, which are those that have others beside them.

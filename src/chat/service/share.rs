@@ -6,7 +6,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{Chat, MessageRow, no_conversation, no_message, reading::view_of};
 use crate::{
     chat::{
-        store::TreeRow,
+        store::{ALL, TreeRow},
         view::MessageView,
         wire::{MessageState, Role},
     },
@@ -119,7 +119,7 @@ impl Chat {
     /// One of the caller's conversations as Markdown: the branch that is shown.
     pub async fn markdown_of(&self, caller: &Caller, id: &str) -> Result<String> {
         let owner = caller.known()?.owner();
-        let known = self.inner.store.conversation(&owner, id).await?;
+        let known = self.inner.store.conversation(&owner, id, ALL).await?;
         let (head, rows) = known.ok_or_else(no_conversation)?;
         let mut text = format!("# {}\n", head.line.title.replace('\n', " "));
         for row in rows {
@@ -136,7 +136,7 @@ impl Chat {
     /// One of the caller's conversations with everything that was written in it.
     pub async fn export(&self, caller: &Caller, id: &str) -> Result<Export> {
         let owner = caller.known()?.owner();
-        let known = self.inner.store.conversation(&owner, id).await?;
+        let known = self.inner.store.conversation(&owner, id, ALL).await?;
         let (head, shown) = known.ok_or_else(no_conversation)?;
         let rows = self.inner.store.tree(id).await?;
         let is_shown = |row: &TreeRow| shown.iter().any(|one| one.id == row.message.id);

@@ -116,6 +116,19 @@ async function openDeals(): Promise<Deal[]> {
 }
 ```
 
+## Formulas and notes
+
+The mean[^mean] of $n$ amounts is $\bar{x} = \frac{1}{n}\sum_{i=1}^{n} x_i$, and
+
+$$
+\begin{aligned}
+s^2 &= \frac{1}{n-1}\sum_{i=1}^{n}\left(x_i - \bar{x}\right)^2 \\
+\sigma &= \sqrt{s^2}
+\end{aligned}
+$$
+
+[^mean]: What each would have if all had the same.
+
 ---
 
 That is all of it. Ask for **help** to see what I can search.
