@@ -131,6 +131,57 @@ async function quote(link) {
   composer().focus();
 }
 
+// --- Saved prompts ----------------------------------------------------------------------------
+
+const prompts = $('#prompts');
+const offered = () => $$('li:not([hidden])', prompts);
+
+function offer() {
+  const [, typed] = /^\/([^\s/]*)$/.exec(composer().value) ?? [];
+  for (const one of $$('li', prompts)) one.hidden = typed === undefined || !one.dataset.name.startsWith(typed.toLowerCase());
+  prompts.hidden = offered().length === 0;
+  point(0);
+}
+
+function point(index) {
+  const list = offered();
+  const at = list.length && (index + list.length) % list.length;
+  for (const [place, one] of list.entries()) one.ariaSelected = String(place === at);
+  if (list.length) composer().setAttribute('aria-activedescendant', list[at].id);
+  else composer().removeAttribute('aria-activedescendant');
+  list[at]?.scrollIntoView({ block: 'nearest' });
+}
+
+function take(prompt) {
+  write(prompt.dataset.text);
+  composer().focus();
+}
+
+/** Comes before the island, which would send the message. */
+function onOffer(event) {
+  if (event.target !== composer() || prompts.hidden) return;
+  const list = offered();
+  const at = list.findIndex((one) => one.ariaSelected === 'true');
+  if (event.key === 'ArrowDown') point(at + 1);
+  else if (event.key === 'ArrowUp') point(at - 1);
+  else if (event.key === 'Enter' || event.key === 'Tab') take(list[at]);
+  else if (event.key === 'Escape') prompts.hidden = true;
+  else return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}
+
+if (prompts) {
+  document.addEventListener('keydown', onOffer, true);
+  document.addEventListener('input', ({ target }) => {
+    if (target === composer()) offer();
+  });
+  prompts.addEventListener('mousedown', (event) => {
+    event.preventDefault();
+    take(event.target.closest('li'));
+  });
+}
+
 // --- Files ------------------------------------------------------------------------------------
 
 const picker = $('#composer input[type=file]');
@@ -457,7 +508,7 @@ root.classList.toggle('speaks', 'speechSynthesis' in window);
 root.classList.toggle('listens', Boolean(Recognition));
 root.classList.toggle('wraps', Boolean(localStorage.getItem('wraps')));
 
-function take(element) {
+function dress(element) {
   localise(element);
   if (element.matches('.code')) equip(element);
   for (const figure of all('.code', element)) equip(figure);
@@ -473,10 +524,10 @@ if (earlier) {
 }
 const turns = $('#turns');
 if (turns) {
-  take(turns);
+  dress(turns);
   new MutationObserver((changes) => {
     for (const { addedNodes } of changes) {
-      for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) take(node);
+      for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) dress(node);
     }
     watchReplies();
   }).observe(turns, { childList: true, subtree: true, attributes: true, attributeFilter: ['data-run'] });

@@ -9,7 +9,7 @@ use leptos_router::{
 };
 
 use crate::{
-    chat::page::{AllPage, ConversationPage, NewChatPage, SharedPage},
+    chat::page::{AllPage, ConversationPage, NewChatPage, PromptsPage, SharedPage},
     data::page::{IndexPage, ListPage, RecordPage},
     session::page::SessionsPage,
     ui::{header::SiteHeader, home::HomePage},
@@ -59,6 +59,7 @@ pub fn Pages() -> impl IntoView {
                 <Route path=path!("/chat/all") view=AllPage ssr=SsrMode::Async />
                 <Route path=path!("/shared/:id") view=SharedPage ssr=SsrMode::Async />
                 <Route path=path!("/chat/:id") view=ConversationPage ssr=SsrMode::Async />
+                <Route path=path!("/settings/prompts") view=PromptsPage ssr=SsrMode::Async />
                 <Route path=path!("/settings/sessions") view=SessionsPage ssr=SsrMode::Async />
                 <Route path=path!("/data") view=IndexPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name") view=ListPage ssr=SsrMode::Async />

@@ -146,3 +146,36 @@ test('the last question is changed by the arrow that points to it', async ({ pag
   await hydrated(page);
   await expect(chat.message).toHaveValue('contacts at Globex');
 });
+
+test('a saved prompt is written by its name', async ({ page }) => {
+  const chat = new Chat(page);
+  await signIn(page);
+  await page.goto('/settings/prompts');
+  for (const [name, text] of [['globex', 'contacts at Globex'], ['good-day', 'hello']]) {
+    await page.getByRole('textbox', { name: 'Name' }).last().fill(name);
+    await page.getByRole('textbox', { name: 'Text' }).last().fill(text);
+    await page.getByRole('button', { name: 'Save' }).last().click();
+    await expect(page.getByRole('heading', { name: `/${name}` })).toBeVisible();
+  }
+  await chat.open('/chat');
+  const options = page.getByRole('listbox', { name: 'Saved prompts' }).getByRole('option');
+  await expect(options).toHaveCount(0);
+  await chat.message.pressSequentially('/g');
+  await expect(options).toHaveCount(2);
+  await page.keyboard.press('ArrowDown');
+  await expect(options.nth(1)).toHaveAttribute('aria-selected', 'true');
+  await page.keyboard.press('Escape');
+  await expect(options).toHaveCount(0);
+  await chat.message.pressSequentially('l');
+  await expect(options).toHaveText(/globex/);
+  await page.keyboard.press('Enter');
+  await expect(chat.message).toHaveValue('contacts at Globex');
+  await expect(options).toHaveCount(0);
+  await page.keyboard.press('Enter');
+  await expect(chat.questions).toHaveText('contacts at Globex');
+
+  // Without the list, a link does the same.
+  await page.goto('/settings/prompts');
+  await page.getByRole('link', { name: 'Use' }).first().click();
+  await expect(chat.message).toHaveValue('contacts at Globex');
+});

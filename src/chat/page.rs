@@ -6,6 +6,7 @@ mod bar;
 mod dialogs;
 mod kept;
 mod live;
+mod prompts;
 mod shared;
 mod sidebar;
 
@@ -17,15 +18,16 @@ use leptos_router::{
 };
 use uuid::Uuid;
 
-pub use self::{all::AllPage, shared::SharedPage};
+pub use self::{all::AllPage, prompts::PromptsPage, shared::SharedPage};
 use self::{
     bar::Bar,
-    dialogs::{dialogs, script},
+    dialogs::{dialogs, prompt_list, script},
     sidebar::sidebar,
 };
 pub(super) use self::{
     kept::{KeptMessage, Unsent},
     live::live,
+    prompts::{PATH as PROMPTS, Unsaved, prompts_page},
 };
 use super::{
     api::{ChooseBranch, Restore},
@@ -34,7 +36,7 @@ use super::{
     list, markdown,
     render::{escaped, quoted, turns},
     service::Conversation as Talk,
-    view::{ConversationLine, Listing, MessageView},
+    view::{ConversationLine, Listing, MessageView, Prompt},
     wire::Role,
 };
 use crate::{
@@ -87,6 +89,8 @@ struct Shown {
     notice: Option<AnyView>,
     /// Where others can read it.
     shared_at: Option<String>,
+    /// What is written by its name.
+    prompts: Vec<Prompt>,
 }
 
 async fn new_chat(app: App, caller: Caller, query: ParamsMap) -> Result<impl IntoView> {
@@ -98,6 +102,7 @@ async fn new_chat(app: App, caller: Caller, query: ParamsMap) -> Result<impl Int
         assistant: query.get("assistant").filter(|name| app.chat.assistant_named(name).is_some()),
         text: query.get("text").unwrap_or_default(),
         notice: notice.map(IntoAny::into_any),
+        prompts: app.chat.prompts(&caller).await?,
         ..Shown::default()
     };
     let listing = app.chat.conversations(&caller, None, LISTED).await?;
@@ -155,6 +160,7 @@ async fn conversation(
         text,
         notice: elsewhere.map(|message| on_another_branch(message).into_any()),
         shared_at: app.chat.shared_at(&caller, &id).await?,
+        prompts: app.chat.prompts(&caller).await?,
         talk,
     };
     Ok(frame(&app, &caller, &listing, shown))
@@ -175,7 +181,7 @@ fn on_another_branch(message: String) -> impl IntoView {
 }
 
 fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl IntoView + use<> {
-    let Shown { talk, tip, is_past, assistant, beside, text, notice, shared_at } = shown;
+    let Shown { talk, tip, is_past, assistant, beside, text, notice, shared_at, prompts } = shown;
     let assistant = assistant.as_deref().and_then(|name| app.chat.assistant_named(name));
     let assistant = assistant.or_else(|| app.chat.default_assistant());
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
@@ -219,6 +225,7 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
                     <div class="contents" id=TURNS inner_html=turns></div>
                     {latest}
                 </Conversation>
+                {prompt_list(&prompts)}
             </section>
             {dialogs()}
         </main>

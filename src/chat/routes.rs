@@ -31,12 +31,12 @@ use super::{
     frames::{Frames, View},
     intake::{self, Asked},
     list,
-    page::{KeptMessage, Unsent, live},
+    page::{KeptMessage, PROMPTS, Unsaved, Unsent, live, prompts_page},
     render,
     service::{Chat, Events, Place, Position, Question},
     transcript::Transcript,
     upload::{self, Fields},
-    view::{Before, ConversationLine},
+    view::{Before, ConversationLine, Prompt},
     wire::{
         CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER, Role, RunEvent,
         Started,
@@ -81,6 +81,7 @@ pub fn routes() -> Router<App> {
         .route("/api/chat/runs/{id}/stop", post(stop))
         .route("/chat", post(ask_by_form).layer(DefaultBodyLimit::disable()))
         .route("/chat/find", get(find))
+        .route(PROMPTS, post(save_prompt))
         .route("/chat/older", get(older))
         .route("/chat/{id}/live", get(live))
         .route("/chat/{id}/export.md", get(export_markdown))
@@ -449,6 +450,28 @@ async fn kept(app: &App, head: Parts, error: Error, unsent: Unsent) -> Response 
     let message = error.message().to_owned();
     let page = move || KeptMessage(message.clone(), unsent.clone(), signed_out);
     html::error_page(app, head, &error, page).await
+}
+
+/// `POST /settings/prompts`: keeps a saved prompt or, with `delete`, removes it. What cannot be saved
+/// is on the page that answers.
+async fn save_prompt(
+    State(app): State<App>,
+    caller: Caller,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let fields = Fields::of_form(&whole_body(request).await?);
+    let field = |name: &str| fields.text(name).unwrap_or_default().to_owned();
+    let prompt = Prompt { id: field("id"), name: field("name"), text: field("text") };
+    let done = match fields.text("delete") {
+        Some(_) => app.chat.remove_prompt(&caller, &prompt.id).await,
+        None => app.chat.save_prompt(&caller, prompt.clone()).await,
+    };
+    let Err(error) = done else { return Ok(Redirect::to(PROMPTS).into_response()) };
+    let prompts = app.chat.prompts(&caller).await?;
+    let unsaved = Unsaved { prompt, problem: error.message().to_owned() };
+    let page = move || prompts_page(prompts.clone(), Some(unsaved.clone()));
+    Ok(html::error_page(&app, head, &error, page).await)
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,6 +5,7 @@ mod assistants;
 mod branches;
 mod files;
 mod manage;
+mod prompts;
 mod reading;
 mod recovery;
 mod search;

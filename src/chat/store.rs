@@ -4,6 +4,7 @@ mod branches;
 mod files;
 mod list;
 mod manage;
+mod prompts;
 mod runs;
 mod shares;
 

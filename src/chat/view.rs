@@ -68,6 +68,17 @@ pub struct Listing {
     pub older: Option<Before>,
 }
 
+/// A text that somebody writes often.
+#[derive(Debug, Clone, Default, PartialEq, Eq, FromRow)]
+pub struct Prompt {
+    /// Its id; empty for a new one.
+    pub id: String,
+    /// What it is called with, after a slash.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
 /// A conversation in which words were found.
 #[derive(Debug, Clone)]
 pub struct Hit {

@@ -344,3 +344,41 @@ async fn a_long_conversation_opens_at_its_end_and_goes_back() {
     let stolen = ben.get(&format!("/chat/older?before={first}")).await;
     assert_eq!(stolen.status(), StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn prompts_are_kept_under_their_names() {
+    let (site, _upstream, _folder) = feed::site(&["Yes."], Duration::ZERO).await;
+    let (ada, ben) = (site.signed_in("ada").await, site.signed_in("ben").await);
+    let save = async |browser: &Browser, fields: &[(&str, &str)]| {
+        browser.post_form("/settings/prompts", fields).await
+    };
+    assert!(page(&ada, "/settings/prompts").await.contains("You have none yet."));
+    let saved = save(&ada, &[("name", "/Report"), ("text", "Write a <report>.\nBriefly.")]).await;
+    assert_eq!(location(&saved).as_deref(), Some("/settings/prompts"));
+    let shown = page(&ada, "/settings/prompts").await;
+    assert!(shown.contains("/report") && shown.contains("Write a &lt;report&gt;."), "{shown}");
+    let (_, id) = shown.split_once("name=\"id\" value=\"").unwrap();
+    let id = id.split('"').next().unwrap().to_owned();
+    assert!(page(&ada, "/chat").await.contains("data-name=\"report\""), "offered in the composer");
+    assert!(!page(&ben, "/chat").await.contains("data-name"), "to nobody else");
+
+    for (name, status) in [("two words", StatusCode::BAD_REQUEST), ("REPORT", StatusCode::CONFLICT)]
+    {
+        let refused = save(&ada, &[("name", name), ("text", "Keep <me>")]).await;
+        assert_eq!(refused.status(), status);
+        let kept = refused.text().await.unwrap();
+        assert!(kept.contains("role=\"alert\"") && kept.contains("Keep &lt;me&gt;"), "{kept}");
+        assert!(kept.contains(&format!("value=\"{name}\"")), "{kept}");
+    }
+    save(&ben, &[("id", &id), ("name", "mine"), ("text", "Mine now")]).await;
+    save(&ben, &[("id", &id), ("delete", "true")]).await;
+    save(&ada, &[("id", &id), ("name", "report"), ("text", "Shorter.")]).await;
+    let shown = page(&ada, "/settings/prompts").await;
+    assert!(shown.contains("Shorter.") && !shown.contains("Mine now"), "{shown}");
+    save(&ada, &[("id", &id), ("delete", "true")]).await;
+    assert!(page(&ada, "/settings/prompts").await.contains("You have none yet."));
+    assert_eq!(
+        save(&site.browser(), &[("name", "a"), ("text", "b")]).await.status(),
+        StatusCode::UNAUTHORIZED
+    );
+}

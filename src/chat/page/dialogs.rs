@@ -2,13 +2,15 @@
 
 use leptos::prelude::*;
 
+use crate::chat::view::Prompt;
+
 /// Keys, the same on a Mac where they differ, and what they do.
 const SHORTCUTS: &[(&str, &str, &str)] = &[
     ("Enter", "", "Send"),
     ("Shift Enter", "", "New line"),
     ("Esc", "", "Stop the reply"),
     ("↑", "", "In an empty message: change your last one"),
-    ("/", "", "Write a message"),
+    ("/", "", "Write a message; in it, choose a saved prompt"),
     ("Ctrl K", "⌘ K", "Find a conversation or a command"),
     ("Ctrl Shift O", "⌘ ⇧ O", "New chat"),
     ("Ctrl Shift ;", "⌘ ⇧ ;", "Copy the last reply"),
@@ -63,6 +65,27 @@ pub(super) fn dialogs() -> impl IntoView {
             </form>
         </dialog>
         <p id="said" class="visually-hidden" role="status"></p>
+    }
+}
+
+/// What the composer offers after a slash.
+pub(super) fn prompt_list(prompts: &[Prompt]) -> impl IntoView + use<> {
+    let prompts = prompts.iter().enumerate().map(prompt).collect_view();
+    view! {
+        <ul id="prompts" class="prompt-list" role="listbox" aria-label="Saved prompts" hidden>
+            {prompts}
+        </ul>
+    }
+}
+
+fn prompt((index, prompt): (usize, &Prompt)) -> impl IntoView + use<> {
+    let Prompt { name, text, .. } = prompt.clone();
+    let (id, written) = (format!("prompt-{index}"), text.clone());
+    view! {
+        <li id=id role="option" data-name=name.clone() data-text=written>
+            <strong>{format!("/{name}")}</strong>
+            <span dir="auto">{text}</span>
+        </li>
     }
 }
 

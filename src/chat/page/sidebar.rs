@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use time::UtcOffset;
 
+use super::prompts::PATH;
 use crate::{
     chat::{list, view::Listing},
     ui::icon::Icon,
@@ -34,6 +35,9 @@ pub(super) fn sidebar(listing: &Listing, current: &str, zone: UtcOffset) -> impl
             <div class="days" inner_html=days></div>
             <a class="all" href="/chat/all">
                 {if has_older { "Older conversations" } else { "All conversations" }}
+            </a>
+            <a class="all" href=PATH>
+                "Saved prompts"
             </a>
         </nav>
     }
