@@ -129,7 +129,7 @@ $(SITE): $(WASM) $(BINDGEN) $(STAMPS)/npm $(SITE_FILES)
 $(STAMPS)/npm-test: tools/versions.env tools/npm.sh tools/chromium.sh
 	$(call step,7,Installing Chromium$(,) Playwright and what the tests speak with)
 	@tools/chromium.sh
-	@tools/npm.sh end2end @playwright/test@$(PLAYWRIGHT) oidc-provider@$(OIDC_PROVIDER) deep-chat@$(DEEP_CHAT)
+	@tools/npm.sh end2end @playwright/test@$(PLAYWRIGHT) oidc-provider@$(OIDC_PROVIDER) deep-chat@$(DEEP_CHAT) @axe-core/playwright@$(AXE)
 	@touch $@
 
 # --- Installed on demand ------------------------------------------------------------------------

@@ -33,6 +33,8 @@ export default defineConfig({
     { name: 'library', testMatch: 'library.spec.ts' },
     { name: 'messages', testMatch: 'messages.spec.ts' },
     { name: 'files', testMatch: 'files.spec.ts' },
+    { name: 'access', testMatch: 'access.spec.ts' },
+    { name: 'widget', testMatch: 'widget.spec.ts' },
     { name: 'noscript', testMatch: 'noscript.spec.ts', use: { javaScriptEnabled: false } },
     { name: 'oidc', testMatch: 'oidc.spec.ts' },
     { name: 'deepchat', testMatch: 'deepchat.spec.ts' },

@@ -340,6 +340,22 @@ function onKey(event) {
   action();
 }
 
+/** On glass the key that ends a line ends a line; sending has a button. */
+function onGlass(event) {
+  const ends = event.key === 'Enter' && !event.shiftKey && !event.ctrlKey && !event.metaKey;
+  if (ends && event.target === composer() && matchMedia('(pointer: coarse)').matches) event.stopImmediatePropagation();
+}
+
+let focused;
+
+/** What is told anew takes its buttons along; whoever was on one of them is on its successor. */
+function keepFocus() {
+  if (!focused || document.activeElement !== document.body || focused.element.isConnected) return;
+  const message = document.getElementById(focused.message);
+  const again = $$('[title]', message ?? turns).find(({ title, disabled }) => title === focused.title && !disabled);
+  (again ?? $('.act:not(:disabled)', message ?? turns) ?? composer())?.focus({ preventScroll: true });
+}
+
 // --- The palette ------------------------------------------------------------------------------
 
 let asked = 0;
@@ -487,7 +503,10 @@ document.addEventListener('click', (event) => {
 document.addEventListener('keydown', onKey);
 document.addEventListener('visibilitychange', see);
 document.addEventListener('visibilitychange', entitle);
+document.addEventListener('keydown', onGlass, true);
 document.addEventListener('focusin', ({ target }) => {
+  focused = { element: target, message: target.closest('.message')?.id, title: target.title };
+  if (!focused.message) focused = undefined;
   if (target.matches('[data-copy]')) target.select();
 });
 
@@ -530,6 +549,7 @@ if (turns) {
       for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) dress(node);
     }
     watchReplies();
+    keepFocus();
   }).observe(turns, { childList: true, subtree: true, attributes: true, attributeFilter: ['data-run'] });
   new MutationObserver(entitle).observe($('title'), { childList: true });
   watchReplies();

@@ -86,7 +86,7 @@ test('a message waits for its files', async ({ page }) => {
   letGo();
   await expect(chat.questions).toHaveText('What is this?');
   await chat.expectState('done');
-  await expect(chat.reply).toContainText('notes.txt: 3 lines');
+  await expect(chat.reply).toContainText('notes.txt: 5 lines');
 });
 
 test('what cannot be sent is refused before it is, and the rest goes', async ({ page, expectProblem }) => {

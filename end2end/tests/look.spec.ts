@@ -1,7 +1,8 @@
 // Every page at a phone's and a desk's width, light and dark. Pictures for people to judge go to
-// end2end/shots/; what a machine can judge is that nothing sticks out sideways.
+// end2end/shots/; what a machine can judge is that nothing sticks out sideways, and what axe finds.
 
 import { resolve } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { Chat } from '../support/chat.ts';
 import { choosePerson } from '../support/people.ts';
@@ -15,6 +16,9 @@ async function shoot(page: Page, name: string): Promise<void> {
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       await page.screenshot({ path: `${SHOTS}/${name}-${width}-${colorScheme}.png`, animations: 'disabled' });
+      const { violations } = await new AxeBuilder({ page }).analyze();
+      const told = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join('\n  ')}`);
+      expect.soft(told, `${name} at ${width}, ${colorScheme}`).toEqual([]);
     }
     const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     expect(sideways, `${name} at ${width} sticks out`).toBeLessThanOrEqual(0);
@@ -22,7 +26,7 @@ async function shoot(page: Page, name: string): Promise<void> {
 }
 
 test('every page', async ({ page, expectProblem }) => {
-  test.setTimeout(240_000);
+  test.setTimeout(480_000);
   expectProblem(/no-such-page/);
 
   await page.goto('/');

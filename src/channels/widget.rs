@@ -27,6 +27,12 @@ use crate::{
 
 /// What is open to widgets.
 const OPEN: &str = "/api/chat";
+/// What else is open to the visitors of a widget's own page, who own what they see there.
+const OPEN_TO_VISITORS: [&str; 3] = ["/api/chat/", "/api/fn/chat/", "/chat/older"];
+/// Where questions are asked.
+const ASKING: [&str; 2] = ["/api/chat", "/chat"];
+/// Tells the visitors of a widget's page apart: 32 hexadecimal digits that their browser made up.
+const VISITOR: &str = "breezeway-visitor";
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 const SENT: HeaderValue =
     HeaderValue::from_static("accept, authorization, content-type, idempotency-key, last-event-id");
@@ -43,10 +49,15 @@ pub struct Widgets {
     widgets: Arc<[Widget]>,
     /// Of tokens that are none.
     guesses: Limiter<IpAddr>,
+    /// Our own site's, which is that of a widget's page.
+    own: HeaderValue,
 }
 
 struct Widget {
+    name: String,
     origins: Vec<HeaderValue>,
+    /// Who visitors of its page are.
+    host: Speaker,
     /// Hashed, so that all are of one length to compare.
     tokens: Vec<([u8; 32], Speaker)>,
     limit: Limiter<IpAddr>,
@@ -61,9 +72,31 @@ struct Speaker {
 
 impl Widgets {
     /// As configured.
-    pub fn new<'a>(configs: impl Iterator<Item = &'a WidgetConfig>) -> Self {
+    pub fn new<'a>(configs: impl Iterator<Item = &'a WidgetConfig>, origin: &str) -> Self {
         let rate = Rate { count: GUESSES, per: Duration::from_secs(60) };
-        Self { widgets: configs.map(Widget::new).collect(), guesses: Limiter::new(rate) }
+        Self {
+            widgets: configs.map(Widget::new).collect(),
+            guesses: Limiter::new(rate),
+            own: origin.parse().unwrap_or(HeaderValue::from_static("null")),
+        }
+    }
+
+    /// Whether a request comes from a widget's page, whoever else the browser may be.
+    pub fn is_visit(request: &Request) -> bool {
+        request.headers().contains_key(VISITOR)
+    }
+
+    /// A visitor of a widget's page, and the sites that may frame it.
+    pub fn visitor(&self, name: &str, visitor: &str) -> Result<(Caller, Vec<HeaderValue>)> {
+        let widget = self
+            .widgets
+            .iter()
+            .find(|widget| widget.name == name)
+            .ok_or_else(|| Error::not_found("There is no such chat."))?;
+        let Speaker { identity, assistant } = widget.host.clone();
+        let identity = visiting(identity, visitor)?;
+        let caller = ChannelCaller { identity, assistant, visitor: None };
+        Ok((Caller::Channel(Arc::new(caller)), widget.origins.clone()))
     }
 
     /// Whom the widget token of a request speaks for; nobody when it has none.
@@ -81,14 +114,22 @@ impl Widgets {
             self.guesses.check(visitor)?;
             return Err(unauthorized());
         };
+        let of_page = request.headers().get(VISITOR);
         if let Some(origin) = request.headers().get(ORIGIN)
             && !widget.origins.contains(origin)
+            && !(of_page.is_some() && *origin == self.own)
         {
             return Err(Error::forbidden("This chat is not open to the site that asks."));
         }
-        widget.limit.check(visitor)?;
-        let Speaker { identity, assistant } = speaker.clone();
-        let visitor = Some(visitor);
+        if of_page.is_none() || is_asking(request) {
+            widget.limit.check(visitor)?;
+        }
+        let Speaker { mut identity, assistant } = speaker.clone();
+        let mut visitor = Some(visitor);
+        if let Some(name) = of_page {
+            identity = visiting(identity, name.to_str().unwrap_or_default())?;
+            visitor = None;
+        }
         Ok(Caller::Channel(Arc::new(ChannelCaller { identity, assistant, visitor })))
     }
 
@@ -137,11 +178,14 @@ impl Widget {
             identity: Identity::of_channel(&config.name, config.tenant.as_deref()),
             assistant: assistant.clone().or_else(|| config.assistant.clone()),
         };
+        let host = speaker(&None);
         let tokens = config.tokens.iter().map(|token| {
             let hash = Sha256::digest(token.token.expose_secret().as_bytes()).into();
             (hash, speaker(&token.assistant))
         });
         Self {
+            name: config.name.clone(),
+            host,
             tokens: tokens.collect(),
             origins: config.origins.iter().filter_map(|o| o.parse().ok()).collect(),
             limit: Limiter::new(config.rate),
@@ -161,11 +205,27 @@ impl Widget {
 }
 
 fn is_open(request: &Request) -> bool {
-    request
-        .uri()
-        .path()
-        .strip_prefix(OPEN)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with("/runs/"))
+    let path = request.uri().path();
+    let rest = path.strip_prefix(OPEN);
+    let is_visit = Widgets::is_visit(request);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("/runs/"))
+        || is_visit
+            && (is_asking(request) || OPEN_TO_VISITORS.iter().any(|open| path.starts_with(open)))
+}
+
+fn is_asking(request: &Request) -> bool {
+    request.method() == Method::POST && ASKING.contains(&request.uri().path())
+}
+
+/// Somebody of their own among those who come by a widget.
+fn visiting(identity: Identity, visitor: &str) -> Result<Identity> {
+    if visitor.len() != 32 || !visitor.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(Error::bad_request("A visitor is 32 hexadecimal digits."));
+    }
+    let hash: [u8; 32] = Sha256::digest(visitor.as_bytes()).into();
+    let instance =
+        hash[..16].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    Ok(Identity { instance: Some(instance), ..identity })
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

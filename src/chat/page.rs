@@ -9,6 +9,7 @@ mod live;
 mod prompts;
 mod shared;
 mod sidebar;
+mod widget;
 
 use leptos::{prelude::*, server_fn::ServerFn};
 use leptos_meta::Title;
@@ -18,7 +19,12 @@ use leptos_router::{
 };
 use uuid::Uuid;
 
-pub use self::{all::AllPage, prompts::PromptsPage, shared::SharedPage};
+pub use self::{
+    all::AllPage,
+    prompts::PromptsPage,
+    shared::SharedPage,
+    widget::{WidgetChat, WidgetLook},
+};
 use self::{
     bar::Bar,
     dialogs::{dialogs, prompt_list, script},

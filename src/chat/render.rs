@@ -155,7 +155,8 @@ fn pager(html: &mut Html, message: &MessageView) {
 }
 
 fn step(html: &mut Html, to: Option<&str>, name: &'static str, words: &'static str) {
-    html.markup("<button class=\"act\" name=\"message\" value=\"").text(to.unwrap_or_default());
+    html.markup("<button class=\"act\" title=\"").markup(words);
+    html.markup("\" name=\"message\" value=\"").text(to.unwrap_or_default());
     html.markup(if to.is_none() { "\" disabled>" } else { "\">" });
     icon(html, name).markup("<span class=\"visually-hidden\">").markup(words);
     html.markup("</span></button>");
@@ -177,8 +178,8 @@ fn actions(html: &mut Html, message: &MessageView, who: &Who) {
         icon(html, "refresh").markup(HIDDEN).markup("Ask again</span></button></form>");
     }
     quote(html, message);
-    rating(html, message);
     scripted(html, "speak", "speak", "Read aloud");
+    rating(html, message);
 }
 
 const HIDDEN: &str = "<span class=\"visually-hidden\">";

@@ -14,7 +14,9 @@ use url::form_urlencoded;
 use super::{assets, client::ClientAddress, errors, health, html, security, state::App};
 use crate::{
     app::{Pages, shell},
-    auth, channels, chat,
+    auth,
+    channels::{self, Widgets},
+    chat,
     error::Result,
     session::{self, Caller},
 };
@@ -53,8 +55,8 @@ async fn admit(
     next: Next,
 ) -> Result<Response> {
     let caller = match app.sessions.caller(&session).await? {
-        Caller::Nobody => app.widgets.admit(&request, client)?,
-        caller => caller,
+        caller if caller.session().is_some() && !Widgets::is_visit(&request) => caller,
+        _ => app.widgets.admit(&request, client)?,
     };
     let mut response = match security::prove_same_origin(&app, &caller, &request) {
         Ok(()) => {

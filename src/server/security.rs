@@ -13,6 +13,7 @@ use crate::{
     session::Caller,
 };
 
+const FRAMED_BY_NONE: &str = "frame-ancestors 'none'";
 const CSP: HeaderName = header::CONTENT_SECURITY_POLICY;
 
 /// A request must say once and clearly which site it wants (RFC 9112 §3.2), and not a tunnel: what
@@ -79,10 +80,8 @@ fn is_ours(headers: &HeaderMap, origin: &str, caller: &Caller) -> bool {
 pub fn set_headers(app: &App, headers: &mut HeaderMap) {
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (
             HeaderName::from_static("permissions-policy"),
             "camera=(), geolocation=(), microphone=(self), payment=(), usb=()",
@@ -91,7 +90,16 @@ pub fn set_headers(app: &App, headers: &mut HeaderMap) {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let usual = [
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in usual {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if !names_who_may_frame(headers) {
+        headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    }
     if app.config.server.is_https() {
         headers.insert(
             header::STRICT_TRANSPORT_SECURITY,
@@ -109,6 +117,24 @@ pub fn set_headers(app: &App, headers: &mut HeaderMap) {
 pub fn page_policy(app: &App, nonce: &str) -> Option<(HeaderName, HeaderValue)> {
     let policy = policy(Some(nonce), &app.auth.form_origins());
     Some((CSP, HeaderValue::try_from(policy).ok()?))
+}
+
+/// Lets pages of these sites hold an answer in a frame.
+pub fn let_frame(headers: &mut HeaderMap, sites: &[HeaderValue]) {
+    let sites: Vec<&str> = sites.iter().filter_map(|site| site.to_str().ok()).collect();
+    let policy = headers.get(CSP).and_then(|policy| policy.to_str().ok()).unwrap_or_default();
+    let framed = policy.replace(FRAMED_BY_NONE, &format!("frame-ancestors {}", sites.join(" ")));
+    if let Ok(framed) = HeaderValue::try_from(framed)
+        && !sites.is_empty()
+    {
+        headers.insert(CSP, framed);
+    }
+}
+
+/// The older header knows no list of sites.
+fn names_who_may_frame(headers: &HeaderMap) -> bool {
+    let policy = headers.get(CSP).and_then(|policy| policy.to_str().ok()).unwrap_or_default();
+    policy.contains("frame-ancestors") && !policy.contains(FRAMED_BY_NONE)
 }
 
 fn policy(nonce: Option<&str>, form_origins: &[String]) -> String {

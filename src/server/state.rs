@@ -99,7 +99,7 @@ impl App {
         let backends = Backends::new(&config, sandbox_url, &grants, &machine)?;
         let chat = Chat::new(store.clone(), backends.clone(), &config, runtime.clone());
         let resources = Resources::new(&config);
-        let widgets = Widgets::new(config.widgets.iter());
+        let widgets = Widgets::new(config.widgets.iter(), &config.server.origin());
         let webhooks = config.webhooks.clone();
         let deliveries =
             Deliveries::new(store.clone(), chat.clone(), webhooks, stop.child_token())?;

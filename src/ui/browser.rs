@@ -41,9 +41,12 @@ pub fn random_id() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Changes the address without leaving the page.
+/// Changes the address without leaving the page. A page within another site's keeps its own.
 pub fn replace_address(path: &str) {
-    if let Ok(history) = window().history() {
+    let is_embedded = matches!(document().query_selector(".widget"), Ok(Some(_)));
+    if let Ok(history) = window().history()
+        && !is_embedded
+    {
         let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(path));
     }
 }

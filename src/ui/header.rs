@@ -8,9 +8,17 @@ use crate::{
     session::{Identity, api::SignOut},
 };
 
+/// In the context of a page that stands within another site's: it has no header.
+#[derive(Debug, Clone, Copy)]
+pub struct Embedded;
+
 /// Brand, places to go, and the account menu.
 #[component]
 pub fn SiteHeader() -> impl IntoView {
+    use_context::<Embedded>().is_none().then(header)
+}
+
+fn header() -> impl IntoView {
     let caller = context::caller();
     let identity = caller.identity().cloned();
     let path = context::parts().uri.path().to_owned();

@@ -172,6 +172,86 @@ async fn a_widget_is_open_to_the_sites_that_are_listed_and_to_no_other() {
 }
 
 #[tokio::test]
+async fn a_widget_is_put_on_a_page_by_one_line() {
+    let upstream = Upstream::start(completion).await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, WEB)).await;
+    let get = async |path: &str| reqwest::get(format!("{}{path}", site.origin)).await.unwrap();
+    let script = get("/widget.js").await;
+    assert_eq!(script.headers()["content-type"], "text/javascript; charset=utf-8");
+    assert_eq!(script.headers()["cross-origin-resource-policy"], "cross-origin");
+    assert!(script.text().await.unwrap().len() <= 3_072);
+
+    let visitor = "0123456789abcdef0123456789abcdef";
+    let path = format!("/widget/web?visitor={visitor}&title=Ask%20<us>&greeting=Good%20<day>");
+    let page = get(&path).await;
+    assert_eq!(page.status(), StatusCode::OK);
+    let policy = page.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("frame-ancestors https://shop.example;"), "{policy}");
+    assert!(!page.headers().contains_key("x-frame-options"));
+    let page = page.text().await.unwrap();
+    assert!(page.contains("Ask &lt;us&gt;") && page.contains("Good &lt;day&gt;"), "{page}");
+    assert!(!page.contains("<day>") && !page.contains("class=\"site\""), "{page}");
+    assert_eq!(get("/widget/other?visitor=x").await.status(), StatusCode::NOT_FOUND);
+    for wrong in ["/widget/web", "/widget/web?visitor=x"] {
+        assert_eq!(get(wrong).await.status(), StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    let chat = get("/").await;
+    assert_eq!(chat.headers()["x-frame-options"], "DENY");
+}
+
+#[tokio::test]
+async fn visitors_of_a_widget_never_meet() {
+    let upstream = Upstream::start(completion).await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = start(folder.path(), &config(&upstream.origin, WEB)).await;
+    let widget = Widget::new(&site);
+    let (one, two) = ("1".repeat(32), "2".repeat(32));
+    let visit = |method: Method, path: &str, visitor: &str| {
+        widget.request(method, path, "first-token").header("breezeway-visitor", visitor)
+    };
+    let form = [("text", "between us")];
+    let asked = visit(Method::POST, "/chat", &one).header("origin", &site.origin).form(&form);
+    let asked = asked.send().await.unwrap();
+    assert_eq!(asked.status(), StatusCode::CREATED);
+    let id = asked.headers()["breezeway-conversation-id"].to_str().unwrap().to_owned();
+    let page = async |visitor: &str| {
+        let path = format!("{}/widget/web?visitor={visitor}", site.origin);
+        reqwest::get(path).await.unwrap().text().await.unwrap()
+    };
+    eventually("the visitor finds it again", async || page(&one).await.contains("m heard")).await;
+    assert!(!page(&two).await.contains("between us"));
+    let new = format!("{one}&new=1");
+    assert!(!page(&new).await.contains("between us"), "and can begin another");
+
+    let messages = format!("/api/chat/conversations/{id}/messages");
+    let read = visit(Method::GET, &messages, &one).send().await.unwrap();
+    assert_eq!(read.status(), StatusCode::OK);
+    for stranger in [&two, &"3".repeat(32)] {
+        let read = visit(Method::GET, &messages, stranger).send().await.unwrap();
+        assert_eq!(read.status(), StatusCode::NOT_FOUND);
+    }
+    let read = widget.request(Method::GET, &messages, "first-token").send().await.unwrap();
+    assert_eq!(read.status(), StatusCode::UNAUTHORIZED, "those without a name have no list");
+    let guessed = visit(Method::GET, &messages, "x").send().await.unwrap();
+    assert_eq!(guessed.status(), StatusCode::BAD_REQUEST);
+    let foreign = visit(Method::POST, "/chat", &one).header("origin", "https://evil.example");
+    let foreign = foreign.form(&form).send().await.unwrap();
+    assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
+    let closed = visit(Method::GET, "/api/session", &one).send().await.unwrap();
+    assert_eq!(closed.status(), StatusCode::UNAUTHORIZED);
+
+    // Who is signed in here as well is still the visitor there.
+    let ada = site.signed_in("ada").await;
+    let both = ada
+        .request(Method::GET, "/api/chat/conversations")
+        .header("authorization", "Bearer first-token")
+        .header("breezeway-visitor", &one);
+    let list: Vec<Value> = ada.send(both).await.json().await.unwrap();
+    assert_eq!(list[0]["title"], "between us");
+}
+
+#[tokio::test]
 async fn a_widget_that_asks_too_often_has_to_wait() {
     let upstream = Upstream::start(completion).await;
     let folder = tempfile::tempdir().unwrap();

@@ -18,6 +18,11 @@ impl Chat {
         self.inner.assistants.get(self.inner.default.as_ref()?)
     }
 
+    /// Who answers this caller when nobody is named.
+    pub fn answerer(&self, caller: &Caller) -> Result<&AssistantConfig> {
+        self.assistant(caller, None)
+    }
+
     /// Everybody who answers, by name.
     pub fn assistants(&self) -> impl Iterator<Item = &AssistantConfig> {
         self.inner.assistants.values()
