@@ -5,6 +5,14 @@ const $ = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => root.querySelectorAll(selector);
 const $$ = (selector, root = document) => [...all(selector, root)];
 const composer = () => $('#composer textarea');
+/** What this browser keeps; nothing, where it keeps nothing within another site's page. */
+const storage = (() => {
+  try {
+    return window.localStorage;
+  } catch {
+    return undefined;
+  }
+})();
 const mac = /Mac|iP/.test(navigator.platform);
 
 // --- Clocks -----------------------------------------------------------------------------------
@@ -477,7 +485,7 @@ const actions = {
   'copy-code': (button) => copy($('code', button.closest('figure')).textContent, button),
   wrap: () => {
     const wraps = document.documentElement.classList.toggle('wraps');
-    localStorage.setItem('wraps', wraps ? '1' : '');
+    storage?.setItem('wraps', wraps ? '1' : '');
   },
   speak,
   dictate,
@@ -525,7 +533,7 @@ const root = document.documentElement;
 root.classList.add('scripted');
 root.classList.toggle('speaks', 'speechSynthesis' in window);
 root.classList.toggle('listens', Boolean(Recognition));
-root.classList.toggle('wraps', Boolean(localStorage.getItem('wraps')));
+root.classList.toggle('wraps', Boolean(storage?.getItem('wraps')));
 
 function dress(element) {
   localise(element);
