@@ -35,6 +35,7 @@ export default defineConfig({
     { name: 'files', testMatch: 'files.spec.ts' },
     { name: 'access', testMatch: 'access.spec.ts' },
     { name: 'widget', testMatch: 'widget.spec.ts' },
+    { name: 'lost', testMatch: 'lost.spec.ts' },
     { name: 'noscript', testMatch: 'noscript.spec.ts', use: { javaScriptEnabled: false } },
     { name: 'oidc', testMatch: 'oidc.spec.ts' },
     { name: 'deepchat', testMatch: 'deepchat.spec.ts' },

@@ -42,7 +42,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::{collections::Collections, oauth::Provider, tokens::Tokens};
-use crate::config::ProviderEndpoints;
+use crate::{config::ProviderEndpoints, store};
 
 pub use self::people::{Person, demo_people};
 
@@ -247,7 +247,11 @@ async fn open_database(path: &Path) -> Result<SqlitePool, sqlx::Error> {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal);
-    let pool = SqlitePoolOptions::new().max_connections(4).connect_with(options).await?;
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .before_acquire(|connection, _| Box::pin(async { Ok(store::is_clean(connection)) }))
+        .connect_with(options)
+        .await?;
     for statement in SCHEMA.iter().chain(CLEAN_UP) {
         sqlx::query(*statement).execute(&pool).await?;
     }

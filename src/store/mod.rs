@@ -12,7 +12,7 @@ use std::{
 };
 
 use sqlx::{
-    SqlitePool, Transaction,
+    Connection, SqliteConnection, SqlitePool, Transaction,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -65,6 +65,7 @@ impl Store {
         let pool = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(Duration::from_secs(10))
+            .before_acquire(|connection, _| Box::pin(async { Ok(is_clean(connection)) }))
             .connect_with(options)
             .await
             .map_err(|cause| OpenError::Open { name: name.clone(), cause })?;
@@ -107,6 +108,15 @@ impl Store {
     pub async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Whether a connection that was given back is in no transaction.
+///
+/// When a disk is full SQLite ends the transaction by itself, and the driver, told that there is none
+/// to roll back, counts one for ever. The next one on that connection is then part of what is never
+/// committed, and reads a state that never changes.
+pub fn is_clean(connection: &SqliteConnection) -> bool {
+    !connection.is_in_transaction()
 }
 
 /// Milliseconds since 1970, as every table keeps time.

@@ -14,6 +14,7 @@ mod feed;
 mod files;
 mod gateway;
 mod library;
+mod lost;
 mod manage;
 mod pages;
 mod provider;
