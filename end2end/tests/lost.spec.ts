@@ -6,23 +6,23 @@ import { Proxy } from '../support/proxy.ts';
 import { freePort, Server } from '../support/server.ts';
 import { expect, hydrated, test as base } from '../support/test.ts';
 
-const test = base.extend<{ proxy: Proxy }>({
-  proxy: async ({}, use) => {
+const test = base.extend<{ network: Proxy }>({
+  network: async ({}, use) => {
     const proxy = await Proxy.start(() => port);
     await use(proxy);
     proxy.end();
   },
-  server: async ({ proxy }, use) => {
+  server: async ({ network }, use) => {
     port = await freePort();
-    const server = await Server.start({ port, env: { BREEZEWAY__SERVER__PUBLIC_URL: proxy.origin } });
+    const server = await Server.start({ port, env: { BREEZEWAY__SERVER__PUBLIC_URL: network.origin } });
     await use(server);
     await server.remove();
   },
-  baseURL: async ({ proxy, server: _ }, use) => use(proxy.origin),
+  baseURL: async ({ network, server: _ }, use) => use(network.origin),
 });
 let port = 0;
 
-test('a connection that dies without a word is noticed, and the reply goes on', async ({ page, proxy, expectProblem }) => {
+test('a connection that dies without a word is noticed, and the reply goes on', async ({ page, network, expectProblem }) => {
   test.setTimeout(180_000);
   expectProblem(/ERR_|network/);
   const chat = new Chat(page);
@@ -30,11 +30,11 @@ test('a connection that dies without a word is noticed, and the reply goes on', 
   await hydrated(page);
   await chat.ask(`/slow ${QUESTION}`);
   await chat.expectGrowth(3);
-  proxy.swallow();
+  network.swallow();
   const frozen = (await chat.text()).length;
   await page.waitForTimeout(3_000);
   expect((await chat.text()).length).toBe(frozen);
-  await expect.poll(async () => (await chat.text()).length, { timeout: 60_000 }).toBeGreaterThan(frozen);
+  await expect.poll(async () => (await chat.text()).length, { timeout: 90_000 }).toBeGreaterThan(frozen);
   await expect(chat.replies).toHaveCount(1);
   await chat.stop.click();
   await chat.expectState('stopped');

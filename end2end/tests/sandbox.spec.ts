@@ -545,8 +545,7 @@ test.describe('writing', () => {
     expect(page.url()).not.toBe(first);
 
     await chat.reload();
-    const links = page.getByRole('navigation', { name: 'Conversations' }).getByRole('link').filter({ hasNotText: 'New chat' });
-    await expect(links).toHaveCount(2);
+    await expect(page.getByRole('navigation', { name: 'Conversations' }).getByRole('listitem')).toHaveCount(2);
     await page.locator(`nav a[href="${new URL(first).pathname}"]`).click();
     await expect(chat.questions).toContainText('contacts at Globex');
   });
@@ -709,6 +708,8 @@ test.describe('what a browser gets to see', () => {
     expect(cookies.length).toBeGreaterThan(0);
     for (const cookie of cookies) {
       expect(cookie.value, cookie.name).not.toMatch(token);
+      // Where the reader is, for the days of the list: the page's script writes it.
+      if (cookie.name === 'tz') continue;
       expect(cookie, cookie.name).toMatchObject({ httpOnly: true, sameSite: expect.stringMatching(/Lax|Strict/) });
     }
   });

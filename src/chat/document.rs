@@ -157,8 +157,12 @@ fn open() -> Option<Element> {
     body.last_element_child().filter(|open| open.class_name() == "open")
 }
 
+/// Below the heading that names who replies.
 fn thoughts() -> Option<Element> {
-    reply()?.first_element_child().filter(|thoughts| thoughts.class_name() == "reasoning")
+    reply()?
+        .first_element_child()?
+        .next_element_sibling()
+        .filter(|thoughts| thoughts.class_name() == "reasoning")
 }
 
 /// The thoughts are folded as soon as there is something to read.

@@ -33,7 +33,7 @@ const LONGEST_PAUSE: u32 = 10_000;
 const TICK: u32 = 5_000;
 /// The server says something every fifteen seconds, so after this many silent ticks the connection
 /// is dead, whatever the browser believes.
-const DEAD: u32 = 7;
+const DEAD: u32 = 5;
 /// After this many ticks out of sight, with nothing being written, the connection is given back:
 /// browsers have few.
 const OUT_OF_SIGHT: u32 = 12;

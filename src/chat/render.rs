@@ -237,7 +237,8 @@ fn begin_reply(html: &mut Html, message: &MessageView, name: &str) {
     if let Some(run) = &message.run {
         html.markup("\" data-run=\"").text(&run.id);
     }
-    html.markup("\" aria-label=\"").text(name).markup("\">");
+    html.markup("\" aria-label=\"").text(name).markup("\"><h2 class=\"visually-hidden\">");
+    html.text(name).markup("</h2>");
 }
 
 /// What the model thought, folded once the reply itself has begun.

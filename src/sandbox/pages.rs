@@ -210,8 +210,8 @@ fn document(title: &str, body: &str) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{title}</title>\n<link rel=\"icon\" href=\"/favicon.svg\" type=\"image/svg+xml\">\n<link rel=\"stylesheet\" href=\"/sandbox/style.css\">\n</head>\n\
-         <body>\n<p class=\"demo\"><strong>Demo.</strong> This sandbox comes with Breezeway. Its \
-         people, companies and passwords are made up; keep nothing of value in it.</p>\n\
+         <body>\n<header class=\"demo\"><strong>Demo.</strong> This sandbox comes with Breezeway. Its \
+         people, companies and passwords are made up; keep nothing of value in it.</header>\n\
          <main>\n{body}</main>\n</body>\n</html>\n",
         title = escaped(title),
     )

@@ -82,7 +82,7 @@ fn people() -> impl IntoView {
         <section class="panel" aria-labelledby="people">
             <h2 id="people">"Try it with the demo people"</h2>
             <p>"Two tenants, each with its own data. The password is " <code>"sandbox"</code> " for everyone."</p>
-            <div class="table-scroll" tabindex="0" role="region" aria-labelledby="people">
+            <div class="table-scroll" tabindex="0" role="region" aria-label="Names, tenants and roles">
                 <table class="people">
                     <thead>
                         <tr>

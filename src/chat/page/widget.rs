@@ -76,7 +76,7 @@ impl WidgetChat {
             <main id="main" class="chat widget" tabindex="-1">
                 <section class="conversation" aria-label="Conversation">
                     <header class="conversation-bar">
-                        <p class="widget-title">{look.title}</p>
+                        <h1>{look.title}</h1>
                         <a
                             class="button"
                             data-variant="quiet"
