@@ -96,6 +96,7 @@ function speak(button) {
   for (const other of all('[data-do=speak][aria-pressed=true]')) other.ariaPressed = 'false';
   if (wasSpeaking) return;
   const body = $('.markdown', button.closest('.message')).cloneNode(true);
+  for (const cell of all('td, th', body)) cell.append('. ');
   for (const unspoken of all('.code, figcaption, details', body)) unspoken.remove();
   const utterance = new SpeechSynthesisUtterance(body.textContent);
   utterance.onend = utterance.onerror = () => { button.ariaPressed = 'false'; };
@@ -167,7 +168,7 @@ function take(prompt) {
 
 /** Comes before the island, which would send the message. */
 function onOffer(event) {
-  if (event.target !== composer() || prompts.hidden) return;
+  if (event.target !== composer() || prompts.hidden || event.shiftKey || event.isComposing) return;
   const list = offered();
   const at = list.findIndex((one) => one.ariaSelected === 'true');
   if (event.key === 'ArrowDown') point(at + 1);
@@ -186,8 +187,10 @@ if (prompts) {
   });
   prompts.addEventListener('mousedown', (event) => {
     event.preventDefault();
-    take(event.target.closest('li'));
+    const prompt = event.target.closest('li');
+    if (prompt && event.button === 0) take(prompt);
   });
+  for (const type of ['focusout', 'submit']) document.addEventListener(type, () => { prompts.hidden = true; });
 }
 
 // --- Files ------------------------------------------------------------------------------------
@@ -289,22 +292,34 @@ function keep(item, { id, size }) {
 
 function remove(button) {
   const item = button.closest('li');
+  item.remove();
   item.request?.abort();
   const id = $('input', item)?.value;
   if (id) fetch(`/api/chat/files/${id}`, { method: 'DELETE' });
-  item.remove();
   composer().focus();
 }
 
 /** A message waits for its files. */
 function onSubmit(event) {
-  if (event.target.id !== 'composer' || !chips) return;
-  for (const item of $$('[data-state=refused]', chips)) item.remove();
-  if (!$('[data-state=waiting]', chips)) return;
+  if (event.target.id !== 'composer') return;
+  if (listening) {
+    listening.onresult = null;
+    listening.stop();
+  }
+  if (!chips) return;
+  const waiting = $$('[data-state=waiting]', chips);
+  if (waiting.length === 0) {
+    for (const item of $$('[data-state=refused]', chips)) item.remove();
+    return;
+  }
   event.preventDefault();
   event.stopImmediatePropagation();
   say('The message is sent when its files have arrived.');
-  queue.then(() => $('#composer').requestSubmit());
+  queue.then(() => {
+    // One that was refused meanwhile is for the person to see, and to decide.
+    if (waiting.every((item) => item.dataset.state === 'here' || !item.isConnected)) $('#composer').requestSubmit();
+    else say('A file did not arrive. The message was not sent.');
+  });
 }
 
 function takesFiles(transfer) {
@@ -329,7 +344,12 @@ function onPaste(event) {
 const follow = (selector) => $(selector)?.click();
 const open = (id) => {
   const dialog = document.getElementById(id);
-  if (dialog && !dialog.open) dialog.showModal();
+  if (!dialog || dialog.open) return;
+  dialog.showModal();
+  if (id === 'palette') {
+    $('input', dialog).value = '';
+    narrow('');
+  }
 };
 
 function onKey(event) {
@@ -339,13 +359,18 @@ function onKey(event) {
   let action;
   if (command && !event.shiftKey && key === 'k') action = () => open('palette');
   else if (command && event.shiftKey && key === 'o') action = () => follow('.sidebar-head a');
-  else if (command && event.shiftKey && key === ';') action = () => [...all('.message[data-role=assistant] [data-do=copy]')].at(-1)?.click();
+  else if (command && event.shiftKey && event.code === 'Semicolon') action = () => [...all('.message[data-role=assistant] [data-do=copy]')].at(-1)?.click();
   else if (!typing && !command && event.key === '?') action = () => open('shortcuts');
   else if (!typing && !command && event.key === '/') action = () => composer().focus();
-  else if (event.key === 'ArrowUp' && event.target === composer() && !composer().value) action = () => [...all('.message[data-role=user] a[href^="?edit="]')].at(-1)?.click();
+  else if (event.key === 'ArrowUp' && event.target === composer() && !composer().value) action = () => $$('.message[data-role=user] a[href^="?edit="]').filter((link) => link.checkVisibility()).at(-1)?.click();
   if (!action || event.defaultPrevented) return;
   event.preventDefault();
   action();
+}
+
+/** What Esc closes it closes, and stops nothing besides. */
+function onEscape(event) {
+  if (event.key === 'Escape' && $('dialog[open], :popover-open')) event.stopPropagation();
 }
 
 /** On glass the key that ends a line ends a line; sending has a button. */
@@ -360,8 +385,9 @@ let focused;
 function keepFocus() {
   if (!focused || document.activeElement !== document.body || focused.element.isConnected) return;
   const message = document.getElementById(focused.message);
-  const again = $$('[title]', message ?? turns).find(({ title, disabled }) => title === focused.title && !disabled);
-  (again ?? $('.act:not(:disabled)', message ?? turns) ?? composer())?.focus({ preventScroll: true });
+  const there = $$('.act:not(:disabled)', message ?? turns).filter((one) => one.checkVisibility());
+  const again = there.find(({ title }) => title === focused.title);
+  (again ?? there[0] ?? composer())?.focus({ preventScroll: true });
 }
 
 // --- The palette ------------------------------------------------------------------------------
@@ -387,6 +413,7 @@ function choose(index) {
 }
 
 function onPalette(event) {
+  if (event.isComposing || !event.target.matches('input')) return;
   const list = choices();
   const at = list.findIndex((one) => one.hasAttribute('data-chosen'));
   if (event.key === 'ArrowDown') choose(at + 1);
@@ -400,8 +427,11 @@ let pause;
 
 function narrow(words) {
   for (const one of all('#palette .commands button')) {
-    one.hidden = !one.textContent.toLowerCase().includes(words.trim().toLowerCase());
+    const needs = ['rename', 'export'].includes(one.dataset.command) && !conversation();
+    one.hidden = needs || !one.textContent.toLowerCase().includes(words.trim().toLowerCase());
   }
+  // What was found for other words is not what is looked for now.
+  $('#palette .found').textContent = '';
   choose(0);
   clearTimeout(pause);
   pause = setTimeout(look, 120, words);
@@ -411,6 +441,7 @@ const commands = {
   new: () => follow('.sidebar-head a'),
   rename: () => {
     $('#conversation-menu').showPopover();
+    $('#conversation-title').focus();
     $('#conversation-title').select();
   },
   export: () => follow('[data-export=md]'),
@@ -452,7 +483,7 @@ function see() {
   if (document.hidden || !unseen) return;
   unseen = false;
   entitle();
-  fetch('/api/fn/chat/see', { method: 'POST', body: new URLSearchParams({ conversation: conversation() }), headers: { accept: 'application/json' } });
+  fetch('/api/fn/chat/see', { method: 'POST', body: new URLSearchParams({ conversation: conversation() }), headers: { accept: 'application/json' }, keepalive: true });
 }
 
 /** A dot while a reply is written, and a mark when one came that nobody has seen. */
@@ -463,7 +494,7 @@ function entitle() {
 }
 
 function watchReplies() {
-  const writing = Boolean($('#turns [data-run]'));
+  const writing = Boolean(turns.lastElementChild?.hasAttribute('data-run'));
   if (wasWriting && !writing) unseen = true;
   wasWriting = writing;
   entitle();
@@ -511,6 +542,7 @@ document.addEventListener('click', (event) => {
 document.addEventListener('keydown', onKey);
 document.addEventListener('visibilitychange', see);
 document.addEventListener('visibilitychange', entitle);
+document.addEventListener('keydown', onEscape, true);
 document.addEventListener('keydown', onGlass, true);
 document.addEventListener('focusin', ({ target }) => {
   focused = { element: target, message: target.closest('.message')?.id, title: target.title };
@@ -541,6 +573,8 @@ function dress(element) {
   for (const figure of all('.code', element)) equip(figure);
 }
 
+// Pages of earlier messages are for those without a script: with one they come by themselves.
+if (new URLSearchParams(location.search).has('before')) location.replace(location.pathname);
 const earlier = $('.older[href^="?before="]');
 if (earlier) {
   nearby.observe(earlier);
@@ -565,10 +599,4 @@ if (turns) {
 }
 $('#palette input')?.addEventListener('input', ({ target }) => narrow(target.value));
 $('#palette')?.addEventListener('keydown', onPalette);
-$('#palette')?.addEventListener('toggle', ({ newState }) => {
-  if (newState === 'open') {
-    $('#palette input').value = '';
-    narrow('');
-  }
-});
 for (const key of all('[data-mac]')) if (mac) key.textContent = key.dataset.mac;

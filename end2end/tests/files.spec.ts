@@ -66,6 +66,13 @@ test('files by themselves are a message, dropped or pasted', async ({ page }) =>
   await chat.message.press('Enter');
   await chat.expectState('done');
   await expect(page.locator('article[data-role=user] img')).toHaveCount(1);
+
+  // A second one is another message, however alike they are.
+  await hand(page, 'drop');
+  await expect(chips(page).locator('input[name=file]')).toHaveCount(1);
+  await chat.message.press('Enter');
+  await expect(page.locator('article[data-role=user] img')).toHaveCount(2);
+  await chat.expectState('done');
 });
 
 test('a message waits for its files', async ({ page }) => {

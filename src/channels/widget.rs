@@ -28,9 +28,19 @@ use crate::{
 /// What is open to widgets.
 const OPEN: &str = "/api/chat";
 /// What else is open to the visitors of a widget's own page, who own what they see there.
-const OPEN_TO_VISITORS: [&str; 3] = ["/api/chat/", "/api/fn/chat/", "/chat/older"];
-/// Where questions are asked.
-const ASKING: [&str; 2] = ["/api/chat", "/chat"];
+const OPEN_TO_VISITORS: [&str; 6] = [
+    "/api/chat/messages/",
+    "/api/fn/chat/stop_run",
+    "/api/fn/chat/choose_branch",
+    "/api/fn/chat/rate",
+    "/api/fn/chat/see",
+    "/chat/older",
+];
+/// The same, to be read only.
+const CONVERSATIONS: &str = "/api/chat/conversations";
+/// What begins a reply, and counts as asking.
+const ASKING: [&str; 4] =
+    ["/api/chat", "/chat", "/api/fn/chat/start_run", "/api/fn/chat/regenerate"];
 /// Tells the visitors of a widget's page apart: 32 hexadecimal digits that their browser made up.
 const VISITOR: &str = "breezeway-visitor";
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
@@ -208,9 +218,12 @@ fn is_open(request: &Request) -> bool {
     let path = request.uri().path();
     let rest = path.strip_prefix(OPEN);
     let is_visit = Widgets::is_visit(request);
+    let is_reading = request.method() == Method::GET && path.starts_with(CONVERSATIONS);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("/runs/"))
         || is_visit
-            && (is_asking(request) || OPEN_TO_VISITORS.iter().any(|open| path.starts_with(open)))
+            && (is_reading
+                || is_asking(request)
+                || OPEN_TO_VISITORS.iter().any(|open| path.starts_with(open)))
 }
 
 fn is_asking(request: &Request) -> bool {

@@ -1,6 +1,8 @@
 //! What a feed's frames do to the document. The server writes all HTML; here it is only put in its
 //! place, so the cost of an event does not grow with the length of the reply.
 
+use std::cell::RefCell;
+
 use leptos::prelude::document;
 use web_sys::Element;
 
@@ -102,11 +104,21 @@ fn list(item: &str) {
     browser::prepend(if is_pinned { "[data-day=pinned] ol" } else { "[data-day=today] ol" }, item);
 }
 
+thread_local! {
+    /// Messages before those that the page shows, which are told because they changed.
+    static EARLIER: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
 /// After the first message come exactly the others.
 fn keep_path(ids: &str) {
     let Some(turns) = turns() else { return };
     let mut ids = ids.split(' ');
-    let anchor = message(ids.next().unwrap_or_default());
+    let first = ids.next().unwrap_or_default();
+    let anchor = message(first);
+    let shown = ids.clone().position(|id| message(id).is_some());
+    let is_above = !first.is_empty() && anchor.is_none();
+    let earlier = shown.filter(|_| is_above).unwrap_or_default();
+    EARLIER.set(ids.clone().take(earlier).map(str::to_owned).collect());
     let mut next = match &anchor {
         Some(anchor) => anchor.next_element_sibling(),
         None => turns.first_element_child(),
@@ -127,6 +139,7 @@ fn message(id: &str) -> Option<Element> {
 fn turn(id: &str, html: &str) {
     match (message(id), turns()) {
         (Some(message), _) => message.set_outer_html(html),
+        (None, Some(_)) if EARLIER.with_borrow(|earlier| earlier.iter().any(|one| one == id)) => {}
         (None, Some(turns)) => {
             let _ = turns.insert_adjacent_html("beforeend", html);
         }

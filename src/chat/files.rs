@@ -45,7 +45,7 @@ pub enum WriteError {
 }
 
 impl Files {
-    /// The files in this folder, which is made when there is one.
+    /// The files in this folder, which is made with the first of them.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
@@ -121,9 +121,14 @@ impl Files {
             entries => entries?,
         };
         while let Some(entry) = entries.next_entry().await? {
-            let age = entry.metadata().await?.modified()?.elapsed().unwrap_or_default();
-            if age > STALE {
-                ids.extend(entry.file_name().into_string());
+            // One that is gone by now needs nobody to remove it.
+            let Ok(modified) = entry.metadata().await.and_then(|entry| entry.modified()) else {
+                continue;
+            };
+            let is_settled = modified.elapsed().unwrap_or_default() > STALE;
+            let id = entry.file_name().into_string().unwrap_or_default();
+            if is_settled && id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+                ids.push(id);
             }
         }
         Ok(ids)

@@ -247,8 +247,8 @@ struct Talk {
     id: RwSignal<String>,
     assistant: StoredValue<String>,
     request_id: RwSignal<String>,
-    /// The text that `request_id` was last sent with.
-    asked: StoredValue<String>,
+    /// The text that `request_id` was sent with, while nobody knows what became of it.
+    asked: StoredValue<Option<String>>,
     drafts: StoredValue<String>,
     begun: RwSignal<bool>,
     is_new: Signal<bool>,
@@ -342,7 +342,11 @@ impl Talk {
     fn restore_draft(self) {
         let typed = self.input.get_untracked().map(|input| input.value()).unwrap_or_default();
         let typed = Some(typed).filter(|typed| *typed != self.text.get_untracked());
-        let draft = typed.filter(|typed| !typed.is_empty()).or(browser::stored(&self.draft_key()));
+        // What a link brings along is what is wanted, unless it is a question put in other words.
+        let is_brought =
+            !self.text.read_untracked().is_empty() && self.beside.read_untracked().is_empty();
+        let kept = browser::stored(&self.draft_key()).filter(|_| !is_brought);
+        let draft = typed.filter(|typed| !typed.is_empty()).or(kept);
         if let Some(draft) = draft {
             self.text.set(draft);
         }
@@ -402,9 +406,9 @@ impl Talk {
         self.sending.set(true);
         self.clear_notice();
         // The same text again is the same request, whose answer may have been lost; another is not.
-        if self.asked.get_value() != text {
+        if self.asked.get_value().as_ref() != Some(&text) {
             self.request_id.set(browser::random_id());
-            self.asked.set_value(text.clone());
+            self.asked.set_value(Some(text.clone()));
         }
         spawn_local(async move {
             let Some(form) = browser::form(COMPOSER) else { return };
@@ -426,7 +430,7 @@ impl Talk {
         let written = Some(self.text.get_untracked()).filter(|written| written != text);
         self.write(String::new());
         browser::empty(FILES);
-        self.asked.set_value(String::new());
+        self.asked.set_value(None);
         // Past an edit lies the draft that it was put before.
         let draft = match self.beside.get_untracked().as_str() {
             "" => None,

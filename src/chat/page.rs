@@ -191,7 +191,7 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
     let assistant = assistant.as_deref().and_then(|name| app.chat.assistant_named(name));
     let assistant = assistant.or_else(|| app.chat.default_assistant());
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
-    let greeting = greeting(app, assistant);
+    let greeting = others(app, assistant) + &greeting(assistant);
     let running = talk.messages.iter().find_map(|message| message.run.clone());
     let turns = turns(&talk.messages, |name| app.chat.who(name));
     let older = talk.has_older.then(|| older(&talk.messages));
@@ -273,7 +273,7 @@ fn last_of(messages: &[MessageView]) -> String {
 
 /// What is shown before the first message. The suggestions are submit buttons of the composer's
 /// form, so they need no script of their own.
-fn greeting(app: &App, assistant: Option<&AssistantConfig>) -> String {
+fn greeting(assistant: Option<&AssistantConfig>) -> String {
     let Some(assistant) = assistant else { return String::new() };
     let words = markdown::render(assistant.greeting.as_deref().unwrap_or_default());
     let button = |text: &String| {
@@ -285,18 +285,17 @@ fn greeting(app: &App, assistant: Option<&AssistantConfig>) -> String {
     };
     let suggestions: String = assistant.suggestions.iter().map(button).collect();
     format!(
-        "{}<h2>{}</h2><div class=\"markdown\">{words}</div><ul class=\"suggestions\" \
+        "<h2>{}</h2><div class=\"markdown\">{words}</div><ul class=\"suggestions\" \
          role=\"list\">{suggestions}</ul>",
-        others(app, assistant),
         escaped(&assistant.title)
     )
 }
 
 /// Who else can be asked.
-fn others(app: &App, chosen: &AssistantConfig) -> String {
-    if app.chat.assistants().count() < 2 {
+fn others(app: &App, chosen: Option<&AssistantConfig>) -> String {
+    let Some(chosen) = chosen.filter(|_| app.chat.assistants().count() > 1) else {
         return String::new();
-    }
+    };
     let link = |one: &AssistantConfig| {
         let current = if one.name == chosen.name { " aria-current=\"true\"" } else { "" };
         let about =

@@ -468,7 +468,7 @@ async fn save_prompt(
         None => app.chat.save_prompt(&caller, prompt.clone()).await,
     };
     let Err(error) = done else { return Ok(Redirect::to(PROMPTS).into_response()) };
-    let prompts = app.chat.prompts(&caller).await?;
+    let prompts = app.chat.prompts(&caller).await.unwrap_or_default();
     let unsaved = Unsaved { prompt, problem: error.message().to_owned() };
     let page = move || prompts_page(prompts.clone(), Some(unsaved.clone()));
     Ok(html::error_page(&app, head, &error, page).await)

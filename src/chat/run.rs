@@ -60,6 +60,8 @@ struct Trouble {
     wait: Option<Duration>,
     /// Whether the same may be asked again.
     may_ask_again: bool,
+    /// Whether it may be asked again without the count of tokens.
+    refuses_counting: bool,
 }
 
 impl Run {
@@ -93,13 +95,14 @@ impl Run {
     /// one that works in steps after every step.
     async fn generate(&self, reply: &mut Reply) -> Result<(), Trouble> {
         reply.flush().await;
-        let (mut step, mut retries) = (0, Retries::default());
+        let (mut step, mut retries, mut counts) = (0, Retries::default(), true);
         loop {
-            match self.attempt(reply, step).await {
+            match self.attempt(reply, step, counts).await {
                 Ok(Next::AskAgain) if step < MOST_STEPS => step += 1,
                 Ok(Next::AskAgain) => return Err(ProviderError::Unfinished(Cause::BrokeOff).into()),
                 Ok(_) if reply.is_empty() => return Err(Cause::Empty.into()),
                 Ok(_) => return Ok(()),
+                Err(trouble) if counts && trouble.refuses_counting => counts = false,
                 Err(trouble) => {
                     let again = trouble.may_ask_again && !reply.has_grown();
                     let Some(pause) = again.then(|| retries.next(trouble.wait)).flatten() else {
@@ -114,10 +117,11 @@ impl Run {
         }
     }
 
-    async fn attempt(&self, reply: &mut Reply, step: u32) -> Result<Next, Trouble> {
+    async fn attempt(&self, reply: &mut Reply, step: u32, counts: bool) -> Result<Next, Trouble> {
         let provider = dialect(self.assistant.provider);
         let backend = self.backends.find(&self.assistant.backend)?;
-        let call = call(provider, &self.assistant, &self.turns, &self.thread, step)?;
+        let (assistant, turns, thread) = (&self.assistant, &self.turns, &self.thread);
+        let call = call(provider, &Ask { assistant, turns, thread, step, counts })?;
         let answer = backend.send(&self.caller, call).await?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {
@@ -169,14 +173,8 @@ impl Run {
 }
 
 /// What a provider is asked.
-pub(super) fn call(
-    provider: &dyn Provider,
-    assistant: &AssistantConfig,
-    turns: &[Turn],
-    thread: &str,
-    step: u32,
-) -> Result<Call, Error> {
-    let body = provider.body(&Ask { assistant, turns, thread, step });
+pub(super) fn call(provider: &dyn Provider, ask: &Ask<'_>) -> Result<Call, Error> {
+    let body = provider.body(ask);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static(provider.accepts()));
@@ -187,7 +185,7 @@ pub(super) fn call(
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
     let body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
-    let call = Call::new(Method::POST, &assistant.path);
+    let call = Call::new(Method::POST, &ask.assistant.path);
     Ok(Call { headers, own: own.collect(), body, ..call })
 }
 
@@ -213,6 +211,8 @@ fn refused(provider: &dyn Provider, head: &response::Parts, body: &[u8]) -> Trou
         status: Some(head.status.as_u16()),
         may_ask_again: wish.may_ask_again.unwrap_or(true) && provider.may_ask_again(&error),
         wait: wish.wait,
+        refuses_counting: matches!(head.status.as_u16(), 400 | 422)
+            && String::from_utf8_lossy(body).contains("stream_options"),
         ..error.into()
     }
 }
@@ -220,7 +220,7 @@ fn refused(provider: &dyn Provider, head: &response::Parts, body: &[u8]) -> Trou
 impl From<ProviderError> for Trouble {
     fn from(cause: ProviderError) -> Self {
         let error = Error::bad_gateway(cause.sentence()).because(cause);
-        Self { error, status: None, wait: None, may_ask_again: false }
+        Self { error, status: None, wait: None, may_ask_again: false, refuses_counting: false }
     }
 }
 
@@ -235,6 +235,6 @@ impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         let was_not_sent = error.kind() == error::Kind::Unavailable;
         let status = Some(error.status()).filter(|_| error.kind() != error::Kind::Internal);
-        Self { status, wait: None, may_ask_again: was_not_sent, error }
+        Self { status, wait: None, may_ask_again: was_not_sent, refuses_counting: false, error }
     }
 }

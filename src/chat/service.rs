@@ -18,7 +18,7 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::{runtime::Handle, sync::Notify, task::spawn_blocking};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -207,7 +207,14 @@ impl Chat {
             self.check_is_there(&owner, id).await?;
         }
         let files = self.files_of(&owner, &question, &assistant).await?;
-        let seed = rendered(&question.seed)?;
+        let seed = match &place {
+            // What is kept here counts, not what the client brings along.
+            Some(Place::Id(_)) => Vec::new(),
+            _ => {
+                let seed = question.seed.clone();
+                spawn_blocking(move || rendered(&seed)).await.map_err(Error::internal)??
+            }
+        };
         let position = &question.position;
         let is_temporary = question.is_temporary;
         let (seed, files, assistant_name) = (&seed, &files, &assistant.name);
@@ -428,7 +435,7 @@ impl Chat {
                 run.write().await;
                 this.inner.to_index.notify_one();
                 this.forget_later(id);
-                if assistant.titles {
+                if assistant.titles && caller.session().is_some() {
                     this.entitle(&caller, &conversation, &assistant).await;
                 }
             },

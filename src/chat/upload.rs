@@ -19,8 +19,10 @@ pub struct Fields {
     pub files: Vec<String>,
 }
 
-/// The longest field that is no file, in bytes; a message that brings its pictures along is one.
-const LONGEST_FIELD: usize = 16 << 20;
+/// How much a form may say apart from its files, in bytes: a client may bring a conversation along.
+const LONGEST: usize = 16 << 20;
+/// The same for somebody who is not known, and whose message is only to be kept on the page.
+const LONGEST_OF_NOBODY: usize = 1 << 20;
 /// The most fields of a form.
 const MOST_FIELDS: usize = 2_000;
 
@@ -43,6 +45,7 @@ pub async fn read(
     let mut parts = Multipart::from_request(request, &()).await.map_err(|cause| {
         Error::bad_request("The form has no boundary between its parts.").because(cause)
     })?;
+    let mut room = if caller.identity().is_some() { LONGEST } else { LONGEST_OF_NOBODY };
     let mut outcome = Ok(());
     while let Some(part) = parts.next_field().await.map_err(broken)? {
         if fields.texts.len() + fields.files.len() >= MOST_FIELDS {
@@ -56,7 +59,7 @@ pub async fn read(
                 Ok(id) => fields.files.push(id),
                 Err(error) => outcome = outcome.and(Err(error)),
             },
-            None => fields.texts.push((name, text(part).await?)),
+            None => fields.texts.push((name, text(part, &mut room).await?)),
         }
     }
     outcome
@@ -73,13 +76,13 @@ async fn take(
     Ok(chat.add_file(caller, name, assistant, part).await?.id)
 }
 
-async fn text(mut part: Field<'_>) -> Result<String> {
+async fn text(mut part: Field<'_>, room: &mut usize) -> Result<String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = part.chunk().await.map_err(broken)? {
+        *room = room
+            .checked_sub(chunk.len())
+            .ok_or_else(|| Error::too_large("The form is too long. Shorten the message."))?;
         bytes.extend_from_slice(&chunk);
-        if bytes.len() > LONGEST_FIELD {
-            return Err(Error::too_large("A field of the form is too long."));
-        }
     }
     String::from_utf8(bytes)
         .map_err(|cause| Error::bad_request("A field of the form is no text.").because(cause))

@@ -255,7 +255,9 @@ fn assistant(page: &mut Page, assistant: &AssistantConfig) {
     if assistant.provider.is_a_model() {
         page.set("titles", assistant.titles);
     }
-    page.texts("files", assistant.files.iter().cloned());
+    if !assistant.files.is_empty() {
+        page.texts("files", assistant.files.iter().cloned());
+    }
     page.text("max_file", &size::write(assistant.max_file));
     page.set("max_files", assistant.max_files);
     page.optional("description", assistant.description.as_deref());

@@ -2,14 +2,16 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use futures::StreamExt;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -20,11 +22,15 @@ struct Node {
     folder: TempDir,
     origin: String,
     child: Child,
+    said: Arc<Mutex<String>>,
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
+        if std::thread::panicking() {
+            eprintln!("the program said:\n{}", self.said.lock().unwrap());
+        }
     }
 }
 
@@ -36,8 +42,9 @@ impl Node {
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let config = format!("{}[jobs]\nevery = \"1s\"\n", with_backend(&upstream.origin, ""));
         fs::write(folder.path().join("Leptos.toml"), config).unwrap();
-        let child = launch(folder.path(), &free.to_string(), "true");
-        let node = Self { folder, origin: format!("http://{free}"), child };
+        let said = Arc::default();
+        let child = launch(folder.path(), &free.to_string(), "true", &said);
+        let node = Self { folder, origin: format!("http://{free}"), child, said };
         node.is_up().await;
         node
     }
@@ -46,7 +53,7 @@ impl Node {
     async fn restart(&mut self, before: &str) {
         self.kill();
         let address = self.origin.trim_start_matches("http://").to_owned();
-        self.child = launch(self.folder.path(), &address, before);
+        self.child = launch(self.folder.path(), &address, before, &self.said);
         self.is_up().await;
     }
 
@@ -74,6 +81,22 @@ impl Node {
         assert!(set.unwrap().success());
     }
 
+    /// Posts a form. A connection may have been given up just when it was to be used again; the program
+    /// may not have ended.
+    async fn post(&mut self, browser: &Browser, path: &str, fields: &[(&str, &str)]) -> Response {
+        let request = || {
+            let request = browser.request(Method::POST, path).header("accept", "text/html");
+            request.form(fields)
+        };
+        match request().send().await {
+            Ok(answer) => answer,
+            Err(cause) => {
+                assert!(self.child.try_wait().unwrap().is_none(), "the program ended: {cause}");
+                request().send().await.unwrap()
+            }
+        }
+    }
+
     fn largest_file(&self) -> u64 {
         let files = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten();
         let sizes = files(self.folder.path().join("data")).filter_map(|file| file.metadata().ok());
@@ -82,17 +105,23 @@ impl Node {
 }
 
 /// Files that grow too large are an error to the program and not its end: `trap`.
-fn launch(folder: &Path, address: &str, before: &str) -> Child {
-    let script = format!("trap '' XFSZ; {before}; exec \"$0\" serve");
-    Command::new("sh")
+fn launch(folder: &Path, address: &str, before: &str, said: &Arc<Mutex<String>>) -> Child {
+    let script = format!("trap '' XFSZ; {before}; exec \"$0\" serve 2>&1");
+    let mut child = Command::new("sh")
         .args(["-c", &script, env!("CARGO_BIN_EXE_breezeway")])
         .current_dir(folder)
         .env("BREEZEWAY__SERVER__DATA_DIR", folder.join("data"))
         .env("LEPTOS_SITE_ADDR", address)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap();
+    let (lines, said) = (BufReader::new(child.stdout.take().unwrap()).lines(), said.clone());
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            *said.lock().unwrap() += &format!("{line}\n");
+        }
+    });
+    child
 }
 
 async fn ada(node: &Node) -> Browser {
@@ -178,7 +207,7 @@ async fn a_full_disk_is_told_and_nothing_that_was_shown_is_lost() {
     // Not one byte more: what cannot be kept is not taken.
     node.limit(Some(1));
     let fields = [("text", "Is there room?"), ("request_id", "r2")];
-    let refused = browser.post_form("/chat", &fields).await;
+    let refused = node.post(&browser, "/chat", &fields).await;
     assert!(refused.status().is_server_error(), "{}", refused.status());
     let page = refused.text().await.unwrap();
     assert!(page.contains(">Is there room?</textarea>") && page.contains("Send again"), "{page}");

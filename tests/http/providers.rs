@@ -401,3 +401,21 @@ async fn a_reply_is_continued_by_who_began_it() {
     let models: Vec<_> = upstream.seen().iter().map(|seen| asked(seen)["model"].clone()).collect();
     assert_eq!(models, ["second", "second"]);
 }
+
+#[tokio::test]
+async fn a_service_that_refuses_to_count_tokens_is_asked_without() {
+    let upstream = Upstream::start(|seen| {
+        if seen.body.contains("stream_options") {
+            let words = r#"{"error":{"message":"Unrecognized field: stream_options"}}"#;
+            return Response::builder().status(422).body(words.into()).unwrap();
+        }
+        stream(openai("Hello"))
+    })
+    .await;
+    let (site, _folder) = site(&upstream, "", OPENAI).await;
+    let ada = site.signed_in("ada").await;
+    let answer = ada.send(ask(&ada, &json!({ "message": "Hi" }))).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.text().await.unwrap().contains("Hello"));
+    assert_eq!(upstream.seen().len(), 2);
+}

@@ -135,6 +135,10 @@ impl<'a> Rewriter<'a> {
             Tag::Image { ref dest_url, .. } if !is_site_path(dest_url) => {
                 return self.start_foreign_image(dest_url);
             }
+            Tag::Image { .. } => {
+                self.foreign_images.push(false);
+                tag
+            }
             Tag::FootnoteDefinition(label) => {
                 self.raw(notes::begin_definition(&label));
                 return true;

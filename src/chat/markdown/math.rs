@@ -3,7 +3,7 @@
 //! What is no TeX that is understood here stays as it was written. The sanitiser of the page has the
 //! last word on what comes out, as on all that a model writes.
 
-use std::{borrow::Cow, ops::Range, sync::LazyLock, thread};
+use std::{borrow::Cow, ops::Range, panic, sync::LazyLock, thread};
 
 use math_core::{LatexToMathML, MathCoreConfig, MathDisplay};
 use pulldown_cmark::{Event, Parser, Tag, TagEnd};
@@ -12,6 +12,8 @@ use super::html::OPTIONS;
 
 /// The longest formula, in bytes.
 const LONGEST: usize = 4_000;
+/// A formula that fits on any stack, in bytes.
+const SHORT: usize = 120;
 /// How deep braces may nest, and how many commands a formula may have.
 const DEEPEST: usize = 40;
 const MOST_COMMANDS: usize = 600;
@@ -45,13 +47,13 @@ pub(super) fn mathml(tex: &str, is_display: bool) -> Option<String> {
     }
     let display = if is_display { MathDisplay::Block } else { MathDisplay::Inline };
     let converter = CONVERTER.as_ref()?;
-    // The converter calls itself as deep as a formula goes, and on a thread of its own one that it was
-    // not made for costs the formula, not the reply.
-    let mathml = thread::scope(|scope| {
-        let convert = || converter.convert_with_local_state(tex, display);
-        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, convert);
-        Some(thread.ok()?.join().ok()?.ok()?.mathml)
-    })?;
+    let convert = || Some(converter.convert_with_local_state(tex, display).ok()?.mathml);
+    // One that the converter was not made for costs the formula, not the reply.
+    let mathml = if tex.len() <= SHORT {
+        panic::catch_unwind(panic::AssertUnwindSafe(convert)).ok()?
+    } else {
+        on_a_thread(convert)
+    }?;
     // Columns are aligned by inline style, which the page's policy does not allow.
     Some(
         mathml
@@ -64,6 +66,14 @@ pub(super) fn mathml(tex: &str, is_display: bool) -> Option<String> {
                 "class=\"align-left\" style=\"",
             ),
     )
+}
+
+/// The converter calls itself as deep as a formula goes.
+fn on_a_thread(convert: impl FnOnce() -> Option<String> + Send) -> Option<String> {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, convert);
+        thread.ok()?.join().ok()?
+    })
 }
 
 /// Whether what stands between two dollars are prices, as in `US$5-$7`.
@@ -86,60 +96,73 @@ fn depth(tex: &str) -> usize {
 }
 
 /// `source` with the other way of writing formulas, `\(…\)` and `\[…\]`, written as `$…$` and `$$…$$`.
-/// Markdown takes those for escaped brackets. What stands in code is left as it is.
+/// Markdown takes those for escaped brackets. What stands in code and in links is left as it is.
 pub(super) fn with_dollars(source: &str) -> Cow<'_, str> {
     if !source.contains("\\(") && !source.contains("\\[") {
         return Cow::Borrowed(source);
     }
-    let code = code_in(source);
+    let mut opaque = opaque_in(source).into_iter().peekable();
+    let mut closers = [Closer::new("\\)"), Closer::new("\\]")];
     let mut text = String::with_capacity(source.len());
-    let mut rest = 0;
-    while let Some((start, end, dollars)) = next_formula(source, rest, &code) {
-        text.push_str(&source[rest..start]);
-        text.push_str(dollars);
-        text.push_str(source[start + 2..end].trim());
-        text.push_str(dollars);
-        rest = end + 2;
+    let (mut copied, mut from) = (0, 0);
+    while let Some(start) = source[from..].find('\\').map(|at| from + at) {
+        // Whatever the next character is, it is escaped or begins a formula.
+        from = start + 1 + source[start + 1..].chars().next().map_or(0, char::len_utf8);
+        while opaque.next_if(|range| range.end <= start).is_some() {}
+        let (closer, dollars) = match source.as_bytes().get(start + 1) {
+            Some(b'(') => (&mut closers[0], "$"),
+            Some(b'[') => (&mut closers[1], "$$"),
+            _ => continue,
+        };
+        let Some(end) = closer.after(source, from) else { continue };
+        let formula = source[from..end].trim();
+        if formula.is_empty() || opaque.peek().is_some_and(|range| range.contains(&start)) {
+            continue;
+        }
+        for piece in [&source[copied..start], dollars, formula, dollars] {
+            text.push_str(piece);
+        }
+        (copied, from) = (end + 2, end + 2);
     }
-    text.push_str(&source[rest..]);
+    text.push_str(&source[copied..]);
     Cow::Owned(text)
 }
 
-/// Where the next formula in brackets begins and ends, and how it is written with dollars.
-fn next_formula(
-    source: &str,
-    from: usize,
-    code: &[Range<usize>],
-) -> Option<(usize, usize, &'static str)> {
-    let mut from = from;
-    loop {
-        let start = from
-            + source[from..].find("\\(").into_iter().chain(source[from..].find("\\[")).min()?;
-        let (close, dollars) =
-            if source[start..].starts_with("\\(") { ("\\)", "$") } else { ("\\]", "$$") };
-        let is_code = code.iter().any(|range| range.contains(&start));
-        let is_escaped = source[..start].ends_with('\\');
-        let end = source[start + 2..].find(close).map(|end| start + 2 + end);
-        match end {
-            Some(end) if !is_code && !is_escaped && !source[start + 2..end].trim().is_empty() => {
-                return Some((start, end, dollars));
-            }
-            _ => from = start + 2,
+/// Finds what ends a formula, and looks at no character twice.
+struct Closer {
+    mark: &'static str,
+    /// The last one that was found, or the end of the source.
+    found: usize,
+}
+
+impl Closer {
+    fn new(mark: &'static str) -> Self {
+        Self { mark, found: 0 }
+    }
+
+    fn after(&mut self, source: &str, from: usize) -> Option<usize> {
+        if self.found < from {
+            self.found = source[from..].find(self.mark).map_or(source.len(), |at| from + at);
         }
+        (self.found < source.len()).then_some(self.found)
     }
 }
 
-fn code_in(source: &str) -> Vec<Range<usize>> {
+/// Where code and links stand, in their order.
+fn opaque_in(source: &str) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let mut block = None;
     for (event, range) in Parser::new_ext(source, OPTIONS).into_offset_iter() {
         match event {
-            Event::Code(_) => ranges.push(range),
+            Event::Code(_) | Event::Start(Tag::Link { .. } | Tag::Image { .. }) => {
+                ranges.push(range);
+            }
             Event::Start(Tag::CodeBlock(_)) => block = Some(range),
             Event::End(TagEnd::CodeBlock) => ranges.extend(block.take()),
             _ => {}
         }
     }
+    ranges.sort_by_key(|range| range.start);
     ranges
 }
 
@@ -182,8 +205,17 @@ mod tests {
             (r"\\(not\\) \( \)", r"\\(not\\) \( \)"),
             (r"\(open", r"\(open"),
             ("plain", "plain"),
+            (r"[a](https://x.test/a_\(b\)) \(c\)", r"[a](https://x.test/a_\(b\)) $c$"),
         ] {
             assert_eq!(with_dollars(written), read, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_read_once() {
+        for piece in ["\\(", "\\[ `x` ", "\\( \\) ", "\\\\"] {
+            let text = piece.repeat(200_000);
+            assert!(with_dollars(&text).len() <= text.len());
         }
     }
 

@@ -9,7 +9,12 @@ pub fn plain(source: &str) -> String {
     let mut text = String::with_capacity(source.len());
     for event in Parser::new_ext(source, OPTIONS) {
         match event {
-            Event::Text(words) | Event::Code(words) => text.push_str(&words),
+            Event::Text(words)
+            | Event::Code(words)
+            | Event::InlineMath(words)
+            | Event::DisplayMath(words)
+            | Event::Html(words)
+            | Event::InlineHtml(words) => text.push_str(&words),
             Event::SoftBreak | Event::HardBreak | Event::Rule => text.push(' '),
             Event::End(end) if !is_within_words(end) => text.push(' '),
             _ => {}

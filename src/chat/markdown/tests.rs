@@ -467,4 +467,6 @@ fn pictures_of_other_hosts_are_links_to_them() {
     assert!(html.contains(">Picture from evil.test: A <em>chart</em></a>"), "{html}");
     assert!(html.contains("class=\"image\"") && html.contains("noopener noreferrer"), "{html}");
     assert!(html.contains("<img src=\"/icons.svg\" alt=\"ours\""), "{html}");
+    let nested = render("![a ![b](/x.png) c](https://y.test/z.png) rest");
+    assert!(nested.contains("</a> rest"), "{nested}");
 }

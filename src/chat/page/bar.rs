@@ -41,7 +41,7 @@ impl Bar<'_> {
             (false, Some(_)) => Some(temporary_mark().into_any()),
             (false, None) => None,
         };
-        let menu = menu(self.line, self.may_share, self.shared_at);
+        let menu = menu(self.line, self.expires_at.is_some(), self.may_share, self.shared_at);
         let picker = picker(&self.assistants, self.assistant);
         bar(title, (temporary, picker, menu))
     }
@@ -108,11 +108,12 @@ fn temporary_mark() -> impl IntoView {
 
 fn menu(
     line: &ConversationLine,
+    is_temporary: bool,
     may_share: bool,
     shared_at: Option<String>,
 ) -> impl IntoView + use<> {
     let ConversationLine { id, title, pinned, .. } = line.clone();
-    let share = may_share.then(|| share(id.clone(), shared_at));
+    let share = (may_share && !is_temporary).then(|| share(id.clone(), shared_at));
     let export = |kind: &str| format!("/chat/{id}/export.{kind}");
     let (markdown, json) = (export("md"), export("json"));
     view! {
@@ -144,7 +145,7 @@ fn menu(
                     "Rename"
                 </button>
             </form>
-            <form method="post" action=Pin::url()>
+            <form method="post" action=Pin::url() hidden=is_temporary>
                 <input type="hidden" name="conversation" value=id.clone() />
                 <input type="hidden" name="pinned" value=(!pinned).to_string() />
                 <button class="button">

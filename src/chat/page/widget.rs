@@ -50,7 +50,7 @@ impl WidgetChat {
         };
         let assistant = app.chat.answerer(caller)?;
         let greeting = match look.greeting.as_str() {
-            "" => super::greeting(app, Some(assistant)),
+            "" => super::greeting(Some(assistant)),
             words => format!("<h2>{}</h2><p>{}</p>", escaped(&look.title), escaped(words)),
         };
         Ok(Self {

@@ -152,12 +152,14 @@ pub struct Ask<'a> {
     pub thread: &'a str,
     /// How often the service has wanted to be asked again.
     pub step: u32,
+    /// Whether to ask for the count of tokens: some imitations refuse what they do not know.
+    pub counts: bool,
 }
 
 impl<'a> Ask<'a> {
     /// A first request, of a conversation that has no name.
     pub fn new(assistant: &'a AssistantConfig, turns: &'a [Turn]) -> Self {
-        Self { assistant, turns, thread: "", step: 0 }
+        Self { assistant, turns, thread: "", step: 0, counts: true }
     }
 }
 

@@ -26,8 +26,10 @@ impl Provider for OpenAi {
             "model": assistant.model,
             "messages": messages(ask.turns),
             "stream": true,
-            "stream_options": { "include_usage": true },
         });
+        if ask.counts {
+            body["stream_options"] = json!({ "include_usage": true });
+        }
         if let Some(temperature) = assistant.temperature {
             body["temperature"] = json!(temperature);
         }

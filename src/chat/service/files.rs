@@ -40,6 +40,10 @@ impl Chat {
     ) -> Result<FileView> {
         let owner = caller.known()?.owner();
         let assistant = self.assistant(caller, assistant)?;
+        // A visitor's name costs nothing, so nothing could be kept for each of them.
+        if matches!(caller, Caller::Channel(channel) if channel.identity.instance.is_some()) {
+            return Err(refused("No files can be sent here."));
+        }
         let name = checked_name(name);
         if assistant.files.is_empty() {
             return Err(refused(&format!("{} takes no files.", assistant.title)));
@@ -53,7 +57,15 @@ impl Chat {
         let size = i64::try_from(written.size).unwrap_or(i64::MAX);
         let file = FileRow { id, message_id: None, name, kind, size };
         let kept = match check_kind(&file, assistant) {
-            Ok(()) => self.inner.store.insert_file(&owner, &file).await.map_err(Error::from),
+            Ok(()) => {
+                match self.inner.store.insert_file(&owner, &file, self.inner.files_per_person).await
+                {
+                    Ok(true) => Ok(()),
+                    // Others of the same person have taken the room meanwhile.
+                    Ok(false) => Err(no_room()),
+                    Err(cause) => Err(cause.into()),
+                }
+            }
             refused => refused,
         };
         if let Err(error) = kept {
@@ -91,7 +103,7 @@ impl Chat {
         assistant: &AssistantConfig,
     ) -> Result<Vec<String>> {
         let mut files = match &question.position {
-            Position::Beside(earlier) => self.copies_of(owner, earlier).await?,
+            Position::Beside(earlier) => self.copies_of(owner, earlier, assistant).await?,
             Position::End | Position::After(_) => Vec::new(),
         };
         files.extend(question.files.iter().cloned());
@@ -100,12 +112,22 @@ impl Chat {
     }
 
     /// The files of an earlier question under ids of their own.
-    async fn copies_of(&self, owner: &str, message: &str) -> Result<Vec<String>> {
+    async fn copies_of(
+        &self,
+        owner: &str,
+        message: &str,
+        assistant: &AssistantConfig,
+    ) -> Result<Vec<String>> {
+        let rows = self.inner.store.files_of(owner, message).await?;
+        for row in &rows {
+            check_kind(row, assistant)?;
+        }
         let mut copies = Vec::new();
-        for row in self.inner.store.files_of(owner, message).await? {
+        for row in rows {
             let copy = FileRow { id: new_id(), message_id: None, ..row.clone() };
+            // Known before it is there: what is not known is swept away.
+            self.inner.store.insert_file(owner, &copy, i64::MAX).await?;
             self.inner.files.copy(&row.id, &copy.id).await.map_err(Error::internal)?;
-            self.inner.store.insert_file(owner, &copy).await?;
             copies.push(copy.id);
         }
         Ok(copies)
@@ -210,10 +232,13 @@ impl Chat {
     /// Removes what was never sent, and what no message speaks of any more.
     pub(super) async fn sweep_files(&self) -> Result<()> {
         self.inner.store.forget_unsent(now() - millis(UNSENT)).await?;
-        for id in self.inner.files.settled().await.map_err(Error::internal)? {
-            if !self.inner.store.knows_file(&id).await? {
-                self.inner.files.remove(&id).await;
-            }
+        let settled = self.inner.files.settled().await.map_err(Error::internal)?;
+        if settled.is_empty() {
+            return Ok(());
+        }
+        let known = self.inner.store.file_ids().await?;
+        for id in settled.iter().filter(|id| !known.contains(*id)) {
+            self.inner.files.remove(id).await;
         }
         Ok(())
     }
@@ -252,11 +277,7 @@ fn check_kind(file: &FileRow, assistant: &AssistantConfig) -> Result<()> {
 
 fn not_written(error: WriteError, name: &str, assistant: &AssistantConfig, most: u64) -> Error {
     match error {
-        WriteError::TooLarge if most < assistant.max_file => Error::too_large(
-            "There is no more room for your files. Delete conversations that have some, and try \
-             again.",
-        )
-        .in_field("files"),
+        WriteError::TooLarge if most < assistant.max_file => no_room(),
         WriteError::TooLarge => Error::too_large(format!(
             "“{name}” is too large: a file may have {} at most.",
             crate::config::size_in_words(assistant.max_file)
@@ -270,6 +291,13 @@ fn not_written(error: WriteError, name: &str, assistant: &AssistantConfig, most:
                 .because(error)
         }
     }
+}
+
+fn no_room() -> Error {
+    Error::too_large(
+        "There is no more room for your files. Delete conversations that have some, and try again.",
+    )
+    .in_field("files")
 }
 
 fn refused(words: &str) -> Error {

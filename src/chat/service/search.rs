@@ -22,7 +22,8 @@ const WORDS: usize = 16;
 const BREATH: Duration = Duration::from_millis(20);
 
 impl Chat {
-    /// The caller's conversations that hold all of these words, the best first. The last word may be
+    /// The caller's conversations where one message, or the title, holds all of these words; the best
+    /// first. The last word may be
     /// the beginning of one.
     pub async fn find(&self, caller: &Caller, words: &str) -> Result<Vec<Hit>> {
         let owner = caller.known()?.owner();

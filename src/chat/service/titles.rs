@@ -8,7 +8,7 @@ use futures::StreamExt;
 use super::Chat;
 use crate::{
     chat::{
-        provider::{Delta, End, Kind, Role, Turn, dialect},
+        provider::{Ask, Delta, End, Kind, Role, Turn, dialect},
         run,
         store::FirstWords,
     },
@@ -40,7 +40,7 @@ impl Chat {
                 return Ok(());
             };
             let title = self.title_for(caller, assistant, &said).await?;
-            self.inner.store.entitle(conversation, &title).await?;
+            self.inner.store.entitle(conversation, title.as_deref()).await?;
             self.inner.bells.ring(conversation);
             Ok::<_, Error>(())
         };
@@ -60,13 +60,12 @@ impl Chat {
         caller: &Caller,
         assistant: &AssistantConfig,
         said: &FirstWords,
-    ) -> Result<String> {
+    ) -> Result<Option<String>> {
         let begun = |text: &str| text.chars().take(TOLD).collect::<String>();
         let (question, reply) = (begun(&said.question), begun(&said.reply));
         let text = format!("{TASK}\n\nQuestion: {question}\n\nReply: {reply}");
         let turns = [Turn::new(Role::User, text)];
-        let title = self.short_answer(caller, assistant, &turns).await?;
-        cleaned(&title).ok_or_else(|| Error::internal("the answer is no title"))
+        Ok(cleaned(&self.short_answer(caller, assistant, &turns).await?))
     }
 
     /// The first line of what an assistant says, outside any conversation.
@@ -78,7 +77,7 @@ impl Chat {
     ) -> Result<String> {
         let provider = dialect(assistant.provider);
         let backend = self.inner.backends.find(&assistant.backend)?;
-        let call = run::call(provider, assistant, turns, "", 0)?;
+        let call = run::call(provider, &Ask { counts: false, ..Ask::new(assistant, turns) })?;
         let (head, body) = backend.send(caller, call).await?.into_parts();
         if !head.status.is_success() {
             return Err(Error::internal(format!("the provider answered {}", head.status)));

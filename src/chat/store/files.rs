@@ -1,5 +1,7 @@
 //! The SQL of files that people add to their messages.
 
+use std::collections::HashSet;
+
 use sqlx::{FromRow, QueryBuilder};
 
 use super::{ChatStore, Tx};
@@ -18,11 +20,13 @@ pub struct FileRow {
 const FILE: &str = "SELECT f.id, f.message_id, f.name, f.kind, f.size FROM files f ";
 
 impl ChatStore {
-    /// Adds a file that is in no message yet.
-    pub async fn insert_file(&self, owner: &str, file: &FileRow) -> sqlx::Result<()> {
-        sqlx::query(
+    /// Adds a file that is in no message yet, if the owner's have at most so many bytes with it;
+    /// answers whether they have.
+    pub async fn insert_file(&self, owner: &str, file: &FileRow, most: i64) -> sqlx::Result<bool> {
+        let done = sqlx::query(
             "INSERT INTO files (id, owner, name, kind, size, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+             SELECT $1, $2, $3, $4, $5, $6
+             WHERE (SELECT COALESCE(SUM(size), 0) FROM files WHERE owner = $2) <= $7 - $5",
         )
         .bind(&file.id)
         .bind(owner)
@@ -30,9 +34,10 @@ impl ChatStore {
         .bind(&file.kind)
         .bind(file.size)
         .bind(now())
+        .bind(most)
         .execute(self.store.pool())
-        .await
-        .map(drop)
+        .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// How many bytes the owner's files have together.
@@ -108,12 +113,10 @@ impl ChatStore {
         Ok(done.rows_affected())
     }
 
-    /// Whether a file is known.
-    pub async fn knows_file(&self, id: &str) -> sqlx::Result<bool> {
-        let one: Option<i64> = sqlx::query_scalar("SELECT 1 FROM files WHERE id = $1")
-            .bind(id)
-            .fetch_optional(self.store.pool())
-            .await?;
-        Ok(one.is_some())
+    /// The ids of all files.
+    pub async fn file_ids(&self) -> sqlx::Result<HashSet<String>> {
+        let ids: Vec<String> =
+            sqlx::query_scalar("SELECT id FROM files").fetch_all(self.store.pool()).await?;
+        Ok(ids.into_iter().collect())
     }
 }

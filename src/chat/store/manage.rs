@@ -44,10 +44,12 @@ impl ChatStore {
         .await
     }
 
-    /// Gives a conversation a title that no person has given it.
-    pub async fn entitle(&self, id: &str, title: &str) -> sqlx::Result<()> {
+    /// Gives a conversation a title that no person has given it; without one it keeps what it has, and
+    /// nobody is asked again.
+    pub async fn entitle(&self, id: &str, title: Option<&str>) -> sqlx::Result<()> {
         sqlx::query(
-            "UPDATE conversations SET title = $2, title_by = 'assistant', revision = revision + 1
+            "UPDATE conversations SET title = COALESCE($2, title), title_by = 'assistant',
+                 revision = revision + 1
              WHERE id = $1 AND title_by = 'text'",
         )
         .bind(id)

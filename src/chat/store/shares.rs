@@ -8,7 +8,6 @@ use crate::store::now;
 /// What a link leads to.
 #[derive(Debug, FromRow)]
 pub struct SharedRow {
-    pub conversation_id: String,
     pub tip_id: String,
     pub title: String,
     pub tenant: Option<String>,
@@ -23,11 +22,14 @@ pub struct TreeRow {
 }
 
 impl ChatStore {
-    /// Lets others read a conversation up to its last message, under `id` or the link it has already.
+    /// Lets others read a conversation as far as it is written, under `id` or the link it has already.
+    /// A temporary one has none.
     pub async fn share(&self, conversation: &str, id: &str) -> sqlx::Result<()> {
         sqlx::query(
             "INSERT INTO shares (id, conversation_id, tip_id, created_at)
-             SELECT $2, id, tip_id, $3 FROM conversations WHERE id = $1 AND tip_id IS NOT NULL
+             SELECT $2, c.id, CASE m.state WHEN 'running' THEN m.parent_id ELSE m.id END, $3
+             FROM conversations c JOIN messages m ON m.id = c.tip_id
+             WHERE c.id = $1 AND c.expires_at IS NULL
              ON CONFLICT (conversation_id) DO UPDATE SET tip_id = excluded.tip_id",
         )
         .bind(conversation)
@@ -58,7 +60,7 @@ impl ChatStore {
     /// What a link leads to, if it leads anywhere.
     pub async fn shared(&self, id: &str) -> sqlx::Result<Option<SharedRow>> {
         sqlx::query_as(
-            "SELECT s.conversation_id, s.tip_id, c.title, c.tenant
+            "SELECT s.tip_id, c.title, c.tenant
              FROM shares s JOIN conversations c ON c.id = s.conversation_id
              WHERE s.id = $1 AND c.deleted_at IS NULL",
         )

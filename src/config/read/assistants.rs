@@ -121,6 +121,9 @@ fn check_tuning(s: &Section<'_>, provider: ChatProvider) {
             s.refuse(key, "has no effect with this provider; set it where the model is set up");
         }
     }
+    if provider == ChatProvider::Drupal && s.has("files") {
+        s.refuse("files", "has no effect: Drupal is told of no files");
+    }
     if provider == ChatProvider::Drupal && s.has("system") {
         s.refuse("system", "has no effect with Drupal; write it into the assistant there");
     }
