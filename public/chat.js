@@ -4,6 +4,7 @@
 const $ = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => root.querySelectorAll(selector);
 const $$ = (selector, root = document) => [...all(selector, root)];
+const root = document.documentElement;
 const composer = () => $('#composer textarea');
 /** What this browser keeps; nothing, where it keeps nothing within another site's page. */
 const storage = (() => {
@@ -359,7 +360,7 @@ function onKey(event) {
   let action;
   if (command && !event.shiftKey && key === 'k') action = () => open('palette');
   else if (command && event.shiftKey && key === 'o') action = () => follow('.sidebar-head a');
-  else if (command && event.shiftKey && event.code === 'Semicolon') action = () => [...all('.message[data-role=assistant] [data-do=copy]')].at(-1)?.click();
+  else if (command && event.shiftKey && event.code === 'Semicolon') action = () => $$('.message[data-role=assistant] [data-do=copy]').at(-1)?.click();
   else if (!typing && !command && event.key === '?') action = () => open('shortcuts');
   else if (!typing && !command && event.key === '/') action = () => composer().focus();
   else if (event.key === 'ArrowUp' && event.target === composer() && !composer().value) action = () => $$('.message[data-role=user] a[href^="?edit="]').filter((link) => link.checkVisibility()).at(-1)?.click();
@@ -402,7 +403,7 @@ async function look(words) {
   choose(0);
 }
 
-const choices = () => [...all('#palette a, #palette .commands button')].filter((one) => !one.hidden);
+const choices = () => $$('#palette a, #palette .commands button').filter((one) => !one.hidden);
 
 function choose(index) {
   const list = choices();
@@ -515,7 +516,7 @@ const actions = {
   copy: (button) => copy(textOf(messageOf(button)), button),
   'copy-code': (button) => copy($('code', button.closest('figure')).textContent, button),
   wrap: () => {
-    const wraps = document.documentElement.classList.toggle('wraps');
+    const wraps = root.classList.toggle('wraps');
     storage?.setItem('wraps', wraps ? '1' : '');
   },
   speak,
@@ -561,7 +562,6 @@ $('.picker')?.addEventListener('change', ({ target }) => {
   if (!conversation()) location.assign(`/chat?assistant=${encodeURIComponent(target.value)}`);
 });
 
-const root = document.documentElement;
 root.classList.add('scripted');
 root.classList.toggle('speaks', 'speechSynthesis' in window);
 root.classList.toggle('listens', Boolean(Recognition));

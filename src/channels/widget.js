@@ -6,7 +6,10 @@
   const { channel, token, title = 'Chat', greeting = '', theme = '', side } = script.dataset;
   const { origin } = new URL(script.src);
   const key = `breezeway:${channel}`;
-  const put = (element, style, rest) => Object.assign(Object.assign(element.style, style) && element, rest);
+  const put = (element, style, rest) => {
+    Object.assign(element.style, style);
+    return Object.assign(element, rest);
+  };
   const edge = side === 'left' ? 'left' : 'right';
 
   function visitor() {

@@ -22,6 +22,12 @@ use crate::{
     ui::browser,
 };
 
+/// How long an answer may take to begin, in milliseconds. A connection that died without a word looks
+/// like a slow one, and browsers use it again.
+const HEAD: u32 = 6_000;
+/// The same for what the server does before it answers.
+const DONE: u32 = 30_000;
+
 /// Why a request came to nothing.
 #[derive(Debug)]
 pub enum AskError {
@@ -37,12 +43,6 @@ pub struct Frames {
     decoder: Decoder,
     _connection: Connection,
 }
-
-/// How long an answer may take to begin, in milliseconds. A connection that died without a word looks
-/// like a slow one, and browsers use it again.
-const HEAD: u32 = 6_000;
-/// The same for what the server does before it answers.
-const DONE: u32 = 30_000;
 
 /// A request on its way, or an answer: given up when it is dropped.
 struct Connection(Option<AbortController>);

@@ -141,7 +141,7 @@ async fn conversation(
         let (messages, has_older) = app.chat.messages_before(&caller, &before).await?;
         talk = Talk { messages, has_older, ..talk };
     }
-    if context::parts().headers.get("sec-purpose").is_none() {
+    if talk.line.unread && context::parts().headers.get("sec-purpose").is_none() {
         app.chat.see(&caller, &id).await?;
     }
     let listing = app.chat.conversations(&caller, None, LISTED).await?;
@@ -242,22 +242,19 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
 /// The way to the messages before these.
 fn older(messages: &[MessageView]) -> impl IntoView + use<> {
     let first = messages.first().map(|message| message.id.as_str()).unwrap_or_default();
-    let address = format!("?before={first}");
-    view! {
-        <a class="older button" data-variant="quiet" href=address>
-            <Icon name="chevron-up" />
-            "Earlier messages"
-        </a>
-    }
+    other_messages(format!("?before={first}"), "chevron-up", "Earlier messages")
 }
 
 /// The way from earlier messages to the last ones.
 fn latest(conversation: &str) -> impl IntoView + use<> {
-    let address = format!("/chat/{conversation}");
+    other_messages(format!("/chat/{conversation}"), "chevron-down", "Latest messages")
+}
+
+fn other_messages(address: String, icon: &'static str, words: &'static str) -> impl IntoView {
     view! {
         <a class="older button" data-variant="quiet" href=address>
-            <Icon name="chevron-down" />
-            "Latest messages"
+            <Icon name=icon />
+            {words}
         </a>
     }
 }

@@ -320,7 +320,7 @@ async fn conversations(
             .in_field("before")
     })?;
     let listing = app.chat.conversations(&caller, before, LISTED).await?;
-    Ok(Json([listing.pinned, listing.lines].concat()))
+    Ok(Json(listing.all()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -506,7 +506,7 @@ async fn find(
 ) -> Result<Html<String>> {
     if query.q.trim().is_empty() {
         let recent = app.chat.conversations(&caller, None, RECENT).await?;
-        let items = list::items(&[recent.pinned, recent.lines].concat(), "");
+        let items = list::items(&recent.all(), "");
         return Ok(Html(format!("<ol class=\"conversations\" role=\"list\">{items}</ol>")));
     }
     Ok(Html(list::hits(&app.chat.find(&caller, &query.q).await?)))

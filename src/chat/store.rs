@@ -231,26 +231,10 @@ impl ChatStore {
         Ok(Some((head, rows)))
     }
 
-    /// At most so many messages of a conversation before one of them, back to the first.
-    pub async fn messages_before(
-        &self,
-        conversation: &str,
-        message: &str,
-        most: i64,
-    ) -> sqlx::Result<Vec<MessageRow>> {
-        sqlx::query_as(AssertSqlSafe(format!(
-            "WITH RECURSIVE path (id, n) AS (
-                 SELECT parent_id, 1 FROM messages WHERE id = $2 AND conversation_id = $1
-                 UNION ALL
-                 SELECT m.parent_id, n + 1 FROM path JOIN messages m ON m.id = path.id
-                 WHERE n < $3)
-             SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
-        )))
-        .bind(conversation)
-        .bind(message)
-        .bind(most)
-        .fetch_all(self.store.pool())
-        .await
+    /// At most so many messages before one of a conversation, back to its first.
+    pub async fn messages_before(&self, message: &str, most: i64) -> sqlx::Result<Vec<MessageRow>> {
+        let before = "SELECT parent_id FROM messages WHERE id = $1";
+        walk_back(before, self.store.pool(), message, most).await
     }
 
     /// The conversation a message is in, if it is the owner's.
@@ -436,15 +420,26 @@ async fn branch<'e>(
     conversation: &str,
     most: i64,
 ) -> sqlx::Result<Vec<MessageRow>> {
+    let tip = "SELECT tip_id FROM conversations WHERE id = $1";
+    walk_back(tip, connection, conversation, most).await
+}
+
+/// At most so many messages from one of them back towards the first, oldest first. `begin` selects the
+/// one by `id`, its `$1`.
+async fn walk_back<'e>(
+    begin: &'static str,
+    connection: impl sqlx::Executor<'e, Database = Db>,
+    id: &str,
+    most: i64,
+) -> sqlx::Result<Vec<MessageRow>> {
     sqlx::query_as(AssertSqlSafe(format!(
         "WITH RECURSIVE path (id, n) AS (
-             SELECT tip_id, 1 FROM conversations WHERE id = $1
+             SELECT ({begin}), 1
              UNION ALL
-             SELECT m.parent_id, n + 1 FROM path JOIN messages m ON m.id = path.id
-             WHERE n < $2)
+             SELECT m.parent_id, n + 1 FROM path JOIN messages m ON m.id = path.id WHERE n < $2)
          SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
     )))
-    .bind(conversation)
+    .bind(id)
     .bind(most)
     .fetch_all(connection)
     .await

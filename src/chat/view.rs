@@ -79,6 +79,13 @@ pub struct Prompt {
     pub text: String,
 }
 
+impl Listing {
+    /// Those that stand above the others, then the others.
+    pub fn all(self) -> Vec<ConversationLine> {
+        [self.pinned, self.lines].concat()
+    }
+}
+
 /// A conversation in which words were found.
 #[derive(Debug, Clone)]
 pub struct Hit {

@@ -176,8 +176,8 @@ pub(super) fn file_kind(value: &Value<'_>) -> Read<String> {
     }
 }
 
-/// A number of messages.
-pub(super) fn messages(value: &Value<'_>) -> Read<usize> {
+/// How many of something.
+pub(super) fn count(value: &Value<'_>) -> Read<usize> {
     match usize::try_from(value.integer()?) {
         Ok(count @ 1..) => Ok(count),
         _ => Err(value.refuse("is out of range; write a number from 1 on")),

@@ -101,7 +101,7 @@ fn people() -> impl IntoView {
 
 async fn signed_in(app: App, caller: Caller, identity: Identity) -> Result<impl IntoView> {
     let listing = app.chat.conversations(&caller, None, RECENT).await?;
-    let mut recent = [listing.pinned, listing.lines].concat();
+    let mut recent = listing.all();
     recent.truncate(RECENT);
     let first_name = identity.name.split_whitespace().next().unwrap_or_default().to_owned();
     let conversations = if recent.is_empty() {

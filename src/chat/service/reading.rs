@@ -83,7 +83,7 @@ impl Chat {
         let owner = caller.known()?.owner();
         let store = &self.inner.store;
         let conversation = store.conversation_of(&owner, message).await?.ok_or_else(no_message)?;
-        let mut rows = store.messages_before(&conversation, message, one_more(SHOWN)).await?;
+        let mut rows = store.messages_before(message, one_more(SHOWN)).await?;
         let has_older = cut(&mut rows, SHOWN);
         Ok((self.views(&conversation, rows).await?, has_older))
     }

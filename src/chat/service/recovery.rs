@@ -51,9 +51,8 @@ impl Chat {
             _ => reply,
         };
         let assistant = self.assistant(caller, reply.assistant.as_deref())?.clone();
-        let turns = self.turns(&conversation, &assistant, &history).await?;
+        let mut turns = self.turns(&conversation, &assistant, &history).await?;
         let live = self.begin_again(&owner, &conversation, message, &assistant.name).await?;
-        let mut turns = turns;
         let prefix = if can_be_continued(&assistant, &reply) { reply.text } else { String::new() };
         if !prefix.is_empty() {
             turns.push(Turn::new(provider::Role::Assistant, prefix.clone()));

@@ -1,5 +1,7 @@
 //! Letting others read a conversation, and taking it along.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -67,7 +69,7 @@ impl Chat {
         }
         self.check_is_there(&owner, id).await?;
         self.inner.store.share(id, &new_secret()).await?;
-        self.inner.store.share_of(id).await?.ok_or_else(no_conversation)
+        self.inner.store.share_of(&owner, id).await?.ok_or_else(no_conversation)
     }
 
     /// Takes the link to one of the caller's conversations back.
@@ -78,8 +80,7 @@ impl Chat {
 
     /// Where others can read one of the caller's conversations, if they can.
     pub async fn shared_at(&self, caller: &Caller, id: &str) -> Result<Option<String>> {
-        self.check_is_there(&caller.known()?.owner(), id).await?;
-        let link = self.inner.store.share_of(id).await?;
+        let link = self.inner.store.share_of(&caller.known()?.owner(), id).await?;
         Ok(link.map(|link| format!("{}/shared/{link}", self.inner.origin)))
     }
 
@@ -106,10 +107,11 @@ impl Chat {
         let owner = caller.known()?.owner();
         self.inner.store.conversation_of(&owner, message).await?.ok_or_else(no_message)?;
         let row = self.inner.store.message(message).await?.ok_or_else(no_message)?;
-        Ok(self.view_or_text(row))
+        Ok(self.said(row))
     }
 
-    fn view_or_text(&self, row: MessageRow) -> String {
+    /// What a message says so far.
+    fn said(&self, row: MessageRow) -> String {
         match self.inner.live.of_message(&row.id) {
             Some(live) if row.state() == MessageState::Running => live.text(),
             _ => row.text,
@@ -128,7 +130,7 @@ impl Chat {
                 Role::Assistant => self.who(row.assistant.as_deref()).title,
             };
             let time = time_of(&row);
-            text.push_str(&format!("\n## {who}, {time}\n\n{}\n", self.view_or_text(row).trim()));
+            text.push_str(&format!("\n## {who}, {time}\n\n{}\n", self.said(row).trim()));
         }
         Ok(text)
     }
@@ -139,8 +141,9 @@ impl Chat {
         let known = self.inner.store.conversation(&owner, id, ALL).await?;
         let (head, shown) = known.ok_or_else(no_conversation)?;
         let rows = self.inner.store.tree(id).await?;
-        let is_shown = |row: &TreeRow| shown.iter().any(|one| one.id == row.message.id);
-        let messages = rows.into_iter().map(|row| self.exported(is_shown(&row), row)).collect();
+        let shown: HashSet<String> = shown.into_iter().map(|row| row.id).collect();
+        let exported = |row: TreeRow| self.exported(shown.contains(&row.message.id), row);
+        let messages = rows.into_iter().map(exported).collect();
         Ok(Export { id: head.line.id, title: head.line.title, messages })
     }
 
@@ -158,7 +161,7 @@ impl Chat {
             reasoning: message.reasoning.clone(),
             input_tokens: message.input_tokens,
             output_tokens: message.output_tokens,
-            text: self.view_or_text(message),
+            text: self.said(message),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{ChatStore, MESSAGE, MessageRow};
+use super::{ALL, ChatStore, MESSAGE, MessageRow, walk_back};
 use crate::store::now;
 
 /// What a link leads to.
@@ -49,12 +49,16 @@ impl ChatStore {
             .map(drop)
     }
 
-    /// The link of a conversation, if it has one.
-    pub async fn share_of(&self, conversation: &str) -> sqlx::Result<Option<String>> {
-        sqlx::query_scalar("SELECT id FROM shares WHERE conversation_id = $1")
-            .bind(conversation)
-            .fetch_optional(self.store.pool())
-            .await
+    /// The link of one of the owner's conversations, if it has one.
+    pub async fn share_of(&self, owner: &str, conversation: &str) -> sqlx::Result<Option<String>> {
+        sqlx::query_scalar(
+            "SELECT s.id FROM shares s JOIN conversations c ON c.id = s.conversation_id
+             WHERE c.id = $1 AND c.owner = $2",
+        )
+        .bind(conversation)
+        .bind(owner)
+        .fetch_optional(self.store.pool())
+        .await
     }
 
     /// What a link leads to, if it leads anywhere.
@@ -71,16 +75,7 @@ impl ChatStore {
 
     /// The messages from the first one to `tip`.
     pub async fn up_to(&self, tip: &str) -> sqlx::Result<Vec<MessageRow>> {
-        sqlx::query_as(AssertSqlSafe(format!(
-            "WITH RECURSIVE path (id) AS (
-                 SELECT $1
-                 UNION ALL
-                 SELECT m.parent_id FROM path JOIN messages m ON m.id = path.id)
-             SELECT {MESSAGE} FROM path JOIN messages m ON m.id = path.id ORDER BY m.position"
-        )))
-        .bind(tip)
-        .fetch_all(self.store.pool())
-        .await
+        walk_back("SELECT $1", self.store.pool(), tip, ALL).await
     }
 
     /// Every message of a conversation, on whichever branch, in the order they were written.

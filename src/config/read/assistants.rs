@@ -53,12 +53,12 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
     let temperature = s.optional("temperature", values::temperature);
     let max_tokens = s.optional("max_tokens", values::tokens);
     let description = s.optional("description", values::text);
-    let history = s.optional("history", values::messages);
+    let history = s.optional("history", values::count);
     let max_message = s.defaulted("max_message", values::message_size, LONGEST_MESSAGE);
     let titles = s.optional("titles", |v| v.boolean());
     let files = s.defaulted("files", |v| v.list(values::file_kind), Vec::new());
     let max_file = s.defaulted("max_file", values::size, 20 << 20);
-    let max_files = s.defaulted("max_files", values::messages, 10);
+    let max_files = s.defaulted("max_files", values::count, 10);
     let greeting = s.optional("greeting", values::text);
     let suggestions = s.defaulted("suggestions", |v| v.list(values::text), Vec::new());
 
