@@ -4,11 +4,14 @@
 //! through the router, whose table, layers and boxes cost more than passing a request on does
 //! (`docs/performance.md`). Around both stands the same envelope.
 
+use std::panic::AssertUnwindSafe;
+
 use axum::{
     Router,
     extract::Request,
     response::{IntoResponse, Response},
 };
+use futures::FutureExt;
 use tower::ServiceExt;
 use tracing::Instrument;
 
@@ -20,7 +23,11 @@ use super::{
     security,
     state::App,
 };
-use crate::{channels, error::Result, proxy};
+use crate::{
+    channels,
+    error::{Error, Result},
+    proxy,
+};
 
 /// All that this server answers, for one runtime. Cheap to clone.
 #[derive(Clone)]
@@ -42,7 +49,7 @@ impl Front {
         let reader = app.widgets.reader(&request);
         let (asker, request) = Asker::of(request, watched.id.clone());
         let answer = async {
-            let response = self.route(peer, request).await;
+            let response = guarded(self.route(peer, request)).await;
             errors::render(app, asker, response).await
         };
         let mut response = answer.instrument(watched.span.clone()).await;
@@ -77,5 +84,26 @@ impl Front {
         let caller = self.app.sessions.caller_of(request.headers()).await?;
         security::prove_same_origin(&self.app, &caller, &request)?;
         proxy::answer(&self.app, &caller, client, request).await
+    }
+}
+
+/// A panic is a fault of ours like any other: the one who asked is told, and the connection stays.
+async fn guarded(answer: impl Future<Output = Response>) -> Response {
+    let panicked = |_| Error::internal("a handler panicked").into_response();
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(panicked)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer() {
+        let answer = guarded(async { panic!("on purpose") }).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let answer = guarded(async { StatusCode::NO_CONTENT.into_response() }).await;
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
     }
 }

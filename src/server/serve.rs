@@ -109,15 +109,26 @@ pub fn leptos_options(config: &Config, path: &Path) -> Result<LeptosOptions> {
             .build(),
     };
     options.site_addr = config.server.address;
+    find_site(&mut options);
+    Ok(options)
+}
+
+/// Warns of a site that is not there. No page can be rendered without the list of hashed names that
+/// it is told to expect, so then it names its files plainly.
+fn find_site(options: &mut LeptosOptions) {
     let site = Path::new(&*options.site_root).join(&*options.site_pkg_dir);
-    if !site.is_dir() {
+    let program = std::env::current_exe().unwrap_or_default();
+    let names = program.with_file_name(&*options.hash_file);
+    let is_unnamed = options.hash_files && !names.is_file();
+    options.hash_files &= !is_unnamed;
+    if is_unnamed || !site.is_dir() {
         tracing::warn!(
             folder = %site.display(),
+            names = %names.display(),
             "the site's files are not there, so pages have neither style nor script; set \
              LEPTOS_SITE_ROOT or build them with `make build`"
         );
     }
-    Ok(options)
 }
 
 fn serving_thread(

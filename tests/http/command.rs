@@ -2,8 +2,8 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    net::TcpListener,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -93,6 +93,40 @@ fn connections_are_as_many_as_the_system_allows() {
         panic!("{files}")
     };
     assert!(soft == hard && soft != "64", "{files}");
+}
+
+#[test]
+fn pages_are_shown_where_only_the_program_was_put() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let program = folder.path().join("breezeway");
+    fs::hard_link(env!("CARGO_BIN_EXE_breezeway"), &program).unwrap();
+    fs::write(folder.path().join("Leptos.toml"), include_str!("../../Leptos.toml")).unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut server = Command::new(&program)
+        .arg("serve")
+        .current_dir(folder.path())
+        .env("BREEZEWAY__SERVER__DATA_DIR", folder.path().join("data"))
+        .env("LEPTOS_SITE_ADDR", free.to_string())
+        .stdout(Stdio::piped())
+        .stderr(fs::File::create(folder.path().join("said")).unwrap())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let is_up = lines.any(|line| line.contains("Breezeway is at"));
+    let page = home_page(free);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let said = fs::read_to_string(folder.path().join("said")).unwrap();
+    assert!(is_up && said.contains("the site's files are not there"), "{said}");
+    assert!(page.unwrap().starts_with("HTTP/1.1 200 OK"), "{said}");
+}
+
+fn home_page(server: SocketAddr) -> io::Result<String> {
+    let mut connection = TcpStream::connect(server)?;
+    write!(connection, "GET / HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 #[test]
