@@ -191,6 +191,11 @@ pub fn is_picture(kind: &str) -> bool {
     matches!(kind, "image/png" | "image/jpeg" | "image/gif" | "image/webp")
 }
 
+/// Whether a pattern takes nothing but text.
+pub fn is_text_pattern(pattern: &str) -> bool {
+    pattern == "text/*" || is_readable(pattern)
+}
+
 /// Whether one of the patterns, such as `image/*`, takes a kind.
 pub fn is_taken(kind: &str, patterns: &[String]) -> bool {
     patterns.iter().any(|pattern| match pattern.strip_suffix('*') {

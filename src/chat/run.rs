@@ -1,6 +1,6 @@
 //! One run: asking the provider and reading its answer, whoever may be watching.
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, BodyDataStream},
@@ -12,15 +12,20 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::StreamExt;
+use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     live::LiveRun,
     log::RunLog,
-    provider::{Ask, Cause, End, Kind, Provider, ProviderError, Turn, dialect},
+    provider::{
+        Ask, Attached, Cause, Content, End, Kind, Provider, ProviderError, Turn, dialect,
+        said_of_file,
+    },
     reply::{Next, Reply},
     retry::{self, Retries},
+    store::ChatStore,
     wire::{MessageState, Outcome},
 };
 use crate::{
@@ -40,6 +45,7 @@ const MOST_STEPS: u32 = 25;
 pub(super) struct Run {
     pub live: Arc<LiveRun>,
     pub log: RunLog,
+    pub store: ChatStore,
     pub backends: Backends,
     pub caller: Caller,
     pub assistant: AssistantConfig,
@@ -66,12 +72,13 @@ struct Trouble {
 
 impl Run {
     /// Writes the reply to its end, which is committed when this returns.
-    pub async fn write(self) {
+    pub async fn write(mut self) {
+        let turns = mem::take(&mut self.turns);
         let mut reply = Reply::new(self.live.clone(), self.log.clone(), &self.prefix);
         let ending = tokio::select! {
             () = self.live.stop.cancelled() => Outcome::of(MessageState::Stopped),
             () = self.shutdown.cancelled() => Outcome::of(MessageState::Interrupted),
-            written = self.generate(&mut reply) => match written {
+            written = self.generate(turns, &mut reply) => match written {
                 Ok(()) => Outcome::of(MessageState::Done),
                 Err(trouble) => self.failed(trouble, reply.is_empty()),
             },
@@ -93,11 +100,12 @@ impl Run {
 
     /// Asks as often as it takes: a service that is busy is asked again until the reply has begun,
     /// one that works in steps after every step.
-    async fn generate(&self, reply: &mut Reply) -> Result<(), Trouble> {
+    async fn generate(&self, mut turns: Vec<Turn>, reply: &mut Reply) -> Result<(), Trouble> {
         reply.flush().await;
+        self.give_files(&mut turns).await?;
         let (mut step, mut retries, mut counts) = (0, Retries::default(), true);
         loop {
-            match self.attempt(reply, step, counts).await {
+            match self.attempt(&turns, reply, step, counts).await {
                 Ok(Next::AskAgain) if step < MOST_STEPS => step += 1,
                 Ok(Next::AskAgain) => return Err(ProviderError::Unfinished(Cause::BrokeOff).into()),
                 Ok(_) if reply.is_empty() => return Err(Cause::Empty.into()),
@@ -117,10 +125,42 @@ impl Run {
         }
     }
 
-    async fn attempt(&self, reply: &mut Reply, step: u32, counts: bool) -> Result<Next, Trouble> {
+    /// Gives the service the files it was not given before, if it takes them apart from questions.
+    async fn give_files(&self, turns: &mut [Turn]) -> Result<(), Trouble> {
+        let Some(path) = &self.assistant.upload else { return Ok(()) };
+        let place = self.assistant.upload_place();
+        for file in turns.iter_mut().flat_map(|turn| &mut turn.files) {
+            if let Content::Image(bytes) | Content::Document(bytes) = &file.content {
+                let said = self.give_file(path, file, bytes).await?;
+                self.store.note_given(&file.id, &place, &said).await.map_err(Error::from)?;
+                file.content = Content::Given(said);
+            }
+        }
+        Ok(())
+    }
+
+    async fn give_file(&self, path: &str, file: &Attached, bytes: &[u8]) -> Result<Value, Trouble> {
         let provider = dialect(self.assistant.provider);
         let backend = self.backends.find(&self.assistant.backend)?;
-        let (assistant, turns, thread) = (&self.assistant, &self.turns, &self.thread);
+        let answer = backend.send(&self.caller, provider.upload(path, file, bytes)).await?;
+        let (head, body) = answer.into_parts();
+        let body = backend::read(body).await?;
+        if !head.status.is_success() {
+            return Err(refused(provider, &head, &body));
+        }
+        said_of_file(&body).ok_or_else(|| ProviderError::NotAStream.into())
+    }
+
+    async fn attempt(
+        &self,
+        turns: &[Turn],
+        reply: &mut Reply,
+        step: u32,
+        counts: bool,
+    ) -> Result<Next, Trouble> {
+        let provider = dialect(self.assistant.provider);
+        let backend = self.backends.find(&self.assistant.backend)?;
+        let (assistant, thread) = (&self.assistant, &self.thread);
         let call = call(provider, &Ask { assistant, turns, thread, step, counts })?;
         let answer = backend.send(&self.caller, call).await?;
         let (head, body) = answer.into_parts();

@@ -419,6 +419,7 @@ impl Chat {
         let run = Run {
             live,
             log: self.inner.log.clone(),
+            store: self.inner.store.clone(),
             backends: self.inner.backends.clone(),
             caller: caller.clone(),
             assistant: job.assistant,

@@ -258,6 +258,7 @@ fn assistant(page: &mut Page, assistant: &AssistantConfig) {
     if !assistant.files.is_empty() {
         page.texts("files", assistant.files.iter().cloned());
     }
+    page.optional("upload", assistant.upload.as_deref());
     page.text("max_file", &size::write(assistant.max_file));
     page.set("max_files", assistant.max_files);
     page.optional("description", assistant.description.as_deref());

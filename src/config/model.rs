@@ -377,6 +377,8 @@ pub struct AssistantConfig {
     pub titles: bool,
     /// `files`: the kinds it takes, such as `image/*`. Default none.
     pub files: Vec<String>,
+    /// `upload`: where on the backend it is given files before it is asked about them.
+    pub upload: Option<String>,
     /// `max_file`: the largest, in bytes. Default 20 MiB.
     pub max_file: u64,
     /// `max_files`: the most of them in one message. Default 10.
@@ -385,6 +387,13 @@ pub struct AssistantConfig {
     pub greeting: Option<String>,
     /// `suggestions`: questions offered in an empty conversation.
     pub suggestions: Vec<String>,
+}
+
+impl AssistantConfig {
+    /// Names the place that is given files: what one place was given, another does not know.
+    pub fn upload_place(&self) -> String {
+        format!("{} {}", self.backend, self.upload.as_deref().unwrap_or_default())
+    }
 }
 
 /// `provider` of an assistant.

@@ -864,6 +864,10 @@ fn assistants_are_checked() {
     let drupal = "model = \"m\"\nprovider = \"drupal\"\n";
     refused(&format!("{drupal}temperature = 1"), 7, "temperature", "has no effect");
     refused(&format!("{drupal}system = \"x\""), 7, "system", "write it into the assistant there");
+    refused(&format!("{drupal}files = [\"text/*\"]"), 7, "files", "needs `upload`");
+    refused(&format!("{openai}upload = \"/files\""), 7, "upload", "has no effect");
+    let ollama = "model = \"m\"\nprovider = \"ollama\"\n";
+    refused(&format!("{ollama}files = [\"*/*\"]"), 7, "files", "holds more than Ollama takes");
     refused("model = \"m\"\nprovider = \"openia\"", 6, "provider", "did you mean `openai`?");
     refused(
         "model = \"m\"\nprovider = \"openai\"\npath = \"v1\"",

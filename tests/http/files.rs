@@ -1,15 +1,22 @@
 //! Files that people add to their messages: taken in, told to each provider in its own form, given
 //! back to their owner alone.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
+use axum::{body::Body, response::Response};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
     feed,
-    support::{Browser, Site, Upstream, delta, eventually, spoken, with_backend},
+    support::{Browser, Seen, Site, Upstream, delta, eventually, spoken, with_backend},
 };
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n not really a picture";
@@ -270,7 +277,7 @@ async fn every_provider_is_told_of_files_in_its_own_form() {
         let titles = if provider == "json" { "path = \"/chat\"\n" } else { "titles = false\n" };
         let text = with_backend(&upstream.origin, "")
             .replace("\"openai\"", &format!("\"{provider}\""))
-            .replace("titles = false\n", &format!("{titles}{ALL}\n"));
+            .replace("titles = false\n", &format!("{titles}files = [\"image/*\", \"text/*\"]\n"));
         let site = Site::start_with(folder.path(), &text).await;
         let ada = site.signed_in("ada").await;
         let picture = uploaded(&ada, "p.png", PNG).await;
@@ -280,4 +287,106 @@ async fn every_provider_is_told_of_files_in_its_own_form() {
         let body = asked(&upstream).await;
         assert_eq!(body.pointer(pointer), Some(&value), "{provider}: {body}");
     }
+}
+
+/// A service of this kind that takes files at `/files`, when it is `ready`.
+async fn taking_files(
+    settings: &str,
+    answer: Value,
+    ready: &Arc<AtomicBool>,
+) -> (Site, Upstream, TempDir) {
+    let ready = ready.clone();
+    let upstream = Upstream::start(move |request| {
+        let (status, body) = match request.target.starts_with("/files") {
+            true if !ready.load(Relaxed) => {
+                (422, json!({ "message": "secret words of the service" }))
+            }
+            true => (201, answer.clone()),
+            false => (200, json!({ "text": "Seen." })),
+        };
+        let response =
+            Response::builder().status(status).header("content-type", "application/json");
+        response.body(Body::from(body.to_string())).unwrap()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let assistant = format!("{settings}\nfiles = [\"*/*\"]\nupload = \"/files\"\n");
+    let text = with_backend(&upstream.origin, "")
+        .replace("provider = \"openai\"\n", "")
+        .replace("titles = false\n", &assistant);
+    (Site::start_with(folder.path(), &text).await, upstream, folder)
+}
+
+fn mentioned(request: &Seen) -> Value {
+    let body: Value = serde_json::from_str(&request.body).unwrap();
+    body["messages"][0]["files"].clone()
+}
+
+#[tokio::test]
+async fn a_service_that_takes_files_apart_is_given_each_once() {
+    let ready = Arc::new(AtomicBool::new(false));
+    let said = json!({ "id": "f9", "url": "/stored/f9" });
+    let (site, upstream, _folder) =
+        taking_files("provider = \"json\"\npath = \"/chat\"", said, &ready).await;
+    let ada = site.signed_in("ada").await;
+    let notes = uploaded(&ada, "notes.md", "# Grüße".as_bytes()).await;
+    let picture = uploaded(&ada, "sea.png", PNG).await;
+    let (notes, picture) = (notes["id"].as_str().unwrap(), picture["id"].as_str().unwrap());
+    let fields = [("text", "Look"), ("file", notes), ("file", picture)];
+    let answer = ada.send(ada.request(Method::POST, "/chat").form(&fields)).await;
+    let id = answer.headers()["breezeway-conversation-id"].to_str().unwrap().to_owned();
+    let path = format!("/api/chat/conversations/{id}/messages");
+    let reply = async || ada.get(&path).await.json::<Vec<Value>>().await.unwrap().remove(1);
+    eventually("the refusal is told", async || reply().await["state"] == "failed").await;
+    assert!(!reply().await.to_string().contains("secret"), "{}", reply().await);
+    assert_eq!(upstream.seen().len(), 1, "it was not asked about what it does not have");
+
+    ready.store(true, Relaxed);
+    let message = reply().await["id"].as_str().unwrap().to_owned();
+    ada.post_form("/api/fn/chat/start_run", &[("message", &message)]).await;
+    eventually("it is answered", async || reply().await["text"] == "Seen.").await;
+    let seen = upstream.seen();
+    let targets: Vec<&str> = seen.iter().map(|request| request.target.as_str()).collect();
+    assert_eq!(targets, ["/files", "/files", "/files", "/chat"]);
+    let form = &seen[1];
+    assert!(
+        form.headers["content-type"]
+            .to_str()
+            .unwrap()
+            .starts_with("multipart/form-data; boundary=")
+    );
+    assert!(
+        form.body.contains("name=\"file\"; filename=\"notes.md\"\r\nContent-Type: text/markdown")
+    );
+    assert!(form.body.contains("\r\n\r\n# Grüße\r\n"), "{}", form.body);
+    let files = json!([
+        { "type": "any", "name": "notes.md", "id": "f9", "url": "/stored/f9" },
+        { "type": "image", "name": "sea.png", "id": "f9", "url": "/stored/f9" },
+    ]);
+    assert_eq!(mentioned(&seen[3]), files);
+
+    let again = [("text", "And now?"), ("conversation", id.as_str())];
+    ada.post_form("/chat", &again).await;
+    eventually("it is asked again", async || upstream.seen().len() == 5).await;
+    assert_eq!(mentioned(&upstream.seen()[4]), files, "it has them already");
+}
+
+#[tokio::test]
+async fn drupal_is_given_files_as_it_takes_them() {
+    let entity = json!({
+        "fid": [{ "value": 7 }], "uuid": [{ "value": "u" }], "uri": [{ "url": "/sites/a.txt" }],
+    });
+    let ready = Arc::new(AtomicBool::new(true));
+    let (site, upstream, _folder) = taking_files("provider = \"drupal\"", entity, &ready).await;
+    let ada = site.signed_in("ada").await;
+    let notes = uploaded(&ada, "a.txt", b"one").await;
+    let fields = [("text", "Look"), ("file", notes["id"].as_str().unwrap())];
+    ada.send(ada.request(Method::POST, "/chat").form(&fields)).await;
+    eventually("it is asked", async || upstream.seen().len() == 2).await;
+    let seen = upstream.seen();
+    assert_eq!((seen[0].target.as_str(), seen[0].body.as_str()), ("/files?_format=json", "one"));
+    assert_eq!(seen[0].headers["content-disposition"], "file; filename=\"a.txt\"");
+    let file =
+        json!({ "type": "any", "name": "a.txt", "fid": 7, "uuid": "u", "url": "/sites/a.txt" });
+    assert_eq!(mentioned(&seen[1]), json!([file]));
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Attached, Cause, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Usage, answer,
+    Ask, Attached, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Usage,
+    answer,
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in},
 };
@@ -63,27 +64,24 @@ fn content(turn: &Turn) -> Value {
     if turn.files.is_empty() {
         return json!(turn.text);
     }
-    let mut blocks: Vec<Value> = turn.files.iter().map(block).collect();
+    let mut blocks: Vec<Value> = turn.files.iter().filter_map(block).collect();
     if !turn.text.is_empty() {
         blocks.push(json!({ "type": "text", "text": turn.text }));
     }
     json!(blocks)
 }
 
-fn block(file: &Attached) -> Value {
-    let in_base64 = |kind: &str, bytes: &[u8]| json!({ "type": "base64", "media_type": kind, "data": BASE64_STANDARD.encode(bytes) });
-    match file {
-        Attached::Image { kind, bytes } => {
-            json!({ "type": "image", "source": in_base64(kind, bytes) })
+fn block(file: &Attached) -> Option<Value> {
+    let in_base64 = |bytes: &[u8]| json!({ "type": "base64", "media_type": file.kind, "data": BASE64_STANDARD.encode(bytes) });
+    let source = match &file.content {
+        Content::Image(bytes) => {
+            return Some(json!({ "type": "image", "source": in_base64(bytes) }));
         }
-        Attached::Document { kind, name, bytes } => {
-            json!({ "type": "document", "title": name, "source": in_base64(kind, bytes) })
-        }
-        Attached::Text { name, text } => json!({
-            "type": "document", "title": name,
-            "source": { "type": "text", "media_type": "text/plain", "data": text },
-        }),
-    }
+        Content::Document(bytes) => in_base64(bytes),
+        Content::Text(text) => json!({ "type": "text", "media_type": "text/plain", "data": text }),
+        Content::Given(_) => return None,
+    };
+    Some(json!({ "type": "document", "title": file.name, "source": source }))
 }
 
 /// A message as it has come so far.

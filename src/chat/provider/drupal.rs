@@ -8,11 +8,15 @@
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, answer,
+    Ask, Attached, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, answer,
     deepchat::{parts, whole},
     framed::{Dialect, Framed, Step},
+    upload,
 };
-use crate::chat::sse::{Decoder, Event};
+use crate::{
+    backend::Call,
+    chat::sse::{Decoder, Event},
+};
 
 /// What version 1.5 hands messages to unless told otherwise.
 const PROCESSOR: &str = "ai_assistant_api_processor";
@@ -66,6 +70,10 @@ impl Provider for Drupal {
         false
     }
 
+    fn upload(&self, path: &str, file: &Attached, bytes: &[u8]) -> Call {
+        upload::body(path, file, bytes)
+    }
+
     fn keeps_history(&self) -> bool {
         true
     }
@@ -75,12 +83,20 @@ type Stream = Framed<Decoder, Talk>;
 
 fn newest(turns: &[Turn]) -> Vec<Value> {
     let newest = turns.iter().rfind(|turn| turn.role == Role::User);
-    newest.map(|turn| json!({ "role": "user", "text": turn.text })).into_iter().collect()
+    newest.map(message).into_iter().collect()
 }
 
 fn conversation(turns: &[Turn]) -> Vec<Value> {
     let said = turns.iter().filter(|turn| turn.role != Role::System);
-    said.map(|turn| json!({ "role": turn.role, "text": turn.text })).collect()
+    said.map(message).collect()
+}
+
+fn message(turn: &Turn) -> Value {
+    let mut message = json!({ "role": turn.role, "text": turn.text });
+    if !turn.files.is_empty() {
+        message["files"] = turn.files.iter().map(upload::mention).collect();
+    }
+    message
 }
 
 /// A reply as it has come so far.

@@ -5,9 +5,10 @@
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Attached, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, answer,
+    Ask, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, answer,
     deepchat::{parts, whole},
     framed::{Dialect, Framed, Step},
+    upload,
 };
 use crate::chat::sse::{Decoder, Event};
 
@@ -52,24 +53,9 @@ fn message(turn: &Turn) -> Value {
     };
     let mut message = json!({ "role": role, "text": turn.text });
     if !turn.files.is_empty() {
-        message["files"] = turn.files.iter().map(file).collect();
+        message["files"] = turn.files.iter().map(upload::mention).collect();
     }
     message
-}
-
-/// A file as DeepChat writes one down.
-fn file(file: &Attached) -> Value {
-    match file {
-        Attached::Image { kind, bytes } => {
-            json!({ "type": "image", "src": Attached::data_url(kind, bytes) })
-        }
-        Attached::Document { kind, name, bytes } => {
-            json!({ "type": "any", "name": name, "src": Attached::data_url(kind, bytes) })
-        }
-        Attached::Text { name, text } => json!({
-            "type": "any", "name": name, "src": Attached::data_url("text/plain", text.as_bytes()),
-        }),
-    }
 }
 
 /// A reply as it has come so far.

@@ -12,6 +12,7 @@ mod json;
 mod ollama;
 mod openai;
 mod trouble;
+mod upload;
 
 use std::fmt;
 
@@ -22,8 +23,12 @@ use serde_json::Value;
 pub use self::{
     answer::Kind,
     trouble::{Cause, ProviderError},
+    upload::said as said_of_file,
 };
-use crate::config::{AssistantConfig, ChatProvider};
+use crate::{
+    backend::Call,
+    config::{AssistantConfig, ChatProvider},
+};
 
 /// Who wrote a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,57 +61,54 @@ impl Turn {
 
     /// The words, after the texts that are added to them: for services that know nothing of files.
     fn with_texts(&self) -> String {
-        let texts = self.files.iter().filter_map(|file| match file {
-            Attached::Text { name, text } => Some(format!("File {name}:\n\n{text}\n\n")),
-            Attached::Image { .. } | Attached::Document { .. } => None,
+        let texts = self.files.iter().filter_map(|file| match &file.content {
+            Content::Text(text) => Some(format!("File {}:\n\n{text}\n\n", file.name)),
+            Content::Image(_) | Content::Document(_) | Content::Given(_) => None,
         });
         texts.chain([self.text.clone()]).collect()
     }
 }
 
 /// A file that is added to a turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attached {
+    /// The file's id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// What it is, such as `image/png`.
+    pub kind: String,
+    /// What the service is told of it.
+    pub content: Content,
+}
+
+/// What a service is told of a file.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Attached {
-    /// A picture.
-    Image {
-        /// What it is, such as `image/png`.
-        kind: String,
-        /// All of it.
-        bytes: Vec<u8>,
-    },
-    /// What the service has to read by itself, such as a PDF.
-    Document {
-        /// What it is, such as `application/pdf`.
-        kind: String,
-        /// What it is called.
-        name: String,
-        /// All of it.
-        bytes: Vec<u8>,
-    },
-    /// Text.
-    Text {
-        /// What it is called.
-        name: String,
-        /// What it says.
-        text: String,
-    },
+pub enum Content {
+    /// The bytes of a picture.
+    Image(Vec<u8>),
+    /// The bytes of what the service has to read by itself, such as a PDF.
+    Document(Vec<u8>),
+    /// What it says.
+    Text(String),
+    /// What the service itself said when it was given the file.
+    Given(Value),
 }
 
 impl Attached {
     /// `data:image/png;base64,…`
-    fn data_url(kind: &str, bytes: &[u8]) -> String {
-        format!("data:{kind};base64,{}", BASE64_STANDARD.encode(bytes))
+    fn data_url(&self, bytes: &[u8]) -> String {
+        format!("data:{};base64,{}", self.kind, BASE64_STANDARD.encode(bytes))
     }
 }
 
-impl fmt::Debug for Attached {
+impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (what, size) = match self {
-            Self::Image { kind, bytes } => (kind, bytes.len()),
-            Self::Document { name, bytes, .. } => (name, bytes.len()),
-            Self::Text { name, text } => (name, text.len()),
-        };
-        write!(f, "{what} of {size} bytes")
+        match self {
+            Self::Image(bytes) | Self::Document(bytes) => write!(f, "{} bytes", bytes.len()),
+            Self::Text(text) => write!(f, "{} bytes of text", text.len()),
+            Self::Given(_) => f.write_str("given"),
+        }
     }
 }
 
@@ -190,6 +192,11 @@ pub trait Provider: Send + Sync {
     /// that were never sent may be in any case.
     fn may_ask_again(&self, trouble: &ProviderError) -> bool {
         matches!(trouble.cause(), Cause::RateLimited | Cause::Overloaded)
+    }
+
+    /// A request that gives the service a file, where it takes files apart from questions.
+    fn upload(&self, path: &str, file: &Attached, bytes: &[u8]) -> Call {
+        upload::form(path, file, bytes)
     }
 
     /// Whether the service remembers the conversation by itself.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Attached, Cause, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage,
+    Ask, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage,
     framed::{Dialect, Framed, Framing, Step},
     trouble::{failure, is_error},
 };
@@ -55,9 +55,9 @@ type Stream = Framed<Lines, Chat>;
 
 /// Pictures stand beside the words.
 fn message(turn: &Turn) -> Value {
-    let images = turn.files.iter().filter_map(|file| match file {
-        Attached::Image { bytes, .. } => Some(BASE64_STANDARD.encode(bytes)),
-        Attached::Document { .. } | Attached::Text { .. } => None,
+    let images = turn.files.iter().filter_map(|file| match &file.content {
+        Content::Image(bytes) => Some(BASE64_STANDARD.encode(bytes)),
+        Content::Document(_) | Content::Text(_) | Content::Given(_) => None,
     });
     let images: Vec<String> = images.collect();
     let mut message = json!({ "role": turn.role, "content": turn.with_texts() });

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Attached, Cause, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage, answer,
+    Ask, Attached, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage,
+    answer,
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in, is_error},
 };
@@ -65,15 +66,15 @@ fn content(turn: &Turn) -> Value {
 }
 
 fn part(file: &Attached) -> Option<Value> {
-    match file {
-        Attached::Image { kind, bytes } => Some(json!({
-            "type": "image_url", "image_url": { "url": Attached::data_url(kind, bytes) },
+    match &file.content {
+        Content::Image(bytes) => Some(json!({
+            "type": "image_url", "image_url": { "url": file.data_url(bytes) },
         })),
-        Attached::Document { kind, name, bytes } => Some(json!({
+        Content::Document(bytes) => Some(json!({
             "type": "file",
-            "file": { "filename": name, "file_data": Attached::data_url(kind, bytes) },
+            "file": { "filename": file.name, "file_data": file.data_url(bytes) },
         })),
-        Attached::Text { .. } => None,
+        Content::Text(_) | Content::Given(_) => None,
     }
 }
 

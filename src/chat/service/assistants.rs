@@ -41,7 +41,7 @@ impl Chat {
         history: &[MessageRow],
     ) -> Result<Vec<Turn>> {
         let ids = history.iter().map(|row| row.id.as_str());
-        let mut files = self.files_told(conversation, ids).await?;
+        let mut files = self.files_told(conversation, assistant, ids).await?;
         let said = history.iter().map(|row| Turn {
             role: match row.role() {
                 Role::User => provider::Role::User,

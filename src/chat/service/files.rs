@@ -4,13 +4,14 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use futures::Stream;
+use serde_json::Value;
 use tokio::fs::File;
 
 use super::{Chat, Position, Question, new_id};
 use crate::{
     chat::{
         files::{WriteError, is_picture, is_readable, is_taken, kind_of},
-        provider::Attached,
+        provider::{Attached, Content},
         store::{FileRow, Tx},
         view::FileView,
     },
@@ -55,7 +56,8 @@ impl Chat {
         let written = written.map_err(|error| not_written(error, &name, assistant, most))?;
         let kind = kind_of(&written.head, &name).to_owned();
         let size = i64::try_from(written.size).unwrap_or(i64::MAX);
-        let file = FileRow { id, message_id: None, name, kind, size };
+        let file =
+            FileRow { id, message_id: None, name, kind, size, given_to: None, given_as: None };
         let kept = match check_kind(&file, assistant) {
             Ok(()) => {
                 match self.inner.store.insert_file(&owner, &file, self.inner.files_per_person).await
@@ -188,6 +190,7 @@ impl Chat {
     pub(super) async fn files_told(
         &self,
         conversation: &str,
+        assistant: &AssistantConfig,
         messages: impl DoubleEndedIterator<Item = &str>,
     ) -> Result<HashMap<String, Vec<Attached>>> {
         let rows = self.inner.store.files_in(conversation).await?;
@@ -198,35 +201,44 @@ impl Chat {
         for message in messages.rev() {
             let mut of_message = Vec::new();
             for row in rows.iter().filter(|row| row.message_id.as_deref() == Some(message)) {
-                room -= row.size;
-                of_message.push(if room < 0 { omitted(row) } else { self.told(row).await });
+                let given = given(row, assistant);
+                if given.is_none() {
+                    room -= row.size;
+                }
+                let content = match given {
+                    Some(said) => Content::Given(said),
+                    None if room < 0 => omitted(),
+                    None => self.told(row, assistant.upload.is_some()).await,
+                };
+                let FileRow { id, name, kind, .. } = row.clone();
+                of_message.push(Attached { id, name, kind, content });
             }
             told.insert(message.to_owned(), of_message);
         }
         Ok(told)
     }
 
-    async fn told(&self, row: &FileRow) -> Attached {
-        let (name, kind) = (row.name.clone(), row.kind.clone());
+    /// A service that is given files gets them as they are.
+    async fn told(&self, row: &FileRow, is_whole: bool) -> Content {
         let bytes = match self.inner.files.read(&row.id).await {
             Ok(bytes) => bytes,
             Err(error) => {
                 tracing::warn!(%error, file = row.id, "a file is not where it was written");
-                return omitted(row);
+                return omitted();
             }
         };
-        if is_picture(&kind) {
-            return Attached::Image { kind, bytes };
+        if is_picture(&row.kind) {
+            return Content::Image(bytes);
         }
-        if !is_readable(&kind) {
-            return Attached::Document { kind, name, bytes };
+        if is_whole || !is_readable(&row.kind) {
+            return Content::Document(bytes);
         }
         let mut text = String::from_utf8_lossy(&bytes).into_owned();
         if text.len() > LONGEST_TEXT {
             text.truncate(text.floor_char_boundary(LONGEST_TEXT));
             text.push_str("\n[The rest of the file was left out.]");
         }
-        Attached::Text { name, text }
+        Content::Text(text)
     }
 
     /// Removes what was never sent, and what no message speaks of any more.
@@ -244,8 +256,14 @@ impl Chat {
     }
 }
 
-fn omitted(row: &FileRow) -> Attached {
-    Attached::Text { name: row.name.clone(), text: "[This file was left out.]".to_owned() }
+fn omitted() -> Content {
+    Content::Text("[This file was left out.]".to_owned())
+}
+
+/// What the assistant's service said of a file that it was given before.
+fn given(row: &FileRow, assistant: &AssistantConfig) -> Option<Value> {
+    let is_known = row.given_to.as_ref().is_some_and(|to| *to == assistant.upload_place());
+    row.given_as.as_ref().filter(|_| is_known).and_then(|said| serde_json::from_str(said).ok())
 }
 
 fn view_of_file(row: FileRow) -> FileView {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
 use sqlx::{FromRow, QueryBuilder};
 
 use super::{ChatStore, Tx};
@@ -15,17 +16,22 @@ pub struct FileRow {
     pub name: String,
     pub kind: String,
     pub size: i64,
+    /// Which service was given it, if one was.
+    pub given_to: Option<String>,
+    /// What that service said of it, as JSON.
+    pub given_as: Option<String>,
 }
 
-const FILE: &str = "SELECT f.id, f.message_id, f.name, f.kind, f.size FROM files f ";
+const FILE: &str = "SELECT f.id, f.message_id, f.name, f.kind, f.size, f.given_to, f.given_as
+                    FROM files f ";
 
 impl ChatStore {
     /// Adds a file that is in no message yet, if the owner's have at most so many bytes with it;
     /// answers whether they have.
     pub async fn insert_file(&self, owner: &str, file: &FileRow, most: i64) -> sqlx::Result<bool> {
         let done = sqlx::query(
-            "INSERT INTO files (id, owner, name, kind, size, created_at)
-             SELECT $1, $2, $3, $4, $5, $6
+            "INSERT INTO files (id, owner, name, kind, size, created_at, given_to, given_as)
+             SELECT $1, $2, $3, $4, $5, $6, $8, $9
              WHERE (SELECT COALESCE(SUM(size), 0) FROM files WHERE owner = $2) <= $7 - $5",
         )
         .bind(&file.id)
@@ -35,6 +41,8 @@ impl ChatStore {
         .bind(file.size)
         .bind(now())
         .bind(most)
+        .bind(&file.given_to)
+        .bind(&file.given_as)
         .execute(self.store.pool())
         .await?;
         Ok(done.rows_affected() == 1)
@@ -91,6 +99,17 @@ impl ChatStore {
         .execute(&mut **tx)
         .await?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// Keeps what a service said of a file when it was given it.
+    pub async fn note_given(&self, id: &str, to: &str, said: &Value) -> sqlx::Result<()> {
+        sqlx::query("UPDATE files SET given_to = $2, given_as = $3 WHERE id = $1")
+            .bind(id)
+            .bind(to)
+            .bind(said.to_string())
+            .execute(self.store.pool())
+            .await?;
+        Ok(())
     }
 
     /// Removes a file of the owner's that is in no message; answers whether there was one.

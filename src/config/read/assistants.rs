@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::House;
 use crate::{
-    chat::wire::LONGEST_MESSAGE,
+    chat::{files, wire::LONGEST_MESSAGE},
     config::{
         model::{AssistantConfig, ChatProvider},
         section::{Read, Section, Value, all},
@@ -57,6 +57,7 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
     let max_message = s.defaulted("max_message", values::message_size, LONGEST_MESSAGE);
     let titles = s.optional("titles", |v| v.boolean());
     let files = s.defaulted("files", |v| v.list(values::file_kind), Vec::new());
+    let upload = s.optional("upload", values::path);
     let max_file = s.defaulted("max_file", values::size, 20 << 20);
     let max_files = s.defaulted("max_files", values::count, 10);
     let greeting = s.optional("greeting", values::text);
@@ -64,6 +65,7 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
 
     let provider = provider?;
     check_tuning(s, provider);
+    check_files(s, provider, files.as_deref().unwrap_or_default());
     Ok(AssistantConfig {
         name: name.to_owned(),
         title: title?,
@@ -80,6 +82,7 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
         max_message: max_message?,
         titles: titles?.unwrap_or(provider.is_a_model()),
         files: files?,
+        upload: upload?,
         max_file: max_file?,
         max_files: max_files?,
         greeting: greeting?,
@@ -121,10 +124,24 @@ fn check_tuning(s: &Section<'_>, provider: ChatProvider) {
             s.refuse(key, "has no effect with this provider; set it where the model is set up");
         }
     }
-    if provider == ChatProvider::Drupal && s.has("files") {
-        s.refuse("files", "has no effect: Drupal is told of no files");
-    }
     if provider == ChatProvider::Drupal && s.has("system") {
         s.refuse("system", "has no effect with Drupal; write it into the assistant there");
+    }
+}
+
+/// Files that a service cannot be told of are not taken, rather than left out in silence.
+fn check_files(s: &Section<'_>, provider: ChatProvider, files: &[String]) {
+    if provider.is_a_model() && s.has("upload") {
+        s.refuse("upload", "has no effect: this provider takes files with the question");
+    }
+    if provider == ChatProvider::Drupal && s.has("files") && !s.has("upload") {
+        s.refuse("files", "needs `upload`: Drupal takes files apart from questions");
+    }
+    let reads = |kind: &String| kind.starts_with("image/") || files::is_text_pattern(kind);
+    if provider == ChatProvider::Ollama && !files.iter().all(reads) {
+        s.refuse(
+            "files",
+            "holds more than Ollama takes: write kinds of `image/*` and `text/*` only",
+        );
     }
 }

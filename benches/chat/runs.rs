@@ -1,28 +1,23 @@
-//! Replies through the run log: an OpenAI-compatible provider that speaks every 50 ms, many runs at
-//! once, each read by who asked. Added latency, CPU per event and memory per run, at 1, 200 and
-//! 1,000 runs. `EVENTS` changes their length, `RUNS` the numbers of runs.
-
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops at the first surprise")]
-
-mod support;
+//! Many runs at once, each read by who asked: added latency, CPU per event and memory per run, at 1,
+//! 200 and 1,000 runs. `EVENTS` changes their length, `RUNS` the numbers of runs.
 
 use std::{
     sync::{
-        Arc, LazyLock,
+        Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use axum::{Router, body::Body, response::Response, routing::post};
-use bytes::Bytes;
 use futures::StreamExt;
-use serde_json::json;
-use support::{Browser, Process, percentile, setting};
-use tokio::net::TcpListener;
+
+use crate::{
+    ask, micros,
+    provider::{Words, clock, question},
+    support::{self, Browser, Process, percentile, setting},
+};
 
 const GAP: Duration = Duration::from_millis(50);
-static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// How far the readers have come.
 #[derive(Default)]
@@ -31,22 +26,20 @@ struct Progress {
     words: AtomicUsize,
 }
 
-#[tokio::main]
-async fn main() {
-    LazyLock::force(&BEGAN);
-    let events = setting("EVENTS", 200);
-    let upstream = upstream(events).await;
+/// Measures and prints.
+pub async fn measure(provider: &str) {
     let sizes = match setting("RUNS", 0) {
         0 => vec![1, 200, 1000],
         one => vec![one],
     };
+    let events = setting("EVENTS", 200);
     for runs in sizes {
-        let process = Process::start(&upstream, "").await;
+        let process = Process::start(provider, "").await;
         let browser = Arc::new(process.signed_in().await);
-        measure(&browser, 20, &Arc::default()).await;
+        read_all(&browser, 20, events, &Arc::default()).await;
         let progress = Arc::default();
         let watched = watch(&process, &progress, runs, GAP * events as u32 / 2);
-        let (mut added, cost) = tokio::join!(measure(&browser, runs, &progress), watched);
+        let (mut added, cost) = tokio::join!(read_all(&browser, runs, events, &progress), watched);
         added.sort_unstable();
         println!("{runs} runs of {events} events");
         println!("  added latency p50  {:>8.2?}", percentile(&added, 0.5));
@@ -81,75 +74,31 @@ async fn watch(process: &Process, progress: &Progress, runs: usize, steady: Dura
     }
 }
 
-fn micros(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e6
-}
-
-/// A provider whose every word is the time at which it was said.
-async fn upstream(events: usize) -> String {
-    let say = move || async move {
-        let words = spoken(events, move || {
-            let said = BEGAN.elapsed().as_micros();
-            format!(
-                "data: {}\n\n",
-                json!({"choices": [{"delta": {"content": format!("t{said} ")}}]})
-            )
-        });
-        let last =
-            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-        let words = words.chain(futures::stream::once(std::future::ready(last.to_owned())));
-        let body = Body::from_stream(
-            words.map(|word| Ok::<_, std::convert::Infallible>(Bytes::from(word))),
-        );
-        Response::builder()
-            .header("content-type", "text/event-stream")
-            .body(body)
-            .expect("a response")
-    };
-    let router = Router::new().route("/v1/chat/completions", post(say));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let origin = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    origin
-}
-
-fn spoken(
-    count: usize,
-    say: impl Fn() -> String + Send + 'static,
-) -> impl futures::Stream<Item = String> + Send {
-    futures::stream::unfold((0, say), move |(said, say)| async move {
-        if said == count {
-            return None;
-        }
-        tokio::time::sleep(GAP).await;
-        Some((say(), (said + 1, say)))
-    })
-}
-
 /// Asks `runs` times at once; answers how long each word took from provider to reader.
-async fn measure(browser: &Arc<Browser>, runs: usize, progress: &Arc<Progress>) -> Vec<Duration> {
+async fn read_all(
+    browser: &Arc<Browser>,
+    runs: usize,
+    events: usize,
+    progress: &Arc<Progress>,
+) -> Vec<Duration> {
     let readers = (0..runs).map(|number| {
         let (browser, progress) = (browser.clone(), progress.clone());
         tokio::spawn(async move {
             // Starts are spread over the gap, as those of people are.
             tokio::time::sleep(GAP * (number % 40) as u32 / 10).await;
-            read(&browser, &progress).await
+            read(&browser, events, &progress).await
         })
     });
     let read = futures::future::join_all(readers).await;
     read.into_iter().flat_map(|added| added.expect("a reader")).collect()
 }
 
-async fn read(browser: &Browser, progress: &Progress) -> Vec<Duration> {
-    let request = browser
-        .request(reqwest::Method::POST, "/api/chat")
-        .header("accept", "text/event-stream")
-        .json(&json!({"message": "Go"}));
-    let mut stream = request.send().await.expect("an answer").bytes_stream();
+async fn read(browser: &Browser, events: usize, progress: &Progress) -> Vec<Duration> {
+    let mut stream = ask(browser, &question(events, GAP, Words::Times)).await.bytes_stream();
     let mut added = Vec::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.expect("a chunk");
-        let now = BEGAN.elapsed().as_micros();
+        let now = clock().as_micros();
         let text = String::from_utf8_lossy(&chunk);
         for word in text.split("{\"text\":\"t").skip(1) {
             let said = word.split(' ').next().and_then(|said| said.parse::<u128>().ok());
