@@ -1,6 +1,6 @@
-// Asks in Chromium and reads its trace: how evenly frames come and what the main thread does, while a
-// reply is written and while somebody types. Arguments: origin, session cookie, then questions of the
-// form "Prose: 1000 words, 5000 µs".
+// Asks in Chromium and reads its trace: how evenly frames come and what the main thread does while a
+// reply is written. Then it asks once more in the same conversation, and types meanwhile. Arguments:
+// origin, session cookie, then questions of the form "Prose: 1000 words, 5000 µs".
 
 import { chromium } from '../../end2end/node_modules/playwright-core/index.mjs';
 
@@ -28,21 +28,26 @@ for (const question of questions) {
 console.log(`  a word of the last costs ${(perWord.at(-1) / perWord[0]).toFixed(2)} times one of the first`);
 await browser.close();
 
-/** Asks on a new page, and types while the reply is written. */
+/** Asks on a new page; types while a second reply is written below the first. */
 async function traced(question) {
   const page = await context.newPage();
   await page.goto(`${origin}/chat`);
   const message = page.getByRole('textbox', { name: 'Message' });
-  await message.fill(question);
-  await page.getByRole('button', { name: 'Send', exact: true }).click();
-  await page.locator('article[data-role=assistant] .markdown').waitFor();
-  await page.evaluate(watchKeys);
+  const replies = page.locator('article[data-role=assistant]');
+  const ask = async (text, number) => {
+    await message.fill(text);
+    await page.getByRole('button', { name: 'Send', exact: true }).click();
+    await replies.nth(number).locator('.markdown').waitFor();
+  };
+  const isDone = (number) => page.locator(`article[data-role=assistant][data-state=done] >> nth=${number}`).waitFor({ timeout: 300_000 });
+  await ask(question, 0);
   await browser.startTracing(page, { categories: ['toplevel', 'devtools.timeline', 'disabled-by-default-devtools.timeline.frame'] });
-  const done = page.locator('article[data-role=assistant][data-state=done]').waitFor({ timeout: 300_000 });
-  await message.pressSequentially('What a person writes while the reply comes.', { delay: 60 });
-  await done;
-  const keys = await page.evaluate(() => globalThis.keyTimes);
+  await isDone(0);
   const events = JSON.parse((await browser.stopTracing()).toString()).traceEvents;
+  await ask(questions[0], 1);
+  await page.evaluate(watchKeys);
+  await message.pressSequentially('What a person writes while the reply comes.', { delay: 60 });
+  const keys = await page.evaluate(() => globalThis.keyTimes);
   await page.close();
   return { ...figuresOf(events), keys: keys.sort((a, b) => a - b) };
 }

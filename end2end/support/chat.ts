@@ -1,6 +1,7 @@
 // The chat page in the words of the people who use it.
 
 import { expect, type Locator, type Page } from '@playwright/test';
+import { type Person, signIn } from './people.ts';
 import { hydrated } from './test.ts';
 
 /** A question that the sandbox answers with a table, for some ten seconds. */
@@ -48,6 +49,12 @@ export class Chat {
     await expect(this.questions.last()).toContainText(question);
   }
 
+  /** Asks, and waits for the whole reply. */
+  async answered(question: string): Promise<void> {
+    await this.ask(question);
+    await this.expectState('done');
+  }
+
   async expectState(state: State): Promise<void> {
     await expect(this.reply).toHaveAttribute('data-state', state, { timeout: 90_000 });
   }
@@ -83,4 +90,11 @@ export class Chat {
       )
       .toBeGreaterThanOrEqual(steps);
   }
+}
+
+/** Signs in, to an empty chat that answers to input. */
+export async function enterChat(page: Page, person?: Person): Promise<Chat> {
+  await signIn(page, person);
+  await hydrated(page);
+  return new Chat(page);
 }

@@ -1,7 +1,7 @@
 // For everybody: by keyboard, by ear, enlarged, without motion, on a phone.
 
 import { devices, type Page } from '@playwright/test';
-import { Chat, QUESTION } from '../support/chat.ts';
+import { Chat, QUESTION, enterChat } from '../support/chat.ts';
 import { signIn } from '../support/people.ts';
 import { expect, hydrated, test } from '../support/test.ts';
 
@@ -9,9 +9,7 @@ const sideways = (page: Page) =>
   page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
 test('a reply is announced once when it begins and once when it ends', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   await page.evaluate(() => {
     const heard: string[] = [];
     Object.assign(window, { heard });
@@ -25,8 +23,7 @@ test('a reply is announced once when it begins and once when it ends', async ({ 
   const heard = () => page.evaluate(() => (window as unknown as { heard: string[] }).heard);
   await expect(chat.log).toHaveAttribute('aria-live', 'off');
   for (const round of [1, 2]) {
-    await chat.ask(round === 1 ? 'contacts at Globex' : 'hello');
-    await chat.expectState('done');
+    await chat.answered(round === 1 ? 'contacts at Globex' : 'hello');
   }
   expect(await heard()).toEqual([
     'The reply has begun.', 'The reply is complete.', 'The reply has begun.', 'The reply is complete.',
@@ -34,9 +31,7 @@ test('a reply is announced once when it begins and once when it ends', async ({ 
 });
 
 test('focus is never lost', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   const focused = () => page.evaluate(() => document.activeElement?.getAttribute('title') ?? document.activeElement?.tagName);
   await chat.message.fill(QUESTION);
   await chat.send.click();
@@ -69,11 +64,8 @@ test('focus is never lost', async ({ page }) => {
 });
 
 test('everything is reached and done by keyboard', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('show me some code');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('show me some code');
   await page.keyboard.press('Shift+Tab');
   const seen = new Set<string>();
   for (let step = 0; step < 60; step += 1) {
@@ -98,8 +90,7 @@ test('at 200 % nothing is cut off', async ({ browser, server }) => {
   const chat = new Chat(page);
   await signIn(page);
   await page.waitForTimeout(500);
-  await chat.ask('show me some code');
-  await chat.expectState('done');
+  await chat.answered('show me some code');
   expect(await sideways(page)).toBeLessThanOrEqual(0);
   await expect(chat.message).toBeInViewport();
   await expect(chat.send).toBeInViewport();
@@ -113,9 +104,7 @@ test('at 200 % nothing is cut off', async ({ browser, server }) => {
 
 test('who wants no motion gets none', async ({ page }) => {
   await page.emulateMedia({ reducedMotion: 'reduce' });
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   await chat.ask(QUESTION);
   await chat.expectGrowth(2);
   const moving = await page.evaluate(

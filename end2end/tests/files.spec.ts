@@ -2,9 +2,8 @@
 
 import { Buffer } from 'node:buffer';
 import type { Page } from '@playwright/test';
-import { Chat } from '../support/chat.ts';
-import { signIn } from '../support/people.ts';
-import { expect, hydrated, test } from '../support/test.ts';
+import { enterChat } from '../support/chat.ts';
+import { expect, test } from '../support/test.ts';
 
 /** A red dot. */
 const PNG = Buffer.from(
@@ -33,15 +32,12 @@ const hand = (page: Page, kind: 'drop' | 'paste') =>
   );
 
 test('files are picked, sent with the question, and stay with it', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   await page.getByLabel('Add files').setInputFiles([picture, notes]);
   await expect(chips(page)).toHaveCount(2);
   await expect(chips(page).locator('input[name=file]')).toHaveCount(2);
   await expect(chips(page).first().locator('img')).toBeVisible();
-  await chat.ask('What is this?');
-  await chat.expectState('done');
+  await chat.answered('What is this?');
   await expect(chips(page)).toHaveCount(0);
   await expect(chat.reply).toContainText('You sent me a picture: image/png of');
   const question = page.locator('article[data-role=user]');
@@ -55,9 +51,7 @@ test('files are picked, sent with the question, and stay with it', async ({ page
 });
 
 test('files by themselves are a message, dropped or pasted', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   await hand(page, 'drop');
   await hand(page, 'paste');
   await expect(chips(page).locator('input[name=file]')).toHaveCount(2);
@@ -76,9 +70,7 @@ test('files by themselves are a message, dropped or pasted', async ({ page }) =>
 });
 
 test('a message waits for its files', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   let letGo = () => {};
   const held = new Promise<void>((done) => (letGo = done));
   await page.route('**/api/chat/files?*', async (route) => {
@@ -98,9 +90,7 @@ test('a message waits for its files', async ({ page }) => {
 
 test('what cannot be sent is refused before it is, and the rest goes', async ({ page, expectProblem }) => {
   expectProblem(/400/);
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   const uploads: string[] = [];
   page.on('request', (request) => {
     if (request.url().includes('/api/chat/files?')) uploads.push(request.url());
@@ -116,7 +106,6 @@ test('what cannot be sent is refused before it is, and the rest goes', async ({ 
   await expect(chips(page).nth(2)).toContainText('cannot be sent');
   await expect(chips(page).nth(3).locator('input')).toHaveCount(1);
   expect(uploads).toHaveLength(2);
-  await chat.ask('What is this?');
-  await chat.expectState('done');
+  await chat.answered('What is this?');
   await expect(page.locator('article[data-role=user] .files li')).toHaveCount(1);
 });

@@ -2,20 +2,16 @@
 // chooses.
 
 import { readFile } from 'node:fs/promises';
-import { Chat } from '../support/chat.ts';
+import { Chat, enterChat } from '../support/chat.ts';
 import { signIn } from '../support/people.ts';
 import { expect, hydrated, test, withTables } from '../support/test.ts';
 
 test('words are found in all conversations, and lead to where they stand', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('contacts at Globex');
   const first = page.url();
   await chat.open('/chat');
-  await chat.ask('overdue invoices');
-  await chat.expectState('done');
+  await chat.answered('overdue invoices');
 
   const list = page.getByRole('navigation', { name: 'Conversations' });
   await expect(list.getByRole('heading', { name: 'Today' })).toBeVisible();
@@ -32,11 +28,8 @@ test('words are found in all conversations, and lead to where they stand', async
 });
 
 test('the palette finds conversations and commands by keyboard alone', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('contacts at Globex');
   const first = page.url();
   await chat.open('/chat');
   const palette = page.getByRole('dialog', { name: 'Find a conversation' });
@@ -70,11 +63,8 @@ test('the palette finds conversations and commands by keyboard alone', async ({ 
 
 test('a conversation is exported, and shared until the link is withdrawn', async ({ page, visitor, expectProblem }) => {
   expectProblem(/404/);
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('contacts at Globex');
 
   const menu = page.getByRole('button', { name: 'Change this conversation' });
   await menu.click();
@@ -100,12 +90,9 @@ test('a conversation is exported, and shared until the link is withdrawn', async
 });
 
 test('a temporary conversation is in no list', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   await page.getByRole('checkbox', { name: 'Temporary' }).check();
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  await chat.answered('contacts at Globex');
   const list = page.getByRole('navigation', { name: 'Conversations' }).getByRole('listitem');
   await expect(list).toHaveCount(0);
   await chat.reload();
@@ -115,11 +102,8 @@ test('a temporary conversation is in no list', async ({ page }) => {
 });
 
 test('a long question gets a short title', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('Hello, could you show me the contacts at Globex, please?');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('Hello, could you show me the contacts at Globex, please?');
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('Contacts at Globex');
   await expect(page.getByRole('navigation', { name: 'Conversations' }).getByRole('listitem')).toHaveText('Contacts at Globex');
 });
@@ -133,9 +117,7 @@ test('a link brings words along, and sends nothing', async ({ page }) => {
 });
 
 test('the tab tells of a reply that is written, and of one that nobody saw', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   await chat.ask('contacts at Globex');
   await expect(page).toHaveTitle(/^● /);
   const here = page.url();
@@ -196,8 +178,7 @@ test('a conversation of 1,250 messages opens at its end, and goes back without a
     )
     .toBe(1250);
   await expect(page.locator('#turns > .message').first()).toContainText('question 0');
-  await chat.ask('hello');
-  await chat.expectState('done');
+  await chat.answered('hello');
   expect(await count()).toBe(1252);
 });
 
@@ -206,22 +187,18 @@ const choice = withTables(
 );
 
 choice('who answers is chosen, and stays chosen', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   const picker = page.getByRole('combobox', { name: 'Assistant' });
   await expect(picker).toHaveValue('sandbox');
   await page.getByRole('link', { name: /Drupal guide/ }).click();
   await hydrated(page);
   await expect(picker).toHaveValue('drupal');
   await expect(page.getByRole('heading', { name: 'Drupal guide' })).toBeVisible();
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  await chat.answered('contacts at Globex');
   await expect(chat.reply).toHaveAttribute('aria-label', 'Drupal guide');
   await chat.reload();
   await expect(picker).toHaveValue('drupal');
   await picker.selectOption('Sandbox guide');
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  await chat.answered('contacts at Globex');
   await expect(chat.reply).toHaveAttribute('aria-label', 'Sandbox guide');
 });

@@ -44,8 +44,7 @@ test('every page', async ({ page, expectProblem }) => {
   await chat.expectGrowth(3);
   await shoot(page, 'chat-running');
   await chat.expectState('done');
-  await chat.ask('show me some code');
-  await chat.expectState('done');
+  await chat.answered('show me some code');
   await shoot(page, 'chat');
 
   await page.keyboard.press('Control+k');

@@ -1,6 +1,6 @@
 // What one does with a message: take it, answer to it, judge it, hear it, say it.
 
-import { Chat } from '../support/chat.ts';
+import { Chat, enterChat } from '../support/chat.ts';
 import { signIn } from '../support/people.ts';
 import { expect, hydrated, test } from '../support/test.ts';
 
@@ -10,12 +10,9 @@ test.describe('with a clipboard', () => {
   test.use(clipboard);
 
   test('messages and code are copied as they were written', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     const copied = () => page.evaluate(() => navigator.clipboard.readText());
-    await chat.ask('show me some code');
-    await chat.expectState('done');
+    await chat.answered('show me some code');
     await chat.reply.getByRole('button', { name: 'Copy', exact: true }).click();
     await expect(page.getByText('Copied')).toBeAttached();
     await expect.poll(copied).toContain('```');
@@ -37,11 +34,8 @@ test.describe('with a clipboard', () => {
 });
 
 test('a message is answered to by its words', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('contacts at Globex');
   await chat.message.fill('About this:');
   await chat.reply.getByRole('link', { name: 'Quote' }).click();
   await expect(chat.message).toHaveValue(/^About this:\n\n> [^\n]*Globex/);
@@ -49,11 +43,8 @@ test('a message is answered to by its words', async ({ page }) => {
 });
 
 test('a reply is judged, and why', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('contacts at Globex');
   const bad = chat.reply.getByRole('button', { name: 'Bad reply' });
   await bad.click();
   await expect(bad).toHaveAttribute('aria-pressed', 'true');
@@ -73,8 +64,7 @@ test('times are those of the reader, and days too', async ({ browser, server }) 
   const chat = new Chat(page);
   await signIn(page);
   await page.waitForTimeout(500);
-  await chat.ask('hello');
-  await chat.expectState('done');
+  await chat.answered('hello');
   const time = chat.reply.locator('.facts time');
   const said = await time.getAttribute('datetime');
   const there = new Date(said!).toLocaleTimeString('en-GB', { timeZone: 'Asia/Kolkata', hour: 'numeric', minute: '2-digit' });
@@ -92,11 +82,8 @@ test('a reply is read aloud, without its code', async ({ page }) => {
       value: { speak: ({ text }: { text: string }) => spoken.push(text), cancel: () => spoken.push('(silence)') },
     });
   });
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('show me some code');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('show me some code');
   const read = chat.reply.getByRole('button', { name: 'Read aloud' });
   await read.click();
   await expect(read).toHaveAttribute('aria-pressed', 'true');
@@ -122,9 +109,7 @@ test('a message is dictated after what was typed', async ({ page }) => {
     }
     Object.assign(window, { SpeechRecognition: Recognition, webkitSpeechRecognition: Recognition });
   });
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
+  const chat = await enterChat(page);
   await chat.message.fill('Show');
   const dictate = page.getByRole('button', { name: 'Dictate' });
   await dictate.click();
@@ -136,11 +121,8 @@ test('a message is dictated after what was typed', async ({ page }) => {
 });
 
 test('the last question is changed by the arrow that points to it', async ({ page }) => {
-  const chat = new Chat(page);
-  await signIn(page);
-  await hydrated(page);
-  await chat.ask('contacts at Globex');
-  await chat.expectState('done');
+  const chat = await enterChat(page);
+  await chat.answered('contacts at Globex');
   await chat.message.press('ArrowUp');
   await expect(page).toHaveURL(/\?edit=/);
   await hydrated(page);

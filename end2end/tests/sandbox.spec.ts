@@ -1,7 +1,7 @@
 // The whole way in a browser with scripts: sign in, ask, lose the page, find everything again.
 
 import type { APIResponse, Locator, Page } from '@playwright/test';
-import { Chat, QUESTION } from '../support/chat.ts';
+import { Chat, QUESTION, enterChat } from '../support/chat.ts';
 import { account, choosePerson, signIn, signOut } from '../support/people.ts';
 import { expect, hydrated, test } from '../support/test.ts';
 
@@ -120,9 +120,7 @@ test.describe('signing in', () => {
 
 test.describe('a reply', () => {
   test('grows as it is written, outlives a reload and finishes exactly once', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask(QUESTION);
     await expect(page).toHaveURL(CONVERSATION);
     await chat.expectGrowth(3);
@@ -144,11 +142,8 @@ test.describe('a reply', () => {
   });
 
   test('looks the same streamed without a break as reloaded', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('show me some code');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('show me some code');
     const streamed = await chat.html();
     expect(streamed).toContain('<pre');
     await chat.reload();
@@ -156,9 +151,7 @@ test.describe('a reply', () => {
   });
 
   test('shows in a second tab while it is written', async ({ page, context }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask(QUESTION);
     await expect(page).toHaveURL(CONVERSATION);
 
@@ -170,11 +163,8 @@ test.describe('a reply', () => {
   });
 
   test('shows wherever the conversation is open, whoever asks', async ({ page, context }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('contacts at Globex');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('contacts at Globex');
 
     const other = new Chat(await context.newPage());
     await other.open(page.url());
@@ -191,9 +181,7 @@ test.describe('a reply', () => {
   });
 
   test('is thought about first, and the thoughts are folded once it begins', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask('/think contacts at Globex');
     const thoughts = chat.reply.locator('.thought');
     await expect(thoughts).toContainText('not a language model');
@@ -211,9 +199,7 @@ test.describe('a reply', () => {
   });
 
   test('waits for a service that is busy, and says so', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask('/busy contacts at Globex');
     await expect(chat.reply).toContainText(/busy, and is asked again in \d s/);
     await chat.expectState('done');
@@ -224,9 +210,7 @@ test.describe('a reply', () => {
 
   test('catches up after the network was gone', async ({ page, context, expectProblem }) => {
     expectProblem(/ERR_|Failed to fetch|network/i);
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask(QUESTION);
     await chat.expectGrowth(2);
     await context.setOffline(true);
@@ -241,9 +225,7 @@ test.describe('a reply', () => {
 
   test('that a crash broke off is kept, marked and continued', async ({ page, server, expectProblem }) => {
     expectProblem(/ERR_|Failed to fetch|network|answer: 50[234]/i);
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask(QUESTION);
     await expect(page).toHaveURL(CONVERSATION);
     await chat.expectGrowth(5);
@@ -266,9 +248,7 @@ test.describe('a reply', () => {
 
   test('in progress is saved when the server is told to stop', async ({ page, server, expectProblem }) => {
     expectProblem(/ERR_|Failed to fetch|network|answer: 50[234]/i);
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask(`/slow ${QUESTION}`);
     await expect(page).toHaveURL(CONVERSATION);
     await chat.expectGrowth(3);
@@ -283,9 +263,7 @@ test.describe('a reply', () => {
   });
 
   test('stops when asked, by button and by Esc, and keeps what it has', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     for (const stop of [() => chat.stop.click(), () => page.keyboard.press('Escape')]) {
       await chat.ask(`/slow ${QUESTION}`);
       await chat.expectState('running');
@@ -304,25 +282,20 @@ test.describe('a reply', () => {
 
   test('that the provider refused offers to try again', async ({ page, expectProblem }) => {
     expectProblem(/50[0-4]/);
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask(`/fail ${QUESTION}`);
     await chat.expectState('failed');
     await chat.button('Try again').click();
     await chat.expectState('failed');
     await expect(chat.questions).toHaveCount(1);
 
-    await chat.ask(QUESTION);
-    await chat.expectState('done');
+    await chat.answered(QUESTION);
   });
 
   for (const [accident, does] of [['/break', 'fails'], ['/cut', 'hangs up']]) {
     test(`keeps its beginning when the provider ${does}, and is continued`, async ({ page, expectProblem }) => {
       expectProblem(/50[0-4]/);
-      const chat = new Chat(page);
-      await signIn(page);
-      await hydrated(page);
+      const chat = await enterChat(page);
       await chat.ask(`${accident} ${QUESTION}`);
       await chat.expectState('interrupted');
       const kept = await chat.text();
@@ -338,11 +311,8 @@ test.describe('a reply', () => {
 
 test.describe('versions', () => {
   test('of a reply are paged through, and the conversation goes on from either', async ({ page, context }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('contacts at Globex');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('contacts at Globex');
     const other = new Chat(await context.newPage());
     await other.open(page.url());
 
@@ -351,8 +321,7 @@ test.describe('versions', () => {
     await expect(chat.replies).toHaveCount(1);
     await chat.expectState('done');
     await expect(chat.reply).toContainText('2/2');
-    await chat.ask('hello');
-    await chat.expectState('done');
+    await chat.answered('hello');
 
     await chat.replies.first().getByRole('button', { name: 'Previous version' }).click();
     await expect(chat.replies).toHaveCount(1);
@@ -366,11 +335,8 @@ test.describe('versions', () => {
   });
 
   test('of a question are kept when it is put in other words', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('contacts at Globex');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('contacts at Globex');
     await chat.message.fill('a draft of something else');
     await page.getByRole('link', { name: 'Edit' }).click();
     await hydrated(page);
@@ -392,18 +358,14 @@ test.describe('versions', () => {
 
   test('of a page that is behind are told apart before anything is asked', async ({ page, context, expectProblem }) => {
     expectProblem(/409|ERR_FAILED|Failed to fetch/);
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('contacts at Globex');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('contacts at Globex');
     // This tab hears nothing for a while.
     await page.route('**/feed?*', (route) => route.abort());
     await chat.reload();
     const other = new Chat(await context.newPage());
     await other.open(page.url());
-    await other.ask('hello');
-    await other.expectState('done');
+    await other.answered('hello');
 
     await chat.message.fill('what did I miss?');
     await chat.send.click();
@@ -420,9 +382,7 @@ test.describe('versions', () => {
 
 test.describe('writing', () => {
   test('Enter sends and Shift+Enter breaks the line', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.message.fill('first line');
     await chat.message.press('Shift+Enter');
     await chat.message.pressSequentially('second line');
@@ -434,9 +394,7 @@ test.describe('writing', () => {
   });
 
   test('a draft survives a reload and leaves with its message', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.message.fill('half a thought');
     await chat.reload();
     await expect(chat.message).toHaveValue('half a thought');
@@ -457,9 +415,7 @@ test.describe('writing', () => {
   });
 
   test('a suggestion leaves what was typed, and a draft is nobody else\'s', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.message.fill('my own words');
     await page.getByRole('button', { name: 'What can you do?' }).click();
     await expect(chat.questions).toHaveText('What can you do?');
@@ -482,9 +438,7 @@ test.describe('writing', () => {
 
   test('a message written after the session ended is kept', async ({ page, context, expectProblem }) => {
     expectProblem(/40[13]/);
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.message.fill('do not lose me');
 
     const elsewhere = await context.newPage();
@@ -506,9 +460,7 @@ test.describe('writing', () => {
 
   test('the view follows the end until the reader scrolls up', async ({ page }) => {
     await page.setViewportSize({ width: 1000, height: 520 });
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
+    const chat = await enterChat(page);
     await chat.ask('/long');
     await expect.poll(async () => (await scrolling(chat.log)).top, { timeout: 60_000 }).toBeGreaterThan(250);
     expect((await scrolling(chat.log)).below).toBeLessThan(80);
@@ -529,19 +481,15 @@ test.describe('writing', () => {
   });
 
   test('conversations are listed, and a new one starts empty', async ({ page }) => {
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('contacts at Globex');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('contacts at Globex');
     const first = page.url();
 
     await page.getByRole('link', { name: 'New chat' }).click();
     await expect(page).toHaveURL(/\/chat$/);
     await hydrated(page);
     await expect(chat.replies).toHaveCount(0);
-    await chat.ask('overdue invoices');
-    await chat.expectState('done');
+    await chat.answered('overdue invoices');
     expect(page.url()).not.toBe(first);
 
     await chat.reload();
@@ -552,11 +500,8 @@ test.describe('writing', () => {
 
   test('a conversation is renamed, pinned, deleted and had back', async ({ page, context, expectProblem }) => {
     expectProblem(/404/);
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('contacts at Globex');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('contacts at Globex');
     const here = page.url();
     const other = new Chat(await context.newPage());
     await other.open(here);
@@ -570,8 +515,7 @@ test.describe('writing', () => {
     await expect(other.page).toHaveTitle(/All of Globex/);
 
     await chat.open('/chat');
-    await chat.ask('hello');
-    await chat.expectState('done');
+    await chat.answered('hello');
     await chat.open(here);
     await menu.click();
     await page.getByRole('button', { name: 'Pin', exact: true }).click();
@@ -589,11 +533,8 @@ test.describe('writing', () => {
 
   test("one person's conversation is nobody else's", async ({ page, visitor, expectProblem }) => {
     expectProblem(/404/);
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('hello');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('hello');
 
     for (const person of ['Ben Ortiz', 'Chen Wei'] as const) {
       const stranger = await visitor();
@@ -689,11 +630,8 @@ test.describe('what a browser gets to see', () => {
       seen.push({ where: `body of ${response.url()}`, text: response.text().catch(() => '') });
     });
 
-    const chat = new Chat(page);
-    await signIn(page);
-    await hydrated(page);
-    await chat.ask('contacts at Globex');
-    await chat.expectState('done');
+    const chat = await enterChat(page);
+    await chat.answered('contacts at Globex');
     await page.goto('/data/django-crm/contacts');
     await page.goto('/api/session');
     await page.goto('/api/brain/django-crm/contacts');

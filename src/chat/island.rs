@@ -8,8 +8,9 @@
 //! the server writes, and signals are shared as `Signal<bool>` and `Signal<String>`.
 
 use futures::{
+    FutureExt,
     channel::oneshot,
-    future::{Either, select},
+    future::{Either, Fuse, FusedFuture, select},
 };
 use leptos::{ev, html, prelude::*, server_fn::ServerFn, task::spawn_local};
 use std::pin::pin;
@@ -20,6 +21,7 @@ use super::{
     api::StopRun,
     client::{self, AskError, Frames},
     document,
+    sse::Event,
 };
 use crate::{
     error::{Failure, Kind},
@@ -37,6 +39,9 @@ const DEAD: u32 = 5;
 /// After this many ticks out of sight, with nothing being written, the connection is given back:
 /// browsers have few.
 const OUT_OF_SIGHT: u32 = 12;
+/// A page rests for so many times as long as it took to draw, so that a long reply, which takes longer,
+/// leaves as much of the browser to other things as a short one.
+const REST: u32 = 4;
 /// How far from the end, in pixels, still counts as being there.
 const AT_END: i32 = 40;
 /// The form that sends a message.
@@ -282,6 +287,12 @@ enum Break {
     Gone,
 }
 
+/// Draws what has changed, and rests.
+async fn unhurried() {
+    let took = browser::drawn().await;
+    browser::sleep(took * REST).await;
+}
+
 impl Talk {
     fn new(
         id: String,
@@ -484,13 +495,18 @@ impl Talk {
         loop {
             let (id, cursor) = (self.id.get_untracked(), self.cursor.get_value());
             match client::feed(&id, &cursor).await {
-                Ok(frames) => match self.read(frames, &mut pause).await {
-                    Break::Lost => {}
-                    Break::OutOfSight => self.rest(u32::MAX).await,
-                    Break::Gone => {
-                        return self.notice.set("This conversation was deleted.".to_owned());
+                Ok(frames) => {
+                    if self.signed_out.get_untracked() {
+                        self.clear_notice();
                     }
-                },
+                    match self.read(frames, &mut pause).await {
+                        Break::Lost => {}
+                        Break::OutOfSight => self.rest(u32::MAX).await,
+                        Break::Gone => {
+                            return self.notice.set("This conversation was deleted.".to_owned());
+                        }
+                    }
+                }
                 Err(AskError::Offline) => {}
                 Err(error) => {
                     self.show(error);
@@ -508,23 +524,26 @@ impl Talk {
 
     async fn read(self, mut frames: Frames, pause: &mut u32) -> Break {
         let (mut silent, mut hidden) = (0, 0);
+        let mut waiting = Vec::new();
         let mut tick = pin!(browser::sleep(TICK));
+        let mut drawing = pin!(Fuse::terminated());
         loop {
-            match select(pin!(frames.next()), &mut tick).await {
-                Either::Left((Some(batch), _)) => {
-                    (silent, *pause) = (0, 0);
-                    for frame in batch {
-                        if frame.event == "gone" {
-                            return Break::Gone;
-                        }
-                        document::apply(&frame);
-                        if !frame.id.is_empty() {
-                            self.cursor.set_value(frame.id);
-                        }
-                        self.look();
+            let arriving = pin!(frames.next());
+            match select(select(arriving, &mut drawing), &mut tick).await {
+                Either::Left((Either::Left((None, _)), _)) => return Break::Lost,
+                Either::Left((arrived, _)) => {
+                    if let Either::Left((Some(batch), _)) = arrived {
+                        (silent, *pause) = (0, 0);
+                        waiting.extend(batch);
                     }
+                    if waiting.is_empty() || !drawing.is_terminated() {
+                        continue;
+                    }
+                    if self.apply(waiting.drain(..)) {
+                        return Break::Gone;
+                    }
+                    drawing.set(unhurried().fuse());
                 }
-                Either::Left((None, _)) => return Break::Lost,
                 Either::Right(_) => {
                     tick.set(browser::sleep(TICK));
                     silent += 1;
@@ -539,6 +558,21 @@ impl Talk {
                 }
             }
         }
+    }
+
+    /// Puts frames into the document; answers whether the conversation is gone.
+    fn apply(self, frames: impl Iterator<Item = Event>) -> bool {
+        for frame in frames {
+            if frame.event == "gone" {
+                return true;
+            }
+            document::apply(&frame);
+            if !frame.id.is_empty() {
+                self.cursor.set_value(frame.id);
+            }
+            self.look();
+        }
+        false
     }
 
     /// Takes note of a reply that has begun or ended.

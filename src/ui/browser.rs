@@ -1,8 +1,11 @@
 //! Small services of the browser that islands use. On the server none of them is called.
 
-use futures::channel::oneshot;
-use leptos::prelude::{document, set_timeout, window};
-use std::time::Duration;
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
+};
+use leptos::prelude::{document, request_animation_frame, set_timeout, window};
+use std::{pin::pin, time::Duration};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlFormElement, Storage};
 
@@ -30,6 +33,26 @@ pub async fn sleep(milliseconds: u32) {
         Duration::from_millis(milliseconds.into()),
     );
     let _ = waiting.await;
+}
+
+/// Waits until what has changed in the document is drawn; answers how long that took, in milliseconds.
+/// Out of sight nothing is, and the answer comes after a fifth of a second.
+pub async fn drawn() -> u32 {
+    let (done, waiting) = oneshot::channel();
+    request_animation_frame(move || {
+        let began = js_sys::Date::now();
+        // What is asked for before a frame is done after it.
+        set_timeout(
+            move || {
+                let _ = done.send((js_sys::Date::now() - began) as u32);
+            },
+            Duration::ZERO,
+        );
+    });
+    match select(waiting, pin!(sleep(200))).await {
+        Either::Left((took, _)) => took.unwrap_or_default(),
+        Either::Right(_) => 0,
+    }
 }
 
 /// A random id of 32 hexadecimal digits.
