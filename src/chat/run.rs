@@ -102,7 +102,8 @@ impl Run {
     /// one that works in steps after every step.
     async fn generate(&self, mut turns: Vec<Turn>, reply: &mut Reply) -> Result<(), Trouble> {
         reply.flush().await;
-        self.give_files(&mut turns).await?;
+        // Boxed, or every run would hold the room for it.
+        Box::pin(self.give_files(&mut turns)).await?;
         let (mut step, mut retries, mut counts) = (0, Retries::default(), true);
         loop {
             match self.attempt(&turns, reply, step, counts).await {

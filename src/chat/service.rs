@@ -437,7 +437,8 @@ impl Chat {
                 this.inner.to_index.notify_one();
                 this.forget_later(id);
                 if assistant.titles && caller.session().is_some() {
-                    this.entitle(&caller, &conversation, &assistant).await;
+                    // Boxed, or every run would hold the room for it.
+                    Box::pin(this.entitle(&caller, &conversation, &assistant)).await;
                 }
             },
             &self.inner.runtime,
