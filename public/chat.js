@@ -149,8 +149,10 @@ const offered = () => $$('li:not([hidden])', prompts);
 function offer() {
   const [, typed] = /^\/([^\s/]*)$/.exec(composer().value) ?? [];
   for (const one of $$('li', prompts)) one.hidden = typed === undefined || !one.dataset.name.startsWith(typed.toLowerCase());
+  const { hidden } = prompts;
   prompts.hidden = offered().length === 0;
   point(0);
+  if (hidden && !prompts.hidden) say(`Saved prompts: ${offered().length}. Choose with the arrows.`);
 }
 
 function point(index) {
@@ -410,6 +412,8 @@ function choose(index) {
   for (const one of list) one.removeAttribute('data-chosen');
   const one = list.at(index % Math.max(list.length, 1));
   one?.setAttribute('data-chosen', '');
+  // Nothing outside of an open dialog is spoken.
+  $('#palette [role=status]').textContent = one ? `${one.textContent.trim()}, ${list.indexOf(one) + 1} of ${list.length}` : 'Nothing found';
   one?.scrollIntoView({ block: 'nearest' });
 }
 

@@ -38,6 +38,7 @@ test('the palette finds conversations and commands by keyboard alone', async ({ 
   await page.keyboard.type('globex');
   await expect(palette.locator('mark').first()).toBeVisible();
   await expect(palette.getByRole('button')).toHaveCount(0);
+  await expect(palette.getByRole('status')).toHaveText(/Globex, 1 of \d+$/);
   await page.keyboard.press('Enter');
   await expect(page).toHaveURL(first);
   await hydrated(page);

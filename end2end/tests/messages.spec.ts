@@ -144,6 +144,7 @@ test('a saved prompt is written by its name', async ({ page }) => {
   await expect(options).toHaveCount(0);
   await chat.message.pressSequentially('/g');
   await expect(options).toHaveCount(2);
+  await expect(page.locator('#said')).toHaveText('Saved prompts: 2. Choose with the arrows.');
   await page.keyboard.press('ArrowDown');
   await expect(options.nth(1)).toHaveAttribute('aria-selected', 'true');
   await page.keyboard.press('Escape');

@@ -56,6 +56,7 @@ pub(super) fn dialogs() -> impl IntoView {
             />
             <div class="commands">{COMMANDS.iter().map(command).collect_view()}</div>
             <div class="found"></div>
+            <p class="visually-hidden" role="status"></p>
         </dialog>
         <dialog id="shortcuts" class="shortcuts" aria-labelledby="shortcuts-title">
             <form method="dialog">
