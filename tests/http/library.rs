@@ -370,6 +370,10 @@ async fn prompts_are_kept_under_their_names() {
         assert!(kept.contains("role=\"alert\"") && kept.contains("Keep &lt;me&gt;"), "{kept}");
         assert!(kept.contains(&format!("value=\"{name}\"")), "{kept}");
     }
+    let twice = [("name", "twice"), ("text", "At once")];
+    let answers = futures::future::join_all((0..8).map(|_| save(&ben, &twice))).await;
+    let of_status = |status| answers.iter().filter(|answer| answer.status() == status).count();
+    assert_eq!((of_status(StatusCode::SEE_OTHER), of_status(StatusCode::CONFLICT)), (1, 7));
     save(&ben, &[("id", &id), ("name", "mine"), ("text", "Mine now")]).await;
     save(&ben, &[("id", &id), ("delete", "true")]).await;
     save(&ada, &[("id", &id), ("name", "report"), ("text", "Shorter.")]).await;

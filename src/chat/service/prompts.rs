@@ -23,26 +23,29 @@ impl Chat {
         let known = self.inner.store.prompts(&owner).await?;
         let prompt = checked(prompt)?;
         let is_new = known.iter().all(|one| one.id != prompt.id);
-        if known.iter().any(|one| one.name == prompt.name && one.id != prompt.id) {
-            let words = format!(
-                "You have a prompt called “{}” already. Call this one otherwise.",
-                prompt.name
-            );
-            return Err(Error::conflict(words).in_field("name"));
-        }
         if is_new && known.len() >= MOST {
             return Err(Error::conflict(format!(
                 "You have {MOST} prompts, which is the most. Delete some."
             )));
         }
-        let id = if is_new { new_id() } else { prompt.id };
-        Ok(self.inner.store.save_prompt(&owner, &Prompt { id, ..prompt }).await?)
+        let id = if is_new { new_id() } else { prompt.id.clone() };
+        match self.inner.store.save_prompt(&owner, &Prompt { id, ..prompt.clone() }).await {
+            Err(sqlx::Error::Database(cause)) if cause.is_unique_violation() => {
+                Err(is_taken(&prompt.name))
+            }
+            saved => Ok(saved?),
+        }
     }
 
     /// Removes one of the caller's prompts.
     pub async fn remove_prompt(&self, caller: &Caller, id: &str) -> Result<()> {
         Ok(self.inner.store.remove_prompt(&caller.known()?.owner(), id).await?)
     }
+}
+
+fn is_taken(name: &str) -> Error {
+    let words = format!("You have a prompt called “{name}” already. Call this one otherwise.");
+    Error::conflict(words).in_field("name")
 }
 
 fn checked(prompt: Prompt) -> Result<Prompt> {
