@@ -536,13 +536,17 @@ impl Talk {
                         (silent, *pause) = (0, 0);
                         waiting.extend(batch);
                     }
-                    if waiting.is_empty() || !drawing.is_terminated() {
+                    let is_seen = !document::is_hidden();
+                    if waiting.is_empty() || is_seen && !drawing.is_terminated() {
                         continue;
                     }
                     if self.apply(waiting.drain(..)) {
                         return Break::Gone;
                     }
-                    drawing.set(unhurried().fuse());
+                    // Out of sight nothing is drawn, and browsers wake a page once a minute.
+                    if is_seen {
+                        drawing.set(unhurried().fuse());
+                    }
                 }
                 Either::Right(_) => {
                     tick.set(browser::sleep(TICK));
