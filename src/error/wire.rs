@@ -40,29 +40,6 @@ pub enum Kind {
     Timeout,
 }
 
-#[cfg(feature = "ssr")]
-impl Kind {
-    /// The status that goes with it.
-    pub fn status(self) -> u16 {
-        match self {
-            Self::BadRequest => 400,
-            Self::Unauthenticated => 401,
-            Self::Forbidden => 403,
-            Self::NotFound => 404,
-            Self::MethodNotAllowed => 405,
-            Self::Conflict => 409,
-            Self::TooLarge => 413,
-            Self::UnsupportedMedia => 415,
-            Self::TooManyRequests => 429,
-            Self::Internal => 500,
-            Self::NotImplemented => 501,
-            Self::BadGateway => 502,
-            Self::Unavailable => 503,
-            Self::Timeout => 504,
-        }
-    }
-}
-
 /// An error as a browser or an API client sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{error}")]
