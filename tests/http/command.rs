@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 /// Runs the program to its end, on the checked-in configuration and the data in `folder`.
@@ -18,6 +18,21 @@ fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Outpu
         .envs(environment.iter().copied())
         .output()
         .unwrap()
+}
+
+/// Starts the program, which `command` leads to, on the checked-in configuration and the data in
+/// `folder`; it is up when this returns.
+fn start(folder: &Path, command: &mut Command) -> Child {
+    fs::write(folder.join("Leptos.toml"), include_str!("../../Leptos.toml")).unwrap();
+    let mut server = command
+        .current_dir(folder)
+        .env("BREEZEWAY__SERVER__DATA_DIR", folder.join("data"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("Breezeway is at")));
+    server
 }
 
 fn complaint(output: &Output) -> String {
@@ -72,22 +87,16 @@ fn an_address_in_use_and_a_folder_that_cannot_be_written_are_named() {
 #[test]
 fn connections_are_as_many_as_the_system_allows() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("Leptos.toml"), include_str!("../../Leptos.toml")).unwrap();
-    let mut server = Command::new("sh")
-        .args(["-c", "ulimit -Sn 64; exec \"$0\" serve", env!("CARGO_BIN_EXE_breezeway")])
-        .current_dir(folder.path())
-        .env("BREEZEWAY__SERVER__DATA_DIR", folder.path().join("data"))
-        .env("BREEZEWAY__SERVER__ADDRESS", "127.0.0.1:0")
-        .env("BREEZEWAY__SERVER__PUBLIC_URL", "http://127.0.0.1:1")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let welcome = BufReader::new(server.stdout.take().unwrap()).lines();
-    let is_up = welcome.map_while(Result::ok).any(|line| line.contains("Breezeway is at"));
+    let mut server = start(
+        folder.path(),
+        Command::new("sh")
+            .args(["-c", "ulimit -Sn 64; exec \"$0\" serve", env!("CARGO_BIN_EXE_breezeway")])
+            .env("BREEZEWAY__SERVER__ADDRESS", "127.0.0.1:0")
+            .env("BREEZEWAY__SERVER__PUBLIC_URL", "http://127.0.0.1:1"),
+    );
     let limits = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
     server.kill().unwrap();
     server.wait().unwrap();
-    assert!(is_up);
     let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
     let [soft, hard] = files.split_whitespace().skip(3).take(2).collect::<Vec<_>>()[..] else {
         panic!("{files}")
@@ -100,24 +109,19 @@ fn pages_are_shown_where_only_the_program_was_put() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let program = folder.path().join("breezeway");
     fs::hard_link(env!("CARGO_BIN_EXE_breezeway"), &program).unwrap();
-    fs::write(folder.path().join("Leptos.toml"), include_str!("../../Leptos.toml")).unwrap();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut server = Command::new(&program)
-        .arg("serve")
-        .current_dir(folder.path())
-        .env("BREEZEWAY__SERVER__DATA_DIR", folder.path().join("data"))
-        .env("LEPTOS_SITE_ADDR", free.to_string())
-        .stdout(Stdio::piped())
-        .stderr(fs::File::create(folder.path().join("said")).unwrap())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let is_up = lines.any(|line| line.contains("Breezeway is at"));
+    let mut server = start(
+        folder.path(),
+        Command::new(&program)
+            .arg("serve")
+            .env("LEPTOS_SITE_ADDR", free.to_string())
+            .stderr(fs::File::create(folder.path().join("said")).unwrap()),
+    );
     let page = home_page(free);
     server.kill().unwrap();
     server.wait().unwrap();
     let said = fs::read_to_string(folder.path().join("said")).unwrap();
-    assert!(is_up && said.contains("the site's files are not there"), "{said}");
+    assert!(said.contains("the site's files are not there"), "{said}");
     assert!(page.unwrap().starts_with("HTTP/1.1 200 OK"), "{said}");
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::StreamExt;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -79,22 +79,6 @@ impl Node {
             .args(["--pid", &pid, &format!("--fsize={limit}:unlimited")])
             .status();
         assert!(set.unwrap().success());
-    }
-
-    /// Posts a form. A connection may have been given up just when it was to be used again; the program
-    /// may not have ended.
-    async fn post(&mut self, browser: &Browser, path: &str, fields: &[(&str, &str)]) -> Response {
-        let request = || {
-            let request = browser.request(Method::POST, path).header("accept", "text/html");
-            request.form(fields)
-        };
-        match request().send().await {
-            Ok(answer) => answer,
-            Err(cause) => {
-                assert!(self.child.try_wait().unwrap().is_none(), "the program ended: {cause}");
-                request().send().await.unwrap()
-            }
-        }
     }
 
     fn largest_file(&self) -> u64 {
@@ -207,7 +191,7 @@ async fn a_full_disk_is_told_and_nothing_that_was_shown_is_lost() {
     // Not one byte more: what cannot be kept is not taken.
     node.limit(Some(1));
     let fields = [("text", "Is there room?"), ("request_id", "r2")];
-    let refused = node.post(&browser, "/chat", &fields).await;
+    let refused = browser.post_form("/chat", &fields).await;
     assert!(refused.status().is_server_error(), "{}", refused.status());
     let page = refused.text().await.unwrap();
     assert!(page.contains(">Is there room?</textarea>") && page.contains("Send again"), "{page}");
