@@ -35,7 +35,7 @@ pub struct LiveRun {
     /// Who writes it, by name.
     pub assistant: String,
     begun_at: i64,
-    /// Cancelled when the person stops it.
+    /// Cancelled when the person stops it, and with the server.
     pub stop: CancellationToken,
     lost: AtomicBool,
     written: RwLock<Written>,
@@ -53,8 +53,14 @@ pub struct RunTarget {
 }
 
 impl LiveRun {
-    /// A run that has written nothing yet.
-    pub fn new(id: String, number: i64, at: RunTarget, assistant: String) -> Self {
+    /// A run that has written nothing yet, and is stopped with `stop`.
+    pub fn new(
+        id: String,
+        number: i64,
+        at: RunTarget,
+        assistant: String,
+        stop: CancellationToken,
+    ) -> Self {
         let RunTarget { owner, conversation, message } = at;
         Self {
             id,
@@ -64,7 +70,7 @@ impl LiveRun {
             owner,
             assistant,
             begun_at: now(),
-            stop: CancellationToken::new(),
+            stop,
             lost: AtomicBool::new(false),
             written: RwLock::default(),
             committed: watch::Sender::new(0),
@@ -278,7 +284,8 @@ mod tests {
     fn run(number: i64) -> Arc<LiveRun> {
         let [owner, conversation, message] = ["ada", "talk", "reply"].map(str::to_owned);
         let at = RunTarget { owner, conversation, message };
-        Arc::new(LiveRun::new(format!("run{number}"), number, at, "guide".to_owned()))
+        let (id, stop) = (format!("run{number}"), CancellationToken::new());
+        Arc::new(LiveRun::new(id, number, at, "guide".to_owned(), stop))
     }
 
     #[test]

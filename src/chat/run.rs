@@ -76,8 +76,10 @@ impl Run {
         let turns = mem::take(&mut self.turns);
         let mut reply = Reply::new(self.live.clone(), self.log.clone(), &self.prefix);
         let ending = tokio::select! {
-            () = self.live.stop.cancelled() => Outcome::of(MessageState::Stopped),
-            () = self.shutdown.cancelled() => Outcome::of(MessageState::Interrupted),
+            () = self.live.stop.cancelled() => Outcome::of(match self.shutdown.is_cancelled() {
+                true => MessageState::Interrupted,
+                false => MessageState::Stopped,
+            }),
             written = self.generate(turns, &mut reply) => match written {
                 Ok(()) => Outcome::of(MessageState::Done),
                 Err(trouble) => self.failed(trouble, reply.is_empty()),
@@ -169,7 +171,11 @@ impl Run {
             let body = backend::read(body).await?;
             return Err(refused(provider, &head, &body));
         }
-        let read = self.read(provider, &head.headers, body, reply).await;
+        let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let kind = Kind::of(kind.unwrap_or_default());
+        // It would hold the buffer that it was read into for as long as the reply takes.
+        drop(head);
+        let read = self.read(provider, kind, body, reply).await;
         read.map_err(|error| Trouble {
             may_ask_again: provider.may_ask_again(&error),
             ..Trouble::from(error)
@@ -179,12 +185,11 @@ impl Run {
     async fn read(
         &self,
         provider: &dyn Provider,
-        headers: &HeaderMap,
+        kind: Kind,
         body: Body,
         reply: &mut Reply,
     ) -> Result<Next, ProviderError> {
-        let content_type = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let mut reader = provider.reader(Kind::of(content_type.unwrap_or_default()))?;
+        let mut reader = provider.reader(kind)?;
         let mut chunks = body.into_data_stream();
         let end = loop {
             let chunk = tokio::select! {
@@ -233,8 +238,11 @@ pub(super) fn call(provider: &dyn Provider, ask: &Ask<'_>) -> Result<Call, Error
 /// The next piece of a stream, or how it ended. Some services leave a finished stream open, so its
 /// end is not waited for long.
 async fn next_chunk(chunks: &mut BodyDataStream, is_ending: bool) -> Result<Bytes, End> {
-    let limit = if is_ending { LAST_WORDS } else { Duration::MAX };
-    match timeout(limit, chunks.next()).await {
+    let chunk = match is_ending {
+        true => timeout(LAST_WORDS, chunks.next()).await,
+        false => Ok(chunks.next().await),
+    };
+    match chunk {
         Ok(Some(Ok(chunk))) => Ok(chunk),
         Ok(Some(Err(cause))) => {
             tracing::debug!(%cause, "a provider's stream broke off");

@@ -394,7 +394,8 @@ impl Chat {
         let id = new_id();
         let run = NewRun { id: &id, owner: &at.owner, request_id, message_id: &at.message };
         let number = self.inner.store.insert_run(&mut tx, &run).await?;
-        let live = Arc::new(LiveRun::new(id, number, at, assistant.to_owned()));
+        let stop = self.inner.shutdown.child_token();
+        let live = Arc::new(LiveRun::new(id, number, at, assistant.to_owned(), stop));
         self.inner.live.insert(live.clone());
         if let Err(cause) = tx.commit().await {
             self.inner.live.remove(&live.id);
