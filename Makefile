@@ -32,7 +32,7 @@ HYDRATE := --lib --no-default-features --features hydrate --target wasm32-unknow
 RUST_FILES := $(shell find src migrations -type f 2>/dev/null) Cargo.toml Cargo.lock rust-toolchain.toml
 SITE_FILES := $(shell find style public -type f 2>/dev/null) tools/ship.mjs
 
-STEPS := $(if $(filter test,$(MAKECMDGOALS)),11,6)
+STEPS := $(if $(filter test,$(MAKECMDGOALS)),12,6)
 # A comma inside an argument of call.
 , := ,
 step = @printf '\n[%s/%s] %s\n' '$(1)' '$(STEPS)' '$(2)'
@@ -60,12 +60,14 @@ dev: target/toolchain.mk $(BINDGEN) $(LEPTOS) $(STAMPS)/npm ## rebuild and reloa
 test: build $(STAMPS)/npm-test ## everything that must hold: format, lints, tests, browser tests, a little fuzzing
 	$(call step,8,Checking format and lints)
 	@$(MAKE) check
-	$(call step,9,Running the tests of the server)
+	$(call step,9,Running the tests of the server on SQLite)
 	@# Many of them wait for a token to end, so more run at once than there are cores.
 	@RUST_TEST_THREADS=8 cargo test $(SSR)
-	$(call step,10,Running the browser tests)
+	$(call step,10,Running the tests of the server on PostgreSQL)
+	@RUST_TEST_THREADS=8 tools/postgres.sh cargo test $(SSR)
+	$(call step,11,Running the browser tests)
 	@cd end2end && BREEZEWAY_BIN=$(CURDIR)/$(SERVER) node_modules/.bin/playwright test $(ARGS)
-	$(call step,11,Fuzzing what reads bytes from outside)
+	$(call step,12,Fuzzing what reads bytes from outside)
 	@tools/fuzz.sh $(or $(FUZZ),20)
 
 fuzz: target/toolchain.mk ## fuzz for FUZZ seconds each (60)

@@ -25,7 +25,7 @@ use super::{
     view::ConversationLine,
     wire::{MessageState, Outcome, Role},
 };
-use crate::store::{Db, Store, millis, now};
+use crate::store::{Db, Flag, Store, millis, now};
 
 /// How long a temporary conversation lasts after its last message.
 const TEMPORARY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -39,6 +39,7 @@ pub struct MessageRow {
     pub assistant: Option<String>,
     pub text: String,
     pub html: String,
+    #[sqlx(try_from = "Flag")]
     pub is_html: bool,
     pub reasoning: String,
     pub reasoning_ms: Option<i64>,
@@ -187,7 +188,7 @@ impl ChatStore {
 
     /// What has changed in a conversation since a revision, as of one moment; none when it is gone.
     pub async fn changes(&self, id: &str, since: i64) -> sqlx::Result<Option<Changed>> {
-        let mut tx = self.store.pool().begin().await?;
+        let mut tx = self.store.snapshot().await?;
         let head: Option<ConversationHead> =
             sqlx::query_as(head("")).bind(id).fetch_optional(&mut *tx).await?;
         let Some(head) = head else { return Ok(None) };
@@ -220,7 +221,7 @@ impl ChatStore {
         id: &str,
         most: i64,
     ) -> sqlx::Result<Option<(ConversationHead, Vec<MessageRow>)>> {
-        let mut tx = self.store.pool().begin().await?;
+        let mut tx = self.store.snapshot().await?;
         let head: Option<ConversationHead> = sqlx::query_as(head("AND c.owner = $2"))
             .bind(id)
             .bind(owner)
@@ -493,7 +494,7 @@ mod tests {
         tx.commit().await.unwrap();
         older.close().await;
 
-        let store = ChatStore::new(Store::for_tests(folder.path()).await);
+        let store = ChatStore::new(Store::up_to(folder.path(), i64::MAX).await);
         let messages = store.messages("c").await.unwrap();
         let texts: Vec<&str> = messages.iter().map(|message| message.text.as_str()).collect();
         let all: Vec<String> = (1..=LENGTH).map(|position| format!("m{position}")).collect();

@@ -10,6 +10,7 @@ use super::{
     provider::Usage,
     wire::{MessageState, Outcome, Role},
 };
+use crate::store::Flag;
 
 /// A conversation in a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, FromRow)]
@@ -21,8 +22,10 @@ pub struct ConversationLine {
     /// When it last changed, milliseconds since 1970.
     pub updated_at: i64,
     /// Whether it stands above the others.
+    #[sqlx(try_from = "Flag")]
     pub pinned: bool,
     /// Whether its last reply came after it was last looked at.
+    #[sqlx(try_from = "Flag")]
     pub unread: bool,
 }
 

@@ -53,7 +53,7 @@ pub struct ServerConfig {
     pub public_url: Url,
     /// `data_dir`: database, keys and sandbox data. Default `data`.
     pub data_dir: PathBuf,
-    /// `database_url`: `sqlite:…`. Default `<data_dir>/breezeway.db`.
+    /// `database_url`: `sqlite:…` or `postgres://…`. Default `<data_dir>/breezeway.db`.
     pub database_url: Option<SecretString>,
     /// `trusted_proxies`: addresses and networks whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpNet>,

@@ -644,12 +644,8 @@ fn the_server_is_checked() {
     proxies("0.0.0.0/0", "is every address there is");
     proxies("::/0", "is every address there is");
     assert_refused("server", "data_dir = \" \"", "data_dir", "is empty");
-    assert_refused(
-        "server",
-        "database_url = \"postgres://db\"",
-        "database_url",
-        "not available in this version",
-    );
+    let nowhere = "database_url = \"postgres://a b\"";
+    assert_refused("server", nowhere, "database_url", "postgres://user:password@host/database");
     assert_refused("server", "database_url = \"data.db\"", "database_url", "write `sqlite:`");
 }
 

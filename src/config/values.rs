@@ -120,15 +120,14 @@ pub(super) fn key(value: &Value<'_>) -> Read<SecretString> {
 /// Where the database is; secret, because such addresses often hold a password.
 pub(super) fn database_url(value: &Value<'_>) -> Read<SecretString> {
     let text = text(value)?;
-    if text.starts_with("sqlite:") {
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|kind| text.starts_with(kind));
+    if text.starts_with("sqlite:") || is_postgres && Url::parse(&text).is_ok() {
         return Ok(SecretString::from(text));
     }
-    let what = if text.starts_with("postgres:") || text.starts_with("postgresql:") {
-        "PostgreSQL is not available in this version; write `sqlite:` and the path of a file"
-    } else {
-        "is not the address of a database; write `sqlite:` and the path of a file"
-    };
-    Err(value.refuse(what))
+    Err(value.refuse(
+        "is not the address of a database; write `sqlite:` and the path of a file, or \
+         `postgres://user:password@host/database`",
+    ))
 }
 
 /// A duration longer than nothing.

@@ -213,8 +213,18 @@ impl fmt::Display for Error {
 
 impl StdError for Error {}
 
+/// PostgreSQL's word for a text it cannot keep.
+const UNKNOWN_CHARACTER: &str = "22021";
+
 impl From<sqlx::Error> for Error {
     fn from(cause: sqlx::Error) -> Self {
+        let code = cause.as_database_error().and_then(|cause| cause.code());
+        if code.as_deref() == Some(UNKNOWN_CHARACTER) {
+            return Self::bad_request(
+                "The text holds a NUL, a character that cannot be kept. Take it out and send again.",
+            )
+            .because(cause);
+        }
         Self::unavailable("The database cannot be used right now. Nothing was changed; try again.")
             .because(cause)
     }

@@ -16,6 +16,7 @@ mod people;
 mod tokens;
 
 use std::{
+    future::ready,
     io,
     net::Ipv4Addr,
     path::{Path, PathBuf},
@@ -249,7 +250,8 @@ async fn open_database(path: &Path) -> Result<SqlitePool, sqlx::Error> {
         .synchronous(SqliteSynchronous::Normal);
     let pool = SqlitePoolOptions::new()
         .max_connections(4)
-        .before_acquire(|connection, _| Box::pin(async { Ok(store::is_clean(connection)) }))
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(ready(Ok(store::is_clean(connection)))))
         .connect_with(options)
         .await?;
     for statement in SCHEMA.iter().chain(CLEAN_UP) {

@@ -9,7 +9,7 @@ use super::serve;
 use crate::{
     config::Config,
     error::{Error, Result},
-    store::{DataDirLock, Store},
+    store::{DataDirLock, DatabaseLock, Store},
 };
 
 const DEFAULT_LOG: &str = "warn,breezeway=info";
@@ -85,6 +85,7 @@ fn migrate(config: Config, _: &Options) -> Result<()> {
     let _alone = DataDirLock::take(&config.server.data_dir).map_err(Error::startup)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Error::startup)?;
     runtime.block_on(async {
+        let _alone = DatabaseLock::take(&config.server).await.map_err(Error::startup)?;
         Store::open(&config.server).await.map_err(Error::startup)?.close().await;
         println!("The database is up to date.");
         Ok(())

@@ -36,7 +36,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     sandbox::demo_people,
-    store::DataDirLock,
+    store::{DataDirLock, DatabaseLock},
 };
 
 /// How long open streams may go on after the server was told to stop.
@@ -59,6 +59,8 @@ pub fn serve(config: Config, config_path: &Path) -> Result<()> {
     let listeners = listen(config.server.address, config.server.threads).map_err(Error::startup)?;
     let _alone = DataDirLock::take(&config.server.data_dir).map_err(Error::startup)?;
     let shared = Builder::new_multi_thread().enable_all().build().map_err(Error::startup)?;
+    let alone = DatabaseLock::take(&config.server);
+    let _alone_there = shared.block_on(alone).map_err(Error::startup)?;
     let (drain, end) = (CancellationToken::new(), CancellationToken::new());
     let app = shared.block_on(open(config, leptos, &shared, &end))?;
     let threads = listeners

@@ -188,13 +188,13 @@ impl SessionStoreTables {
 
     /// Whether a logout token was used.
     pub async fn was_used(&self, issuer: &str, jti: &str) -> sqlx::Result<bool> {
-        sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM logout_tokens WHERE issuer = $1 AND jti = $2)",
-        )
-        .bind(issuer)
-        .bind(jti)
-        .fetch_one(self.store.pool())
-        .await
+        let used: i64 =
+            sqlx::query_scalar("SELECT COUNT(*) FROM logout_tokens WHERE issuer = $1 AND jti = $2")
+                .bind(issuer)
+                .bind(jti)
+                .fetch_one(self.store.pool())
+                .await?;
+        Ok(used > 0)
     }
 
     /// Notes that a logout token was used.

@@ -1,4 +1,4 @@
-//! One process at a time on a data directory.
+//! One process at a time on a data directory, and on a database.
 //!
 //! A server that starts takes runs that are marked as running for what a crash left behind. That is
 //! true only if no other process still writes them, as one does for a while after it was told to
@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::OpenError;
+use sqlx::{AnyConnection, Connection};
+
+use super::{Address, Engine, OpenError};
+use crate::config::ServerConfig;
 
 const FILE: &str = "lock";
 /// How long another process may take to stop: longer than it drains.
@@ -56,9 +59,62 @@ impl DataDirLock {
     }
 }
 
+/// The database is this process's, for as long as the value lives and its connection does.
+#[derive(Debug)]
+#[must_use]
+pub struct DatabaseLock {
+    _connection: Option<AnyConnection>,
+}
+
+impl DatabaseLock {
+    /// Takes the configured database, and waits for a process that is stopping. SQLite's file is
+    /// left to the lock on its directory.
+    pub async fn take(config: &ServerConfig) -> Result<Self, OpenError> {
+        Self::take_within(config, PATIENCE).await
+    }
+
+    async fn take_within(config: &ServerConfig, patience: Duration) -> Result<Self, OpenError> {
+        let address = Address::of(config)?;
+        if address.engine() == Engine::Sqlite {
+            return Ok(Self { _connection: None });
+        }
+        let failed = |cause| OpenError::Open { name: address.name(), cause };
+        let mut connection = AnyConnection::connect(address.url()).await.map_err(failed)?;
+        let began = Instant::now();
+        while !try_lock(&mut connection).await.map_err(failed)? {
+            if began.elapsed() >= patience {
+                return Err(OpenError::DatabaseInUse { name: address.name() });
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+        Ok(Self { _connection: Some(connection) })
+    }
+}
+
+async fn try_lock(connection: &mut AnyConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock(2, hashtext(current_schema()))")
+        .fetch_one(connection)
+        .await
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{config_for_tests, testing},
+        *,
+    };
+
+    #[tokio::test]
+    async fn a_second_process_on_a_database_gives_up_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let Some(url) = testing::postgres(folder.path()).await else { return };
+        let config = config_for_tests(folder.path(), Some(&url));
+        let first = DatabaseLock::take(&config).await.unwrap();
+        let refused = DatabaseLock::take_within(&config, Duration::ZERO).await.unwrap_err();
+        assert!(refused.to_string().contains("in use by another Breezeway"), "{refused}");
+        drop(first);
+        assert!(DatabaseLock::take(&config).await.is_ok());
+    }
 
     #[test]
     fn a_second_process_waits_and_then_gives_up() {

@@ -1,30 +1,36 @@
 //! The database behind one type.
 //!
 //! Rooms keep their SQL in a `store.rs` of their own and get the pool from here. Statements use
-//! `$1`-style parameters and no dialect, so one set of queries serves SQLite and PostgreSQL.
+//! `$1`-style parameters and no dialect, so one set of queries serves SQLite and PostgreSQL. What the
+//! two have not in common is [`Engine`]'s to know.
 
+mod engine;
+mod flag;
 mod lease;
 mod lock;
 
 use std::{
-    str::FromStr,
+    future::ready,
     time::{Duration, SystemTime},
 };
 
 use sqlx::{
-    Connection, SqliteConnection, SqlitePool, Transaction,
-    migrate::{MigrateError, Migrator},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    AnyPool, Connection, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions},
+    migrate::MigrateError,
 };
 
-pub use self::{lease::Lease, lock::DataDirLock};
+pub use self::{
+    engine::{Address, Engine},
+    flag::Flag,
+    lease::Lease,
+    lock::{DataDirLock, DatabaseLock},
+};
 
 use crate::config::ServerConfig;
 
-/// The database driver of this build.
-pub type Db = sqlx::Sqlite;
-
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+/// The driver that speaks to either database.
+pub type Db = sqlx::Any;
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +45,18 @@ pub enum OpenError {
          another directory with [server] data_dir."
     )]
     InUse { path: String },
-    #[error("`database_url` is not a SQLite URL; write sqlite:path/to/file.db")]
+    #[error(
+        "The database {name} is in use by another Breezeway. Stop that one, or choose another \
+         database with [server] database_url."
+    )]
+    DatabaseInUse { name: String },
+    #[error(
+        "`database_url` is not the address of a database; write sqlite:path/to/file.db or \
+         postgres://user:password@host/database"
+    )]
     Url,
     #[error(
-        "The database {name} cannot be opened: {cause}. Check that it is writable and one of \
+        "The database {name} cannot be opened: {cause}. Check that it is there, writable and one of \
          Breezeway's."
     )]
     Open { name: String, cause: sqlx::Error },
@@ -53,55 +67,79 @@ pub enum OpenError {
 /// An open database, migrated to this version. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    pool: SqlitePool,
+    pool: AnyPool,
+    engine: Engine,
 }
 
 impl Store {
-    /// Opens the configured database, creating the file when missing. The data directory is there:
-    /// who opens the store of a real site holds its [`DataDirLock`].
+    /// Opens the configured database, creating SQLite's file when missing. The data directory is
+    /// there: who opens the store of a real site holds its [`DataDirLock`], and the [`DatabaseLock`].
     pub async fn open(config: &ServerConfig) -> Result<Self, OpenError> {
-        let options = connect_options(config)?;
-        let name = options.get_filename().display().to_string();
-        let pool = SqlitePoolOptions::new()
+        let address = Address::of(config)?;
+        let store = Self::connect(&address)
+            .await
+            .map_err(|cause| OpenError::Open { name: address.name(), cause })?;
+        match address.engine().migrations().run(&store.pool).await {
+            Ok(()) => Ok(store),
+            Err(cause) => Err(OpenError::Migrate { name: address.name(), cause }),
+        }
+    }
+
+    async fn connect(address: &Address) -> sqlx::Result<Self> {
+        let engine = address.engine();
+        let options: AnyConnectOptions = address.url().parse()?;
+        let pool = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(Duration::from_secs(10))
-            .before_acquire(|connection, _| Box::pin(async { Ok(is_clean(connection)) }))
+            .test_before_acquire(engine.may_hang_up())
+            .after_connect(move |connection, _| Box::pin(engine.prepare(connection)))
+            .before_acquire(|connection, _| Box::pin(ready(Ok(is_clean(connection)))))
             .connect_with(options)
-            .await
-            .map_err(|cause| OpenError::Open { name: name.clone(), cause })?;
-        MIGRATIONS.run(&pool).await.map_err(|cause| OpenError::Migrate { name, cause })?;
-        Ok(Self { pool })
+            .await?;
+        Ok(Self { pool, engine })
     }
 
     /// The pool, for statements outside a transaction.
-    pub fn pool(&self) -> &SqlitePool {
+    pub fn pool(&self) -> &AnyPool {
         &self.pool
     }
 
-    /// Begins a transaction that will write. It takes SQLite's write lock at once, so that it
-    /// waits for another writer instead of failing at its first write.
-    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Db>> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await
+    /// Which database it is, for the few statements that the two have not in common.
+    pub fn engine(&self) -> Engine {
+        self.engine
     }
 
-    /// A database in `folder`.
+    /// Begins a transaction that will write, and is the only one that does until it ends: what it
+    /// has read stays true.
+    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Db>> {
+        let mut tx = self.pool.begin_with(self.engine.begin_writing()).await?;
+        self.engine.keep_others_off(&mut tx).await?;
+        Ok(tx)
+    }
+
+    /// Begins a transaction that reads, all of it as of one moment.
+    pub async fn snapshot(&self) -> sqlx::Result<Transaction<'static, Db>> {
+        self.pool.begin_with(self.engine.begin_reading()).await
+    }
+
+    /// A database of a test's own, in `folder` or named after it.
     #[cfg(test)]
     pub async fn for_tests(folder: &std::path::Path) -> Self {
-        Self::up_to(folder, i64::MAX).await
+        let config = config_for_tests(folder, testing::postgres(folder).await.as_deref());
+        Self::open(&config).await.unwrap()
     }
 
-    /// A database in `folder`, as far as the migration with this number brings it.
+    /// A SQLite database in `folder`, as far as the migration with this number brings it.
     #[cfg(test)]
     pub async fn up_to(folder: &std::path::Path, last: i64) -> Self {
-        let text = format!("[server]\ndata_dir = \"{}\"\n", folder.display());
-        let config =
-            crate::config::Config::from_text(folder, &text, &std::collections::BTreeMap::new());
-        let options = connect_options(&config.unwrap().server).unwrap();
-        let pool = SqlitePool::connect_with(options).await.unwrap();
-        let mut migrations = MIGRATIONS.migrations.to_vec();
+        use sqlx::migrate::Migrator;
+        let address = Address::of(&config_for_tests(folder, None)).unwrap();
+        let store = Self::connect(&address).await.unwrap();
+        let mut migrations = address.engine().migrations().migrations.to_vec();
         migrations.retain(|migration| migration.version <= last);
-        Migrator { migrations: migrations.into(), ..Migrator::DEFAULT }.run(&pool).await.unwrap();
-        Self { pool }
+        let some = Migrator { migrations: migrations.into(), ..Migrator::DEFAULT };
+        some.run(&store.pool).await.unwrap();
+        store
     }
 
     /// Writes everything out and closes.
@@ -110,12 +148,23 @@ impl Store {
     }
 }
 
+#[cfg(test)]
+fn config_for_tests(folder: &std::path::Path, database_url: Option<&str>) -> ServerConfig {
+    let mut text = format!("[server]\ndata_dir = \"{}\"\n", folder.display());
+    if let Some(url) = database_url {
+        text += &format!("database_url = \"{url}\"\n");
+    }
+    let config =
+        crate::config::Config::from_text(folder, &text, &std::collections::BTreeMap::new());
+    config.unwrap().server
+}
+
 /// Whether a connection that was given back is in no transaction.
 ///
 /// When a disk is full SQLite ends the transaction by itself, and the driver, told that there is none
 /// to roll back, counts one for ever. The next one on that connection is then part of what is never
 /// committed, and reads a state that never changes.
-pub fn is_clean(connection: &SqliteConnection) -> bool {
+pub fn is_clean(connection: &impl Connection) -> bool {
     !connection.is_in_transaction()
 }
 
@@ -129,18 +178,7 @@ pub fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn connect_options(config: &ServerConfig) -> Result<SqliteConnectOptions, OpenError> {
-    use secrecy::ExposeSecret;
-    let options = match &config.database_url {
-        Some(url) => {
-            SqliteConnectOptions::from_str(url.expose_secret()).map_err(|_| OpenError::Url)?
-        }
-        None => SqliteConnectOptions::new().filename(config.data_dir.join("breezeway.db")),
-    };
-    Ok(options
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(Duration::from_secs(5))
-        .foreign_keys(true))
-}
+/// Makes a place for a test's tables, wherever the tests are told that PostgreSQL is.
+#[cfg(test)]
+#[path = "../../tests/http/postgres.rs"]
+mod testing;

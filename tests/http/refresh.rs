@@ -17,7 +17,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use breezeway::sandbox::{Sandbox, SandboxOptions};
+use breezeway::{
+    sandbox::{Sandbox, SandboxOptions},
+    store::Engine,
+};
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -414,10 +417,21 @@ async fn tokens_are_stored_sealed() {
     let token = ada.get("/api/proxy/x").await.text().await.unwrap();
     let token = Bytes::from(token.strip_prefix("Bearer ").unwrap().to_owned());
     let cookie = ada.cookies.lock().unwrap()["breezeway"].clone();
-    for name in ["breezeway.db", "breezeway.db-wal"] {
-        let bytes = std::fs::read(Path::new(house.folder.path()).join(name)).unwrap();
-        for secret in [&token[..], cookie.as_bytes()] {
-            assert!(!bytes.windows(secret.len()).any(|window| window == secret), "{name}");
+    let holds = |bytes: &[u8]| {
+        [&token[..], cookie.as_bytes()]
+            .iter()
+            .any(|secret| bytes.windows(secret.len()).any(|window| window == *secret))
+    };
+    let pool = house.site.app.store.pool();
+    let (id, data): (String, String) =
+        sqlx::query_as("SELECT id, data FROM sessions").fetch_one(pool).await.unwrap();
+    let sealed: Vec<u8> =
+        sqlx::query_scalar("SELECT sealed FROM grants").fetch_one(pool).await.unwrap();
+    assert!(![id.as_bytes(), data.as_bytes(), &sealed].into_iter().any(holds));
+    if house.site.app.store.engine() == Engine::Sqlite {
+        for name in ["breezeway.db", "breezeway.db-wal"] {
+            let bytes = std::fs::read(Path::new(house.folder.path()).join(name)).unwrap();
+            assert!(!holds(&bytes), "{name}");
         }
     }
 }

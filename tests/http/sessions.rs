@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use breezeway::store::Engine;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -90,7 +91,11 @@ async fn signing_out_is_done_also_for_who_does_not_wait_for_it() {
     let left = async || -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM sessions").fetch_one(pool).await.unwrap()
     };
-    let busy = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let mut busy = site.app.store.begin().await.unwrap();
+    if site.app.store.engine() == Engine::Postgres {
+        let lock = "LOCK TABLE sessions IN EXCLUSIVE MODE";
+        sqlx::query(lock).execute(&mut *busy).await.unwrap();
+    }
     let request = ada.request(Method::POST, "/auth/logout").timeout(Duration::from_millis(500));
     assert!(request.send().await.unwrap_err().is_timeout(), "it waits for the database");
     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -26,6 +26,11 @@ use tempfile::TempDir;
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 
+#[path = "postgres.rs"]
+mod postgres;
+
+pub use self::postgres::postgres;
+
 /// A running Breezeway. Dropping it ends it; its data goes with the folder.
 pub struct Site {
     pub origin: String,
@@ -67,11 +72,14 @@ impl Site {
     ) -> Self {
         let address = listener.local_addr().unwrap();
         let origin = format!("http://{address}");
-        let environment = BTreeMap::from([
+        let mut environment = BTreeMap::from([
             ("BREEZEWAY__SERVER__ADDRESS".to_owned(), address.to_string()),
             ("BREEZEWAY__SERVER__PUBLIC_URL".to_owned(), public_url.to_owned()),
             ("BREEZEWAY__SERVER__DATA_DIR".to_owned(), folder.display().to_string()),
         ]);
+        if let Some(url) = postgres(folder).await {
+            environment.insert("BREEZEWAY__SERVER__DATABASE_URL".to_owned(), url);
+        }
         let config = Config::from_text(Path::new("Leptos.toml"), text, &environment).unwrap();
         let mut leptos = leptos_options(&config, Path::new("none")).unwrap();
         leptos.hash_files = false;

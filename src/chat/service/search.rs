@@ -27,8 +27,13 @@ impl Chat {
     /// the beginning of one.
     pub async fn find(&self, caller: &Caller, words: &str) -> Result<Vec<Hit>> {
         let owner = caller.known()?.owner();
-        let Some(query) = query(words) else { return Ok(Vec::new()) };
-        Ok(by_conversation(self.inner.store.find(&owner, &query).await?))
+        let words = words.replace('\0', " ");
+        let is_word = |word: &&str| word.chars().any(char::is_alphanumeric);
+        let words: Vec<_> = words.split_whitespace().filter(is_word).take(WORDS).collect();
+        if words.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(by_conversation(self.inner.store.find(&owner, &words).await?))
     }
 
     /// Adds what people and assistants have written to the index, whenever there is something new.
@@ -51,19 +56,6 @@ async fn index_all(store: &ChatStore) -> sqlx::Result<()> {
         tokio::time::sleep(BREATH).await;
     }
     Ok(())
-}
-
-/// What people write, in the index's language: every word as it is, the last one as a beginning.
-/// None where there is no word in it.
-fn query(words: &str) -> Option<String> {
-    let is_word = |word: &&str| word.chars().any(char::is_alphanumeric);
-    let words: Vec<String> = words
-        .split_whitespace()
-        .filter(is_word)
-        .take(WORDS)
-        .map(|word| format!("\"{}\"", word.replace('"', "\"\"").replace('\0', "")))
-        .collect();
-    if words.is_empty() { None } else { Some(format!("{} *", words.join(" AND "))) }
 }
 
 fn by_conversation(found: Vec<Found>) -> Vec<Hit> {
@@ -112,13 +104,6 @@ fn marked(words: &str) -> Marked {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_never_the_language_of_the_index() {
-        assert_eq!(query("open deals").as_deref(), Some("\"open\" AND \"deals\" *"));
-        assert_eq!(query("a\" OR \"b").as_deref(), Some("\"a\"\"\" AND \"OR\" AND \"\"\"b\" *"));
-        assert_eq!(query(" -- * \"\" "), None);
-    }
 
     #[test]
     fn what_was_found_stands_out() {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{ChatStore, Tx};
 use crate::store::now;
@@ -22,8 +22,13 @@ pub struct FileRow {
     pub given_as: Option<String>,
 }
 
-const FILE: &str = "SELECT f.id, f.message_id, f.name, f.kind, f.size, f.given_to, f.given_as
-                    FROM files f ";
+/// Selects [`FileRow`]s.
+fn files(filter: &'static str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!(
+        "SELECT f.id, f.message_id, f.name, f.kind, f.size, f.given_to, f.given_as
+         FROM files f {filter}"
+    ))
+}
 
 impl ChatStore {
     /// Adds a file that is in no message yet, if the owner's have at most so many bytes with it;
@@ -50,33 +55,40 @@ impl ChatStore {
 
     /// How many bytes the owner's files have together.
     pub async fn bytes_of(&self, owner: &str) -> sqlx::Result<i64> {
-        sqlx::query_scalar("SELECT COALESCE(SUM(size), 0) FROM files WHERE owner = $1")
-            .bind(owner)
-            .fetch_one(self.store.pool())
-            .await
+        sqlx::query_scalar(
+            "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM files WHERE owner = $1",
+        )
+        .bind(owner)
+        .fetch_one(self.store.pool())
+        .await
     }
 
     /// The owner's file with this id.
     pub async fn file(&self, owner: &str, id: &str) -> sqlx::Result<Option<FileRow>> {
-        let mut query = QueryBuilder::new(FILE);
-        query.push("WHERE f.owner = ").push_bind(owner).push(" AND f.id = ").push_bind(id);
-        query.build_query_as().fetch_optional(self.store.pool()).await
+        sqlx::query_as(files("WHERE f.owner = $1 AND f.id = $2"))
+            .bind(owner)
+            .bind(id)
+            .fetch_optional(self.store.pool())
+            .await
     }
 
     /// The files of one of the owner's messages, in their order.
     pub async fn files_of(&self, owner: &str, message: &str) -> sqlx::Result<Vec<FileRow>> {
-        let mut query = QueryBuilder::new(FILE);
-        query.push("WHERE f.owner = ").push_bind(owner);
-        query.push(" AND f.message_id = ").push_bind(message).push(" ORDER BY f.place");
-        query.build_query_as().fetch_all(self.store.pool()).await
+        sqlx::query_as(files("WHERE f.owner = $1 AND f.message_id = $2 ORDER BY f.place"))
+            .bind(owner)
+            .bind(message)
+            .fetch_all(self.store.pool())
+            .await
     }
 
     /// The files of a conversation's messages, in their order.
     pub async fn files_in(&self, conversation: &str) -> sqlx::Result<Vec<FileRow>> {
-        let mut query = QueryBuilder::new(FILE);
-        query.push("JOIN messages m ON m.id = f.message_id WHERE m.conversation_id = ");
-        query.push_bind(conversation).push(" ORDER BY f.place");
-        query.build_query_as().fetch_all(self.store.pool()).await
+        sqlx::query_as(files(
+            "JOIN messages m ON m.id = f.message_id WHERE m.conversation_id = $1 ORDER BY f.place",
+        ))
+        .bind(conversation)
+        .fetch_all(self.store.pool())
+        .await
     }
 
     /// Puts a file of the owner's into a message; answers whether it was there and in none.

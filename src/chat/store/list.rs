@@ -8,6 +8,7 @@ use crate::chat::{
     view::{Before, ConversationLine},
     wire::Role,
 };
+use crate::store::{Engine, Flag};
 
 /// How many messages are added to the index in one transaction: readers of replies wait for no more
 /// than that.
@@ -16,6 +17,10 @@ const INDEXED_AT_ONCE: i64 = 20;
 const PLACES: i64 = 200;
 /// What stands around a word that was found: characters that no text keeps.
 pub const MARKS: [char; 2] = ['\u{2}', '\u{3}'];
+/// Stands for a `<` where one would begin a tag, which PostgreSQL shows nothing of.
+const NO_TAG: char = '\u{1}';
+/// What the index of PostgreSQL has spaces for, lest it make one of several words.
+const TAKEN_OUT: &[char] = &['<', '>', '&', '/', '\\', '.', ':', '@', '_', '+', '-'];
 
 /// A place where words were found.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -35,6 +40,7 @@ struct ToIndex {
     owner: String,
     role: String,
     text: String,
+    #[sqlx(try_from = "Flag")]
     is_temporary: bool,
 }
 
@@ -71,22 +77,39 @@ impl ChatStore {
         .await
     }
 
-    /// Where the owner's titles and messages hold these words, the best places first. `words` is a
-    /// query of the index's own.
-    pub async fn find(&self, owner: &str, words: &str) -> sqlx::Result<Vec<Found>> {
-        sqlx::query_as(AssertSqlSafe(format!(
-            "SELECT {LINE}, r.message_id, snippet(search, 1, $3, $4, '…', 24) AS words
-             FROM search JOIN search_rows r ON r.id = search.rowid
-                 JOIN conversations c ON c.id = r.conversation_id
-             WHERE search MATCH $2 AND c.owner = $1 AND {LISTED}
-             ORDER BY r.message_id IS NOT NULL, bm25(search, 0.0, 1.0), r.id DESC LIMIT {PLACES}"
-        )))
-        .bind(owner)
-        .bind(format!("who : \"{}\" AND body : ({words})", token(owner)))
-        .bind(MARKS[0].to_string())
-        .bind(MARKS[1].to_string())
-        .fetch_all(self.store.pool())
-        .await
+    /// Where the owner's titles and messages hold all of these words, of which there is at least
+    /// one, and the last one may be the beginning of one; the best places first.
+    pub async fn find(&self, owner: &str, words: &[&str]) -> sqlx::Result<Vec<Found>> {
+        let [begin, end] = MARKS;
+        let statement = match self.store.engine() {
+            Engine::Sqlite => format!(
+                "SELECT {LINE}, r.message_id,
+                     snippet(search, 1, '{begin}', '{end}', '…', 24) AS words
+                 FROM search JOIN search_rows r ON r.id = search.rowid
+                     JOIN conversations c ON c.id = r.conversation_id
+                 WHERE search MATCH 'who : ' || $3 || ' AND body : (' || $2 || ')'
+                     AND c.owner = $1 AND {LISTED}
+                 ORDER BY r.message_id IS NOT NULL, bm25(search, 0.0, 1.0), r.id DESC
+                 LIMIT {PLACES}"
+            ),
+            Engine::Postgres => format!(
+                "SELECT {LINE}, r.message_id,
+                     replace(ts_headline('breezeway', replace(r.body, '<', '{NO_TAG}'), query,
+                         'StartSel={begin}, StopSel={end}, MaxWords=24, MinWords=12'),
+                         '{NO_TAG}', '<') AS words
+                 FROM to_tsquery('breezeway', $2) AS query, search_rows r
+                     JOIN conversations c ON c.id = r.conversation_id
+                 WHERE r.words @@ query AND r.who = $3 AND c.owner = $1 AND {LISTED}
+                 ORDER BY r.message_id IS NOT NULL, ts_rank(r.words, query) DESC, r.id DESC
+                 LIMIT {PLACES}"
+            ),
+        };
+        sqlx::query_as(AssertSqlSafe(statement))
+            .bind(owner)
+            .bind(query(self.store.engine(), words))
+            .bind(token(owner))
+            .fetch_all(self.store.pool())
+            .await
     }
 
     /// Adds some messages to the index that are not in it yet; answers whether there may be more.
@@ -135,6 +158,19 @@ async fn index(tx: &mut Tx, row: &ToIndex) -> sqlx::Result<()> {
         .map(drop)
 }
 
+/// Words in the language of the database's index: every one as it is, the last one as a beginning.
+fn query(engine: Engine, words: &[&str]) -> String {
+    let quoted = words.iter().map(|word| match engine {
+        Engine::Sqlite => format!("\"{}\"", word.replace('"', "\"\"")),
+        Engine::Postgres => format!("'{}'", word.replace('\'', "''").replace(TAKEN_OUT, " ")),
+    });
+    let quoted: Vec<_> = quoted.collect();
+    match engine {
+        Engine::Sqlite => quoted.join(" AND ") + " *",
+        Engine::Postgres => quoted.join(" & ") + ":*",
+    }
+}
+
 /// The owner's name as one word of letters and digits, as the triggers write it too.
 fn token(owner: &str) -> String {
     owner.bytes().fold("o".to_owned(), |token, byte| token + &format!("{byte:02x}"))
@@ -146,3 +182,18 @@ pub(super) const LINE: &str = "c.id, c.title, c.updated_at, c.pinned_at IS NOT N
 
 /// What is in lists at all.
 const LISTED: &str = "c.deleted_at IS NULL AND c.expires_at IS NULL";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_never_the_language_of_the_index() {
+        let sqlite = |words: &[&str]| query(Engine::Sqlite, words);
+        assert_eq!(sqlite(&["open", "deals"]), "\"open\" AND \"deals\" *");
+        assert_eq!(sqlite(&["a\"", "OR"]), "\"a\"\"\" AND \"OR\" *");
+        let postgres = |words: &[&str]| query(Engine::Postgres, words);
+        assert_eq!(postgres(&["open", "deals"]), "'open' & 'deals':*");
+        assert_eq!(postgres(&["it's", r"a\'"]), "'it''s' & 'a ''':*");
+    }
+}

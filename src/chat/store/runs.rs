@@ -1,6 +1,8 @@
 //! The SQL of runs and their log.
 
-use sqlx::{AssertSqlSafe, FromRow, QueryBuilder};
+use std::iter;
+
+use sqlx::{AssertSqlSafe, FromRow};
 
 use super::{ChatStore, MESSAGE, MessageRow, Tx};
 use crate::{
@@ -8,11 +10,11 @@ use crate::{
         log::{Entry, Finished},
         wire::{MessageState, RunEvent},
     },
-    store::{millis, now},
+    store::{Db, Engine, millis, now},
 };
 
-/// Rows inserted by one statement: enough to spread its cost, few enough to keep its plan cached.
-const ROWS: usize = 100;
+/// The most rows that one statement inserts.
+const ROWS: usize = 128;
 
 /// Why a batch could not be committed.
 #[derive(Debug, thiserror::Error)]
@@ -132,9 +134,14 @@ impl ChatStore {
     /// Writes a batch in one transaction.
     pub(in crate::chat) async fn commit(&self, batch: &[Entry]) -> Result<(), CommitError> {
         let rows = batch.iter().flat_map(rows_of).collect::<Result<Vec<_>, _>>()?;
+        let (mut rows, engine) = (rows.into_iter(), self.store.engine());
+        // One statement is a transaction by itself.
+        if rows.len() <= ROWS && batch.iter().all(|entry| entry.finished.is_none()) {
+            return Ok(insert_events(engine, self.store.pool(), rows).await?);
+        }
         let mut tx = self.store.begin().await?;
-        for rows in rows.chunks(ROWS) {
-            insert_events(&mut tx, rows).await?;
+        while rows.len() > 0 {
+            insert_events(engine, &mut *tx, rows.by_ref().take(ROWS)).await?;
         }
         for entry in batch {
             if let Some(finished) = &entry.finished {
@@ -192,12 +199,38 @@ const SELECT_RUN: &str =
     "SELECT r.number, r.id, r.message_id, m.conversation_id, r.owner, r.first_event
      FROM runs r JOIN messages m ON m.id = r.message_id";
 
-async fn insert_events(tx: &mut Tx, rows: &[EventRow]) -> sqlx::Result<()> {
-    let mut insert = QueryBuilder::new("INSERT INTO run_events (run, seq, event) ");
-    insert.push_values(rows, |mut row, event| {
-        row.push_bind(event.run).push_bind(event.seq).push_bind(&event.json);
-    });
-    insert.build().execute(&mut **tx).await.map(drop)
+/// Inserts up to [`ROWS`] rows. Statements are cached by their text, so there is one for every power
+/// of two, and what is left of it is filled with rows that nobody keeps.
+async fn insert_events<'e>(
+    engine: Engine,
+    connection: impl sqlx::Executor<'e, Database = Db>,
+    rows: impl ExactSizeIterator<Item = EventRow>,
+) -> sqlx::Result<()> {
+    let places = rows.len().next_power_of_two();
+    let mut insert = sqlx::query(AssertSqlSafe(insert_statement(engine, places)));
+    let rows = rows.map(Some).chain(iter::repeat_with(|| None));
+    for row in rows.take(places) {
+        let (place, json) = row.map(|row| ((row.run, row.seq), row.json)).unzip();
+        let (run, seq) = place.unzip();
+        insert = insert.bind(run).bind(seq).bind(json);
+    }
+    insert.execute(connection).await.map(drop)
+}
+
+fn insert_statement(engine: Engine, places: usize) -> String {
+    let row = |place: usize| match engine {
+        // Its driver would look every place that has a name up among all the others.
+        Engine::Sqlite => "(?, ?, ?)".to_owned(),
+        Engine::Postgres => {
+            format!("(${}, ${}, ${})", 3 * place + 1, 3 * place + 2, 3 * place + 3)
+        }
+    };
+    let rows: Vec<_> = (0..places).map(row).collect();
+    format!(
+        "INSERT INTO run_events (run, seq, event)
+         SELECT column1, column2, column3 FROM (VALUES {}) AS rows WHERE column1 IS NOT NULL",
+        rows.join(", ")
+    )
 }
 
 async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sqlx::Result<()> {
@@ -222,10 +255,10 @@ async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sq
          WHERE id = $1",
     )
     .bind(message)
-    .bind(&finished.text)
-    .bind(&finished.html)
+    .bind(without_nul(&finished.text))
+    .bind(without_nul(&finished.html))
     .bind(i64::from(finished.is_html))
-    .bind(&finished.reasoning)
+    .bind(without_nul(&finished.reasoning))
     .bind(finished.reasoning_time.map(millis))
     .bind(outcome.state.as_str())
     .bind(&outcome.problem)
@@ -243,6 +276,11 @@ async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sq
         .execute(&mut **tx)
         .await
         .map(drop)
+}
+
+/// PostgreSQL keeps no NUL, and a reply is not to be lost for one.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 fn count(tokens: u64) -> Option<i64> {
