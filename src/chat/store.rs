@@ -343,7 +343,11 @@ impl ChatStore {
         .bind(conversation)
         .execute(&mut **tx)
         .await?;
-        Ok(done.rows_affected() == 1)
+        let is_open = done.rows_affected() == 1;
+        if is_open {
+            self.share_less(tx, message).await?;
+        }
+        Ok(is_open)
     }
 
     /// The reply that is being written in a conversation, if any.

@@ -275,6 +275,36 @@ async fn an_interrupted_reply_is_continued_in_place() {
 }
 
 #[tokio::test]
+async fn what_a_shared_reply_is_continued_with_is_not_shared() {
+    let (site, _upstream, _folder) = site_that_breaks_off_once().await;
+    let ada = site.signed_in("ada").await;
+    let answer = ada.send(ask(&ada, &json!({ "message": "Hi" }))).await;
+    let (conversation, message) =
+        (header(&answer, "breezeway-conversation-id"), header(&answer, "breezeway-message-id"));
+    drop(answer.text().await);
+    let share = async || {
+        let fields = [("conversation", conversation.as_str())];
+        ada.post_form("/api/fn/chat/share", &fields).await;
+        let page = ada.open(&format!("/chat/{conversation}")).await.text().await.unwrap();
+        let (_, link) = page.split_once(&format!("value=\"{}/shared/", site.origin)).unwrap();
+        format!("/shared/{}", link.split('"').next().unwrap())
+    };
+    let link = share().await;
+    let shown = async || ada.open(&link).await.text().await.unwrap();
+    assert!(shown().await.contains("Half,"));
+    ada.post_form("/api/fn/chat/start_run", &[("message", &message)]).await;
+    let page = format!("/chat/{conversation}");
+    eventually("the reply", async || {
+        ada.open(&page).await.text().await.unwrap().contains("<p>Half, the end.</p>")
+    })
+    .await;
+    let text = shown().await;
+    assert!(text.contains("Hi") && !text.contains("the end."), "{text}");
+    assert_eq!(share().await, link);
+    assert!(shown().await.contains("<p>Half, the end.</p>"));
+}
+
+#[tokio::test]
 async fn a_reply_is_continued_once_however_often_it_is_asked() {
     let (site, upstream, _folder) = site_that_breaks_off_once().await;
     let ada = site.signed_in("ada").await;

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, FromRow};
 
-use super::{ALL, ChatStore, MESSAGE, MessageRow, walk_back};
+use super::{ALL, ChatStore, MESSAGE, MessageRow, Tx, walk_back};
 use crate::store::now;
 
 /// What a link leads to.
@@ -36,6 +36,18 @@ impl ChatStore {
         .bind(id)
         .bind(now())
         .execute(self.store.pool())
+        .await
+        .map(drop)
+    }
+
+    /// Ends what is shared before a message that is written on: what will be added was not shared.
+    pub(super) async fn share_less(&self, tx: &mut Tx, message: &str) -> sqlx::Result<()> {
+        sqlx::query(
+            "UPDATE shares SET tip_id = (SELECT parent_id FROM messages WHERE id = $1)
+             WHERE tip_id = $1",
+        )
+        .bind(message)
+        .execute(&mut **tx)
         .await
         .map(drop)
     }
