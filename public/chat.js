@@ -358,13 +358,14 @@ const open = (id) => {
 function onKey(event) {
   const typing = event.target.closest('input, textarea, select, [contenteditable]');
   const command = mac ? event.metaKey : event.ctrlKey;
+  const alone = !typing && !command && $('#single-keys')?.checked;
   const key = event.key.toLowerCase();
   let action;
   if (command && !event.shiftKey && key === 'k') action = () => open('palette');
   else if (command && event.shiftKey && key === 'o') action = () => follow('.sidebar-head a');
   else if (command && event.shiftKey && event.code === 'Semicolon') action = () => $$('.message[data-role=assistant] [data-do=copy]').at(-1)?.click();
-  else if (!typing && !command && event.key === '?') action = () => open('shortcuts');
-  else if (!typing && !command && event.key === '/') action = () => composer().focus();
+  else if (alone && event.key === '?') action = () => open('shortcuts');
+  else if (alone && event.key === '/') action = () => composer().focus();
   else if (event.key === 'ArrowUp' && event.target === composer() && !composer().value) action = () => $$('.message[data-role=user] a[href^="?edit="]').filter((link) => link.checkVisibility()).at(-1)?.click();
   if (!action || event.defaultPrevented) return;
   event.preventDefault();
@@ -603,4 +604,9 @@ if (turns) {
 }
 $('#palette input')?.addEventListener('input', ({ target }) => narrow(target.value));
 $('#palette')?.addEventListener('keydown', onPalette);
+const single = $('#single-keys');
+if (single) {
+  single.checked = !storage?.getItem('no-single-keys');
+  single.addEventListener('change', () => storage?.setItem('no-single-keys', single.checked ? '' : '1'));
+}
 for (const key of all('[data-mac]')) if (mac) key.textContent = key.dataset.mac;

@@ -58,8 +58,27 @@ test('the palette finds conversations and commands by keyboard alone', async ({ 
   await expect(chat.message).toBeFocused();
   await page.keyboard.type('what is this?');
   await expect(chat.message).toHaveValue('what is this?');
+
+  const sheet = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
+  await chat.log.focus();
+  await page.keyboard.press('?');
+  await sheet.getByRole('checkbox').uncheck();
+  await page.keyboard.press('Escape');
+  await page.reload();
+  await hydrated(page);
+  await chat.log.focus();
+  await page.keyboard.press('?');
+  await page.keyboard.press('/');
+  await expect(chat.message).not.toBeFocused();
+  await expect(sheet).toBeHidden();
   await page.keyboard.press('Control+Shift+o');
   await expect(page).toHaveURL(/\/chat$/);
+  await page.keyboard.press('Control+k');
+  await page.getByRole('button', { name: 'Keyboard shortcuts' }).click();
+  await sheet.getByRole('checkbox').check();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('?');
+  await expect(sheet).toBeVisible();
 });
 
 test('a conversation is exported, and shared until the link is withdrawn', async ({ page, visitor, expectProblem }) => {

@@ -42,7 +42,7 @@ pub fn running() -> String {
 
 /// The id of the last message; empty when there is none.
 pub fn last_message() -> String {
-    attribute(last(), "id").trim_start_matches("m-").to_owned()
+    attribute(last(), "id").strip_prefix("m-").unwrap_or_default().to_owned()
 }
 
 /// How far the last reply has come, in words.

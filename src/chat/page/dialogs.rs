@@ -62,6 +62,11 @@ pub(super) fn dialogs() -> impl IntoView {
             <form method="dialog">
                 <h2 id="shortcuts-title">"Keyboard shortcuts"</h2>
                 <dl>{SHORTCUTS.iter().map(shortcut).collect_view()}</dl>
+                // Who speaks to the computer says such keys by accident (WCAG 2.2, 2.1.4).
+                <label>
+                    <input id="single-keys" type="checkbox" checked />
+                    "/ and ? work without holding another key"
+                </label>
                 <button class="button">"Close"</button>
             </form>
         </dialog>
