@@ -20,7 +20,7 @@ use super::{
 };
 
 /// The least time between two commits: what a busy log adds to an event's latency.
-const GAP: Duration = Duration::from_millis(2);
+const GAP: Duration = Duration::from_micros(1500);
 /// Entries that may wait; beyond it the runs wait, and so do their providers.
 const QUEUE: usize = 4096;
 /// How often a failed commit is tried again, each time after twice the pause.

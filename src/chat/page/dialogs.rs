@@ -65,9 +65,11 @@ pub(super) fn dialogs() -> impl IntoView {
                 // Who speaks to the computer says such keys by accident (WCAG 2.2, 2.1.4).
                 <label>
                     <input id="single-keys" type="checkbox" checked />
-                    "/ and ? work without holding another key"
+                    "Use / and ? as shortcuts"
                 </label>
-                <button class="button">"Close"</button>
+                <button class="button" autofocus>
+                    "Close"
+                </button>
             </form>
         </dialog>
         <p id="said" class="visually-hidden" role="status"></p>
