@@ -172,7 +172,7 @@ CREATE TABLE prompts (
 
 -- What people look for. Words count as they are written, in whatever language, but for accents. What
 -- would make one of several, such as an address or a tag, is taken out.
-CREATE EXTENSION IF NOT EXISTS unaccent;
+CREATE EXTENSION IF NOT EXISTS unaccent SCHEMA public;
 CREATE TEXT SEARCH CONFIGURATION breezeway (COPY = simple);
 ALTER TEXT SEARCH CONFIGURATION breezeway
     ALTER MAPPING FOR word, numword WITH unaccent, simple;
@@ -184,7 +184,7 @@ CREATE TABLE search_rows (
     message_id      TEXT,
     body            TEXT NOT NULL,
     words           TSVECTOR GENERATED ALWAYS AS (to_tsvector('breezeway',
-        translate(left(body, 200000), '<>&/\.:@_+-', '           '))) STORED
+        translate(left(body, 200000), '<>&/\.:@_+~-', '            '))) STORED
 );
 CREATE INDEX search_rows_by_message ON search_rows (conversation_id, message_id);
 CREATE INDEX search_rows_by_who ON search_rows (who);

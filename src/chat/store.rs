@@ -472,6 +472,7 @@ const MESSAGE: &str = "m.id, m.role, m.state, m.assistant, m.text, m.html, m.is_
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::{transcript::Transcript, wire::RunEvent};
 
     /// A conversation that older versions made, as long as any.
     const LENGTH: i64 = 2_500;
@@ -523,5 +524,25 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_committed_twice_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ChatStore::new(Store::for_tests(folder.path()).await);
+        for seq in [1_i64, 2, 1, 2, 3] {
+            let event = RunEvent::Text { text: seq.to_string() };
+            let event = serde_json::to_string(&event).unwrap();
+            sqlx::query("INSERT INTO run_events (run, seq, event) VALUES (7, $1, $2)")
+                .bind(seq)
+                .bind(event)
+                .execute(store.store.pool())
+                .await
+                .unwrap();
+        }
+        let [id, message_id, conversation_id, owner] = ["r", "m", "c", "ada"].map(str::to_owned);
+        let run = RunRow { number: 7, id, message_id, conversation_id, owner, first_event: 0 };
+        let events = store.events(&run).await.unwrap();
+        assert_eq!(Transcript::of(events).source, "123");
     }
 }

@@ -644,6 +644,14 @@ fn the_server_is_checked() {
     proxies("0.0.0.0/0", "is every address there is");
     proxies("::/0", "is every address there is");
     assert_refused("server", "data_dir = \" \"", "data_dir", "is empty");
+    for (url, why) in [
+        ("postgres://u:1/secret@h/d", "write %40, %23, %2F and %3F"),
+        ("postgres://u:?secret@h/d", "a parameter that is not known"),
+        ("postgres://u@h/d?sslpassword=secret", "a parameter that is not known"),
+        ("postgres://u@h/d#secret", "write %40, %23, %2F and %3F"),
+    ] {
+        assert_refused("server", &format!("database_url = \"{url}\""), "database_url", why);
+    }
     let nowhere = "database_url = \"postgres://a b\"";
     assert_refused("server", nowhere, "database_url", "postgres://user:password@host/database");
     assert_refused("server", "database_url = \"data.db\"", "database_url", "write `sqlite:`");

@@ -120,14 +120,50 @@ pub(super) fn key(value: &Value<'_>) -> Read<SecretString> {
 /// Where the database is; secret, because such addresses often hold a password.
 pub(super) fn database_url(value: &Value<'_>) -> Read<SecretString> {
     let text = text(value)?;
-    let is_postgres = ["postgres://", "postgresql://"].iter().any(|kind| text.starts_with(kind));
-    if text.starts_with("sqlite:") || is_postgres && Url::parse(&text).is_ok() {
+    if text.starts_with("sqlite:") {
         return Ok(SecretString::from(text));
     }
-    Err(value.refuse(
-        "is not the address of a database; write `sqlite:` and the path of a file, or \
-         `postgres://user:password@host/database`",
-    ))
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|kind| text.starts_with(kind));
+    match Url::parse(&text) {
+        Ok(url) if is_postgres => match postgres_problem(&url) {
+            Some(problem) => Err(value.refuse(problem)),
+            None => Ok(SecretString::from(text)),
+        },
+        _ => Err(value.refuse(
+            "is not the address of a database; write `sqlite:` and the path of a file, or \
+             `postgres://user:password@host/database`",
+        )),
+    }
+}
+
+/// What the driver would log, or show as the database's name, and may be a part of a password.
+fn postgres_problem(url: &Url) -> Option<&'static str> {
+    const KNOWN: &[&str] = &[
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "application_name",
+        "options",
+        "statement-cache-capacity",
+    ];
+    if url.path().contains('@') || url.fragment().is_some() {
+        return Some(
+            "has an `@` or `#` behind its host; write %40, %23, %2F and %3F in a password",
+        );
+    }
+    let is_known = |key: &str| KNOWN.contains(&key) || key.starts_with("options[");
+    let all_known = url.query_pairs().all(|(key, _)| is_known(&key));
+    (!all_known).then_some(
+        "has a parameter that is not known; there are sslmode, sslrootcert, sslcert, sslkey, host, \
+         hostaddr, port, dbname, user, password, application_name and options",
+    )
 }
 
 /// A duration longer than nothing.

@@ -225,7 +225,7 @@ impl From<sqlx::Error> for Error {
             )
             .because(cause);
         }
-        Self::unavailable("The database cannot be used right now. Nothing was changed; try again.")
+        Self::unavailable("The database cannot be used right now. Try again in a moment.")
             .because(cause)
     }
 }

@@ -42,14 +42,17 @@ impl Engine {
         self == Self::Postgres
     }
 
-    /// Sets up a new connection.
+    /// Sets up a new connection. What a connection that has died unseen holds in PostgreSQL, others
+    /// do not wait for longer than for another writer of SQLite, and the server not for ever.
     pub(super) async fn prepare(self, connection: &mut AnyConnection) -> sqlx::Result<()> {
-        if self == Self::Sqlite {
-            sqlx::raw_sql("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL")
-                .execute(connection)
-                .await?;
-        }
-        Ok(())
+        let settings = match self {
+            Self::Sqlite => "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL",
+            Self::Postgres => {
+                "SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '30s';
+                 SET tcp_keepalives_idle = 60"
+            }
+        };
+        sqlx::raw_sql(settings).execute(connection).await.map(drop)
     }
 
     /// SQLite takes its write lock at once, and waits for another writer instead of failing at its
@@ -57,17 +60,17 @@ impl Engine {
     pub(super) fn begin_writing(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
-            Self::Postgres => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED",
         }
     }
 
-    /// The same for PostgreSQL, whose transactions would let each other by: until this one ends.
+    /// Makes PostgreSQL's other writers wait until this transaction ends, as SQLite's do.
     pub(super) async fn keep_others_off(
         self,
         tx: &mut Transaction<'static, Db>,
     ) -> sqlx::Result<()> {
         if self == Self::Postgres {
-            sqlx::query("SELECT pg_advisory_xact_lock(1, hashtext(current_schema()))")
+            sqlx::query("SELECT pg_advisory_xact_lock(1, COALESCE(hashtext(current_schema()), 0))")
                 .execute(&mut **tx)
                 .await?;
         }
@@ -103,8 +106,14 @@ impl Address {
     }
 
     fn file(options: &SqliteConnectOptions) -> Result<Self, OpenError> {
-        // Relative, its first folder would be read as a host.
+        // As a URL it must not be relative, go back, or hold what reads as an encoded letter.
         let path = path::absolute(options.get_filename()).map_err(|_| OpenError::Url)?;
+        let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+        let path = match (folder, path.file_name()) {
+            (Some(folder), Some(file)) => folder.join(file),
+            _ => path,
+        };
+        let path = path.to_str().ok_or(OpenError::Url)?.replace('%', "%25");
         let name = options.get_filename().display().to_string();
         let options = options.clone().filename(path).create_if_missing(true);
         Ok(Self { engine: Engine::Sqlite, url: options.to_url_lossy(), name })
@@ -121,8 +130,8 @@ impl Address {
     }
 
     /// As it may be shown.
-    pub fn name(&self) -> String {
-        self.name.clone()
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 

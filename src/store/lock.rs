@@ -78,21 +78,27 @@ impl DatabaseLock {
         if address.engine() == Engine::Sqlite {
             return Ok(Self { _connection: None });
         }
-        let failed = |cause| OpenError::Open { name: address.name(), cause };
+        let failed = |cause| OpenError::Open { name: address.name().to_owned(), cause };
         let mut connection = AnyConnection::connect(address.url()).await.map_err(failed)?;
+        address.engine().prepare(&mut connection).await.map_err(failed)?;
         let began = Instant::now();
-        while !try_lock(&mut connection).await.map_err(failed)? {
+        let mut is_free = try_lock(&mut connection).await.map_err(failed)?;
+        if !is_free {
+            tracing::info!("waiting for another Breezeway to let go of the database");
+        }
+        while !is_free {
             if began.elapsed() >= patience {
-                return Err(OpenError::DatabaseInUse { name: address.name() });
+                return Err(OpenError::DatabaseInUse { name: address.name().to_owned() });
             }
             tokio::time::sleep(GLANCE).await;
+            is_free = try_lock(&mut connection).await.map_err(failed)?;
         }
         Ok(Self { _connection: Some(connection) })
     }
 }
 
 async fn try_lock(connection: &mut AnyConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar("SELECT pg_try_advisory_lock(2, hashtext(current_schema()))")
+    sqlx::query_scalar("SELECT pg_try_advisory_lock(2, COALESCE(hashtext(current_schema()), 0))")
         .fetch_one(connection)
         .await
 }

@@ -11,11 +11,12 @@ mod lock;
 
 use std::{
     future::ready,
+    io,
     time::{Duration, SystemTime},
 };
 
 use sqlx::{
-    AnyPool, Connection, Transaction,
+    AnyConnection, AnyPool, Connection, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::MigrateError,
 };
@@ -28,6 +29,9 @@ pub use self::{
 };
 
 use crate::config::ServerConfig;
+
+/// How many connections there are at most.
+const CONNECTIONS: u32 = 8;
 
 /// The driver that speaks to either database.
 pub type Db = sqlx::Any;
@@ -76,20 +80,30 @@ impl Store {
     /// there: who opens the store of a real site holds its [`DataDirLock`], and the [`DatabaseLock`].
     pub async fn open(config: &ServerConfig) -> Result<Self, OpenError> {
         let address = Address::of(config)?;
+        let name = || address.name().to_owned();
         let store = Self::connect(&address)
             .await
-            .map_err(|cause| OpenError::Open { name: address.name(), cause })?;
+            .map_err(|cause| OpenError::Open { name: name(), cause })?;
         match address.engine().migrations().run(&store.pool).await {
             Ok(()) => Ok(store),
-            Err(cause) => Err(OpenError::Migrate { name: address.name(), cause }),
+            Err(cause) => Err(OpenError::Migrate { name: name(), cause }),
         }
     }
 
     async fn connect(address: &Address) -> sqlx::Result<Self> {
         let engine = address.engine();
+        // A pool would try for ten seconds, and then say no more than that.
+        let mut probe = AnyConnection::connect(address.url()).await?;
+        engine.prepare(&mut probe).await?;
+        probe.close().await?;
         let options: AnyConnectOptions = address.url().parse()?;
         let pool = AnyPoolOptions::new()
-            .max_connections(8)
+            .max_connections(CONNECTIONS)
+            // A socket lives with the runtime that opens it: opened later, it would be that of a
+            // thread which serves requests, and end before the runs do.
+            .min_connections(if engine.may_hang_up() { CONNECTIONS } else { 0 })
+            .idle_timeout(None)
+            .max_lifetime(None)
             .acquire_timeout(Duration::from_secs(10))
             .test_before_acquire(engine.may_hang_up())
             .after_connect(move |connection, _| Box::pin(engine.prepare(connection)))
@@ -112,14 +126,19 @@ impl Store {
     /// Begins a transaction that will write, and is the only one that does until it ends: what it
     /// has read stays true.
     pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Db>> {
-        let mut tx = self.pool.begin_with(self.engine.begin_writing()).await?;
-        self.engine.keep_others_off(&mut tx).await?;
-        Ok(tx)
+        let Self { pool, engine } = self.clone();
+        unhurried(async move {
+            let mut tx = pool.begin_with(engine.begin_writing()).await?;
+            engine.keep_others_off(&mut tx).await?;
+            Ok(tx)
+        })
+        .await
     }
 
     /// Begins a transaction that reads, all of it as of one moment.
     pub async fn snapshot(&self) -> sqlx::Result<Transaction<'static, Db>> {
-        self.pool.begin_with(self.engine.begin_reading()).await
+        let Self { pool, engine } = self.clone();
+        unhurried(async move { pool.begin_with(engine.begin_reading()).await }).await
     }
 
     /// A database of a test's own, in `folder` or named after it.
@@ -145,6 +164,17 @@ impl Store {
     /// Writes everything out and closes.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// Begins a transaction whether or not the one who asked still waits for it. PostgreSQL's driver
+/// would give a connection back without knowing that it is in one (sqlx #4393).
+async fn unhurried(
+    begin: impl Future<Output = sqlx::Result<Transaction<'static, Db>>> + Send + 'static,
+) -> sqlx::Result<Transaction<'static, Db>> {
+    match tokio::spawn(begin).await {
+        Ok(begun) => begun,
+        Err(cause) => Err(sqlx::Error::Io(io::Error::other(cause))),
     }
 }
 
@@ -182,3 +212,38 @@ pub fn millis(span: Duration) -> i64 {
 #[cfg(test)]
 #[path = "../../tests/http/postgres.rs"]
 mod testing;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_does_not_wait_for_a_transaction_leaves_none_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::for_tests(folder.path()).await;
+        for pause in 0..400 {
+            let wait = Duration::from_micros(5 * pause);
+            let _ = tokio::time::timeout(wait, store.snapshot()).await.map(drop);
+        }
+        let mut all = Vec::new();
+        for _ in 0..CONNECTIONS {
+            all.push(store.pool().acquire().await.unwrap());
+        }
+        for connection in &mut all {
+            let mut tx = connection.begin_with(store.engine().begin_writing()).await.unwrap();
+            sqlx::query("DELETE FROM leases").execute(&mut *tx).await.unwrap();
+            tx.commit().await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn any_path_is_a_place_for_a_database() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a%41", "b%2Fc", "d e?f#g", "h/../i"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(&path).unwrap();
+            Store::open(&config_for_tests(&path, None)).await.unwrap().close().await;
+            assert!(path.join("breezeway.db").exists(), "{name}");
+        }
+    }
+}

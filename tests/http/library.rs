@@ -60,6 +60,12 @@ async fn words_are_found_in_titles_and_messages_of_ones_own() {
         assert_eq!(answer.status(), StatusCode::OK, "{none:?}");
         assert!(answer.text().await.unwrap().contains("Nothing was found"), "{none:?}");
     }
+    answered(&ada, &"y z ".repeat(2_000), None).await;
+    let parts = "y.z.".repeat(8);
+    eventually("what looks like an address is found", async || {
+        find(&parts).await.contains("Found in one conversation")
+    })
+    .await;
     act(&ada, "rename", &[("conversation", &id), ("title", "Moorings")]).await;
     assert!(find("moorings").await.contains("<mark>Moorings</mark>"), "by its new title");
     act(&ada, "delete", &[("conversation", &id)]).await;

@@ -16,8 +16,9 @@ use crate::{
 const HITS: usize = 40;
 /// How many places of each.
 const PLACES: usize = 2;
-/// How many words of a query are looked for.
+/// How many words of a query are looked for, and in how many of its characters.
 const WORDS: usize = 16;
+const LONGEST: usize = 200;
 /// Between two batches of the index, for those who write replies.
 const BREATH: Duration = Duration::from_millis(20);
 
@@ -27,6 +28,7 @@ impl Chat {
     /// the beginning of one.
     pub async fn find(&self, caller: &Caller, words: &str) -> Result<Vec<Hit>> {
         let owner = caller.known()?.owner();
+        let words: String = words.chars().take(LONGEST).collect();
         let words = words.replace('\0', " ");
         let is_word = |word: &&str| word.chars().any(char::is_alphanumeric);
         let words: Vec<_> = words.split_whitespace().filter(is_word).take(WORDS).collect();

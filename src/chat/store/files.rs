@@ -34,6 +34,7 @@ impl ChatStore {
     /// Adds a file that is in no message yet, if the owner's have at most so many bytes with it;
     /// answers whether they have.
     pub async fn insert_file(&self, owner: &str, file: &FileRow, most: i64) -> sqlx::Result<bool> {
+        let mut tx = self.store.begin().await?;
         let done = sqlx::query(
             "INSERT INTO files (id, owner, name, kind, size, created_at, given_to, given_as)
              SELECT $1, $2, $3, $4, $5, $6, $8, $9
@@ -48,8 +49,9 @@ impl ChatStore {
         .bind(most)
         .bind(&file.given_to)
         .bind(&file.given_as)
-        .execute(self.store.pool())
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(done.rows_affected() == 1)
     }
 

@@ -119,10 +119,12 @@ impl ChatStore {
             .await
     }
 
-    /// What a run had logged, in order.
+    /// What a run had logged, in order. A batch is there twice when its commit was tried again
+    /// because the answer to it was lost.
     pub async fn events(&self, run: &RunRow) -> Result<Vec<RunEvent>, CommitError> {
         let rows: Vec<String> = sqlx::query_scalar(
-            "SELECT event FROM run_events WHERE position >= $1 AND run = $2 ORDER BY position",
+            "SELECT MIN(event) FROM run_events WHERE position >= $1 AND run = $2
+             GROUP BY seq ORDER BY seq",
         )
         .bind(run.first_event)
         .bind(run.number)
