@@ -12,9 +12,9 @@ use axum::{BoxError, body::Body};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use super::tenant::Spoiled;
+use super::{silence::Silence, tenant::Spoiled};
 use crate::error::{Error, Result};
 
 /// The largest body that is kept in memory, so that it can be sent again, in bytes.
@@ -135,12 +135,7 @@ where
 /// Wraps a body: the time between two pieces is bounded, the whole is not.
 pub struct IdleBody<B> {
     body: B,
-    limit: Duration,
-    /// When the present silence has lasted too long.
-    deadline: Option<Instant>,
-    /// Made by the first silence, as most answers arrive with nothing to wait for. It is not set
-    /// anew for each piece: it rings early, at most once in every `limit`, and is set on then.
-    alarm: Option<Pin<Box<Sleep>>>,
+    silence: Silence,
 }
 
 /// Nothing came for the configured time.
@@ -151,7 +146,7 @@ pub struct Silent(Duration);
 impl<B> IdleBody<B> {
     /// `body`, with at most `limit` between its pieces.
     pub fn new(body: B, limit: Duration) -> Self {
-        Self { body, limit, deadline: None, alarm: None }
+        Self { body, silence: Silence::new(limit) }
     }
 }
 
@@ -168,19 +163,11 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            self.deadline = None;
+            self.silence.end();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let Self { limit, deadline, alarm, .. } = &mut *self;
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + *limit);
-        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        loop {
-            ready!(alarm.as_mut().poll(cx));
-            if alarm.deadline() >= deadline {
-                return Poll::Ready(Some(Err(Silent(*limit).into())));
-            }
-            alarm.as_mut().reset(deadline);
-        }
+        ready!(self.silence.poll_too_long(cx));
+        Poll::Ready(Some(Err(Silent(self.silence.limit()).into())))
     }
 
     fn is_end_stream(&self) -> bool {

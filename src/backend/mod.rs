@@ -11,6 +11,7 @@
 //! | `credentials` | who asks? |
 //! | `csrf` | which token and cookies does the backend want besides? |
 //! | `body` | how do bytes pass without being gathered? |
+//! | `silence` | when has nothing come for too long? |
 //! | `pool` | on which connection? |
 //! | `client` | all of it, in order |
 
@@ -29,6 +30,8 @@ mod headers;
 #[cfg(feature = "ssr")]
 mod pool;
 #[cfg(feature = "ssr")]
+mod silence;
+#[cfg(feature = "ssr")]
 pub mod target;
 #[cfg(feature = "ssr")]
 mod tenant;
@@ -38,4 +41,5 @@ pub use {
     body::IdleBody,
     call::Call,
     client::{Backend, Backends, read},
+    silence::Silence,
 };

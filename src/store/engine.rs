@@ -4,7 +4,8 @@ use std::{path, str::FromStr, sync::Once};
 
 use secrecy::ExposeSecret;
 use sqlx::{
-    AnyConnection, ConnectOptions, Transaction, migrate::Migrator, sqlite::SqliteConnectOptions,
+    AnyConnection, ConnectOptions, Connection, Transaction, migrate::Migrator,
+    sqlite::SqliteConnectOptions,
 };
 use url::Url;
 
@@ -129,9 +130,21 @@ impl Address {
         self.url.as_str()
     }
 
+    /// A connection that is ready to be used.
+    pub(super) async fn connect(&self) -> sqlx::Result<AnyConnection> {
+        let mut connection = AnyConnection::connect(self.url()).await?;
+        self.engine.prepare(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Why there is no connection to it.
+    pub(super) fn not_opened(&self, cause: sqlx::Error) -> OpenError {
+        OpenError::Open { name: self.name(), cause }
+    }
+
     /// As it may be shown.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> String {
+        self.name.clone()
     }
 }
 

@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{AnyConnection, Connection};
+use sqlx::AnyConnection;
 
-use super::{Address, Engine, OpenError};
+use super::{Engine, OpenError, engine::Address};
 use crate::config::ServerConfig;
 
 const FILE: &str = "lock";
@@ -78,9 +78,8 @@ impl DatabaseLock {
         if address.engine() == Engine::Sqlite {
             return Ok(Self { _connection: None });
         }
-        let failed = |cause| OpenError::Open { name: address.name().to_owned(), cause };
-        let mut connection = AnyConnection::connect(address.url()).await.map_err(failed)?;
-        address.engine().prepare(&mut connection).await.map_err(failed)?;
+        let failed = |cause| address.not_opened(cause);
+        let mut connection = address.connect().await.map_err(failed)?;
         let began = Instant::now();
         let mut is_free = try_lock(&mut connection).await.map_err(failed)?;
         if !is_free {
@@ -88,7 +87,7 @@ impl DatabaseLock {
         }
         while !is_free {
             if began.elapsed() >= patience {
-                return Err(OpenError::DatabaseInUse { name: address.name().to_owned() });
+                return Err(OpenError::DatabaseInUse { name: address.name() });
             }
             tokio::time::sleep(GLANCE).await;
             is_free = try_lock(&mut connection).await.map_err(failed)?;

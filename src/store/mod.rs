@@ -16,18 +16,19 @@ use std::{
 };
 
 use sqlx::{
-    AnyConnection, AnyPool, Connection, Transaction,
+    AnyPool, Connection, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::MigrateError,
 };
 
 pub use self::{
-    engine::{Address, Engine},
+    engine::Engine,
     flag::Flag,
     lease::Lease,
     lock::{DataDirLock, DatabaseLock},
 };
 
+use self::engine::Address;
 use crate::config::ServerConfig;
 
 /// How many connections there are at most.
@@ -80,22 +81,17 @@ impl Store {
     /// there: who opens the store of a real site holds its [`DataDirLock`], and the [`DatabaseLock`].
     pub async fn open(config: &ServerConfig) -> Result<Self, OpenError> {
         let address = Address::of(config)?;
-        let name = || address.name().to_owned();
-        let store = Self::connect(&address)
-            .await
-            .map_err(|cause| OpenError::Open { name: name(), cause })?;
+        let store = Self::connect(&address).await.map_err(|cause| address.not_opened(cause))?;
         match address.engine().migrations().run(&store.pool).await {
             Ok(()) => Ok(store),
-            Err(cause) => Err(OpenError::Migrate { name: name(), cause }),
+            Err(cause) => Err(OpenError::Migrate { name: address.name(), cause }),
         }
     }
 
     async fn connect(address: &Address) -> sqlx::Result<Self> {
         let engine = address.engine();
         // A pool would try for ten seconds, and then say no more than that.
-        let mut probe = AnyConnection::connect(address.url()).await?;
-        engine.prepare(&mut probe).await?;
-        probe.close().await?;
+        address.connect().await?.close().await?;
         let options: AnyConnectOptions = address.url().parse()?;
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)

@@ -21,7 +21,6 @@ use crate::support::{Browser, Upstream, delta, eventually, postgres, spoken, wit
 struct Node {
     folder: TempDir,
     origin: String,
-    database: Option<String>,
     child: Child,
     said: Arc<Mutex<String>>,
 }
@@ -41,12 +40,14 @@ impl Node {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let config = format!("{}[jobs]\nevery = \"1s\"\n", with_backend(&upstream.origin, ""));
+        let mut config = format!("{}[jobs]\nevery = \"1s\"\n", with_backend(&upstream.origin, ""));
+        if let Some(url) = postgres(folder.path()).await {
+            config += &format!("[server]\ndatabase_url = \"{url}\"\n");
+        }
         fs::write(folder.path().join("Leptos.toml"), config).unwrap();
         let said = Arc::default();
-        let database = postgres(folder.path()).await;
-        let child = launch(folder.path(), database.as_deref(), &free.to_string(), "true", &said);
-        let node = Self { folder, origin: format!("http://{free}"), database, child, said };
+        let child = launch(folder.path(), &free.to_string(), "true", &said);
+        let node = Self { folder, origin: format!("http://{free}"), child, said };
         node.is_up().await;
         node
     }
@@ -55,8 +56,7 @@ impl Node {
     async fn restart(&mut self, before: &str) {
         self.kill();
         let address = self.origin.trim_start_matches("http://").to_owned();
-        let database = self.database.as_deref();
-        self.child = launch(self.folder.path(), database, &address, before, &self.said);
+        self.child = launch(self.folder.path(), &address, before, &self.said);
         self.is_up().await;
     }
 
@@ -92,20 +92,13 @@ impl Node {
 }
 
 /// Files that grow too large are an error to the program and not its end: `trap`.
-fn launch(
-    folder: &Path,
-    database: Option<&str>,
-    address: &str,
-    before: &str,
-    said: &Arc<Mutex<String>>,
-) -> Child {
+fn launch(folder: &Path, address: &str, before: &str, said: &Arc<Mutex<String>>) -> Child {
     let script = format!("trap '' XFSZ; {before}; exec \"$0\" serve 2>&1");
     let mut child = Command::new("sh")
         .args(["-c", &script, env!("CARGO_BIN_EXE_breezeway")])
         .current_dir(folder)
         .env("BREEZEWAY__SERVER__DATA_DIR", folder.join("data"))
         .env("LEPTOS_SITE_ADDR", address)
-        .envs(database.map(|url| ("BREEZEWAY__SERVER__DATABASE_URL", url)))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -192,7 +185,7 @@ async fn a_full_disk_is_told_and_nothing_that_was_shown_is_lost() {
         (0..400).map(|n| delta(&format!("{n} {}", "word ".repeat(200)))).collect();
     let upstream = Upstream::start(move |_| spoken(pieces.clone(), Duration::from_millis(2))).await;
     let mut node = Node::start(&upstream).await;
-    if node.database.is_some() {
+    if postgres(node.folder.path()).await.is_some() {
         return; // No file of ours holds the database.
     }
     let browser = ada(&node).await;

@@ -1,6 +1,10 @@
 //! Reading what is being written: the events of a run, and the feed of a conversation.
 
-use std::{convert::Infallible, future::ready, pin::Pin, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{poll_fn, ready},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
@@ -14,9 +18,9 @@ use axum::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use serde::Deserialize;
-use tokio::time::{Instant, Sleep, sleep};
 
 use crate::{
+    backend::Silence,
     chat::{
         feed::Cursor,
         frames::{Frames, View},
@@ -151,40 +155,16 @@ fn kept_alive<T: Send + 'static>(
     events: impl Stream<Item = T> + Send + 'static,
     silence: Duration,
 ) -> impl Stream<Item = Option<T>> + Send + 'static {
-    let (events, alarm) = (events.boxed(), Box::pin(sleep(silence)));
-    let kept = KeptAlive { events, alarm, silence, said_at: Instant::now() };
-    stream::unfold(kept, |mut kept| async move { Some((kept.next().await?, kept)) })
-}
-
-/// Events with one alarm for all of them: to set one for each would cost more than the event.
-struct KeptAlive<S> {
-    events: S,
-    alarm: Pin<Box<Sleep>>,
-    silence: Duration,
-    said_at: Instant,
-}
-
-impl<S: Stream + Unpin> KeptAlive<S> {
-    async fn next(&mut self) -> Option<Option<S::Item>> {
-        loop {
-            tokio::select! {
-                biased;
-                event = self.events.next() => {
-                    self.said_at = Instant::now();
-                    return event.map(Some);
-                }
-                () = &mut self.alarm => {}
-            }
-            let is_silent = self.said_at.elapsed() >= self.silence;
-            if is_silent {
-                self.said_at = Instant::now();
-            }
-            self.alarm.as_mut().reset(self.said_at + self.silence);
-            if is_silent {
-                return Some(None);
-            }
-        }
-    }
+    let begin = (events.boxed(), Silence::new(silence));
+    stream::unfold(begin, |(mut events, mut silence)| async move {
+        let event = tokio::select! {
+            biased;
+            event = events.next() => Some(event?),
+            () = poll_fn(|cx| silence.poll_too_long(cx)) => None,
+        };
+        silence.end();
+        Some((event, (events, silence)))
+    })
 }
 
 #[cfg(test)]

@@ -28,10 +28,7 @@ impl Chat {
     /// the beginning of one.
     pub async fn find(&self, caller: &Caller, words: &str) -> Result<Vec<Hit>> {
         let owner = caller.known()?.owner();
-        let words: String = words.chars().take(LONGEST).collect();
-        let words = words.replace('\0', " ");
-        let is_word = |word: &&str| word.chars().any(char::is_alphanumeric);
-        let words: Vec<_> = words.split_whitespace().filter(is_word).take(WORDS).collect();
+        let words = wanted(words);
         if words.is_empty() {
             return Ok(Vec::new());
         }
@@ -58,6 +55,16 @@ async fn index_all(store: &ChatStore) -> sqlx::Result<()> {
         tokio::time::sleep(BREATH).await;
     }
     Ok(())
+}
+
+/// The words in what people write.
+fn wanted(text: &str) -> Vec<&str> {
+    let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end);
+    text[..end]
+        .split(|letter: char| letter.is_whitespace() || letter == '\0')
+        .filter(|word| word.chars().any(char::is_alphanumeric))
+        .take(WORDS)
+        .collect()
 }
 
 fn by_conversation(found: Vec<Found>) -> Vec<Hit> {
@@ -106,6 +113,14 @@ fn marked(words: &str) -> Marked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_are_what_has_letters() {
+        assert_eq!(wanted("open  deals\0é"), ["open", "deals", "é"]);
+        assert!(wanted(" -- * \"\" ").is_empty());
+        assert_eq!(wanted(&"ä".repeat(300)), ["ä".repeat(LONGEST)]);
+        assert_eq!(wanted(&"a ".repeat(90)).len(), WORDS);
+    }
 
     #[test]
     fn what_was_found_stands_out() {

@@ -20,7 +20,7 @@ pub const MARKS: [char; 2] = ['\u{2}', '\u{3}'];
 /// Stands behind what PostgreSQL would take for a part of an address or a tag.
 const SEAM: char = '\u{1}';
 /// What PostgreSQL's index has spaces for, lest it make one of several words.
-const TAKEN_OUT: &[char] = &['<', '>', '&', '/', '\\', '.', ':', '@', '_', '+', '~', '-'];
+const TAKEN_OUT: &str = r"<>&/\.:@_+~-";
 
 /// A place where words were found.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -80,7 +80,7 @@ impl ChatStore {
     /// Where the owner's titles and messages hold all of these words, of which there is at least
     /// one, and the last one may be the beginning of one; the best places first.
     pub async fn find(&self, owner: &str, words: &[&str]) -> sqlx::Result<Vec<Found>> {
-        let [begin, end] = MARKS;
+        let ([begin, end], parting) = (MARKS, TAKEN_OUT.replace('\\', r"\\"));
         let statement = match self.store.engine() {
             Engine::Sqlite => format!(
                 "SELECT {LINE}, r.message_id,
@@ -96,7 +96,7 @@ impl ChatStore {
             Engine::Postgres => format!(
                 "SELECT {LINE}, r.message_id, replace(
                      ts_headline('breezeway',
-                         regexp_replace(left(r.body, 200000), '([<>&/\\\\.:@_+~-])', '\\1{SEAM}', 'g'),
+                         regexp_replace(left(r.body, 200000), '([{parting}])', '\\1{SEAM}', 'g'),
                          query, 'StartSel={begin}, StopSel={end}, MaxWords=24, MinWords=12'),
                      '{SEAM}', '') AS words
                  FROM CAST(NULLIF(CAST(plainto_tsquery('breezeway', $2) AS TEXT), '') || ':*'
@@ -167,7 +167,7 @@ fn query(engine: Engine, words: &[&str]) -> String {
     let quoted = |word: &&str| format!("\"{}\"", word.replace('"', "\"\""));
     match engine {
         Engine::Sqlite => words.iter().map(quoted).collect::<Vec<_>>().join(" AND ") + " *",
-        Engine::Postgres => words.join(" ").replace(TAKEN_OUT, " "),
+        Engine::Postgres => words.join(" ").replace(|letter| TAKEN_OUT.contains(letter), " "),
     }
 }
 
@@ -191,7 +191,14 @@ mod tests {
     fn words_are_never_the_language_of_the_index() {
         let sqlite = |words: &[&str]| query(Engine::Sqlite, words);
         assert_eq!(sqlite(&["open", "deals"]), "\"open\" AND \"deals\" *");
-        assert_eq!(sqlite(&["a\"", "OR"]), "\"a\"\"\" AND \"OR\" *");
+        assert_eq!(sqlite(&["a\"", "OR", "\"b"]), "\"a\"\"\" AND \"OR\" AND \"\"\"b\" *");
         assert_eq!(query(Engine::Postgres, &["it's", "a.b-c"]), "it's a b c");
+    }
+
+    #[test]
+    fn what_is_taken_out_of_words_is_taken_out_of_the_index() {
+        let migration = include_str!("../../../migrations/postgres/0013_begin.sql");
+        let blanks = " ".repeat(TAKEN_OUT.len());
+        assert!(migration.contains(&format!("'{TAKEN_OUT}', '{blanks}'")));
     }
 }
