@@ -73,10 +73,14 @@ test('the palette finds conversations and commands by keyboard alone', async ({ 
   await expect(sheet).toBeHidden();
   await page.keyboard.press('Control+Shift+o');
   await expect(page).toHaveURL(/\/chat$/);
+  await hydrated(page);
   await page.keyboard.press('Control+k');
   await page.getByRole('button', { name: 'Keyboard shortcuts' }).click();
   await sheet.getByRole('checkbox').check();
   await page.keyboard.press('Escape');
+  // Closed, the sheet gives the focus back to the message, where a question mark is one.
+  await expect(sheet).toBeHidden();
+  await chat.log.focus();
   await page.keyboard.press('?');
   await expect(sheet).toBeVisible();
 });
