@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench stops at the first surprise")]
 
+#[path = "support/load.rs"]
+mod load;
 #[path = "support/nginx.rs"]
 mod nginx;
 mod support;
@@ -11,6 +13,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use axum::{Router, routing::get};
+use load::load;
 use nginx::Nginx;
 use support::{Process, percentile, setting};
 use tokio::net::TcpListener;
@@ -18,7 +21,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() {
     let upstream = upstream().await;
-    let process = Process::start(&upstream, "tenant = { query = \"tenant_id\" }").await;
+    let process = Process::start(&upstream, "tenant = { query = \"tenant_id\" }", "").await;
     let browser = process.signed_in().await;
     let session = browser.cookies.lock().expect("cookies")["breezeway"].clone();
     let address = format!("{}/api/proxy/x", process.origin);
@@ -36,9 +39,10 @@ async fn main() {
 async fn measure(name: &str, process: u32, address: &str, session: &str) -> f64 {
     let connections = setting("CONNECTIONS", 64);
     let length = Duration::from_secs(setting("SECONDS", 8) as u64);
-    load(address, session, connections, Duration::from_secs(2)).await;
+    let load = |length| load(address, session, connections, length, |body| body.len() == 2048);
+    load(Duration::from_secs(2)).await;
     let (cpu, began) = (support::cpu(process), Instant::now());
-    let mut took = load(address, session, connections, length).await;
+    let mut took = load(length).await;
     let cpu = (support::cpu(process) - cpu).as_secs_f64() * 1e6 / took.len() as f64;
     took.sort_unstable();
     println!("{name}: GET of 2 KB, {connections} connections");
@@ -56,25 +60,4 @@ async fn upstream() -> String {
     let origin = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     origin
-}
-
-async fn load(address: &str, session: &str, connections: usize, length: Duration) -> Vec<Duration> {
-    let end = Instant::now() + length;
-    let workers = (0..connections).map(|_| {
-        let (address, cookie) = (address.to_owned(), format!("breezeway={session}"));
-        tokio::spawn(async move {
-            let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-            let mut took = Vec::new();
-            while Instant::now() < end {
-                let began = Instant::now();
-                let answer = http.get(&address).header("cookie", &cookie).send().await;
-                let body = answer.expect("an answer").bytes().await.expect("a body");
-                assert_eq!(body.len(), 2048);
-                took.push(began.elapsed());
-            }
-            took
-        })
-    });
-    let done = futures::future::join_all(workers).await;
-    done.into_iter().flat_map(|took| took.expect("a worker")).collect()
 }

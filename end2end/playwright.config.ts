@@ -36,6 +36,7 @@ export default defineConfig({
     { name: 'access', testMatch: 'access.spec.ts' },
     { name: 'widget', testMatch: 'widget.spec.ts' },
     { name: 'lost', testMatch: 'lost.spec.ts' },
+    { name: 'data', testMatch: 'data.spec.ts' },
     { name: 'noscript', testMatch: 'noscript.spec.ts', use: { javaScriptEnabled: false } },
     { name: 'oidc', testMatch: 'oidc.spec.ts' },
     { name: 'deepchat', testMatch: 'deepchat.spec.ts' },

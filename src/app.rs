@@ -1,7 +1,7 @@
 //! The HTML around every page, and the table of pages.
 
 use leptos::{config::LeptosOptions, prelude::*};
-use leptos_meta::{HashedStylesheet, MetaTags, Title, provide_meta_context};
+use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::{
     SsrMode,
     components::{Route, Router, Routes},
@@ -11,6 +11,7 @@ use leptos_router::{
 use crate::{
     chat::page::{AllPage, ConversationPage, NewChatPage, PromptsPage, SharedPage},
     data::page::{IndexPage, ListPage, RecordPage},
+    server::context,
     session::page::SessionsPage,
     ui::{header::SiteHeader, home::HomePage},
 };
@@ -21,6 +22,7 @@ const VIEWPORT: &str = "width=device-width, initial-scale=1, viewport-fit=cover,
 /// The document around `body`.
 pub fn shell<V: IntoView>(options: LeptosOptions, body: impl FnOnce() -> V) -> impl IntoView {
     provide_meta_context();
+    let stylesheet = context::app().stylesheet.clone();
     let body = body();
     view! {
         <!DOCTYPE html>
@@ -30,7 +32,7 @@ pub fn shell<V: IntoView>(options: LeptosOptions, body: impl FnOnce() -> V) -> i
                 <meta name="viewport" content=VIEWPORT />
                 <meta name="color-scheme" content="light dark" />
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
-                <HashedStylesheet options=options.clone() id="style" />
+                <link id="style" rel="stylesheet" href=stylesheet />
                 <AutoReload options=options.clone() />
                 <HydrationScripts options islands=true />
                 <MetaTags />

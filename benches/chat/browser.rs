@@ -17,7 +17,7 @@ pub async fn measure(provider: &str) {
     if !root.join("end2end/node_modules/playwright-core").is_dir() {
         return println!("Playwright is not installed (`make test` does), so no page was measured");
     }
-    let process = Process::start(provider, "").await;
+    let process = Process::start(provider, "", "").await;
     let browser = process.signed_in().await;
     let session = browser.cookies.lock().expect("cookies")["breezeway"].clone();
     println!("a page on which a word is written every {GAP:?}");

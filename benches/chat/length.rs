@@ -25,7 +25,7 @@ pub async fn measure(provider: &str) {
 
 /// CPU time of the server per word, in µs.
 async fn cost(provider: &str, replies: usize, words: usize) -> f64 {
-    let process = Process::start(provider, "").await;
+    let process = Process::start(provider, "", "").await;
     let browser = process.signed_in().await;
     let read = async |words| {
         let mut stream = ask(&browser, &question(words, GAP, Words::Prose)).await.bytes_stream();

@@ -34,7 +34,7 @@ pub async fn measure(provider: &str) {
     };
     let events = setting("EVENTS", 200);
     for runs in sizes {
-        let process = Process::start(provider, "").await;
+        let process = Process::start(provider, "", "").await;
         let browser = Arc::new(process.signed_in().await);
         read_all(&browser, 20, events, &Arc::default()).await;
         let progress = Arc::default();

@@ -24,13 +24,15 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it in front of the backend at `upstream` and waits until it is healthy.
-    pub async fn start(upstream: &str, backend: &str) -> Self {
+    /// Starts it in front of the backend at `upstream`, with more `tables` in its configuration, and
+    /// waits until it is healthy.
+    pub async fn start(upstream: &str, backend: &str, tables: &str) -> Self {
         // An error only says that it was installed before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let config = folder.path().join("Leptos.toml");
-        fs::write(&config, with_backend(upstream, backend)).expect("a configuration file");
+        let text = with_backend(upstream, backend) + tables;
+        fs::write(&config, text).expect("a configuration file");
         let port = free_port();
         let origin = format!("http://127.0.0.1:{port}");
         let child = Command::new(env!("CARGO_BIN_EXE_breezeway"))

@@ -94,12 +94,16 @@ test('every page', async ({ page, expectProblem }) => {
     ['/data/django-crm/contacts', 'contacts'],
     ['/data/django-crm/contacts?q=nobody-of-that-name', 'contacts-none'],
     ['/data/django-crm/deals', 'deals'],
+    ['/data/django-crm/deals?f.stage=Won&f.stage=Lost&f.amount.from=9000&density=compact', 'deals-narrowed'],
     ['/settings/sessions', 'sessions'],
     ['/no-such-page', 'not-found'],
   ]) {
     await page.goto(path);
     await shoot(page, name);
   }
+  await page.goto('/data/django-crm/deals');
+  await page.getByRole('button', { name: 'Filter' }).click();
+  await shoot(page, 'deals-filter');
   await page.goto('/data/django-crm/contacts');
   await page.locator('tbody a[href^="/data/django-crm/contacts/"]').first().click();
   await shoot(page, 'contact');

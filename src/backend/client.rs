@@ -614,7 +614,7 @@ async fn read_at_most(limit: usize, body: Body) -> Result<Bytes> {
 }
 
 /// What a backend's refusal means for the person.
-fn refusal(status: u16) -> Error {
+pub fn refusal(status: u16) -> Error {
     let because = format!("the backend answered {status}");
     match status {
         401 => Error::new(

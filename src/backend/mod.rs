@@ -13,6 +13,7 @@
 //! | `body` | how do bytes pass without being gathered? |
 //! | `silence` | when has nothing come for too long? |
 //! | `pool` | on which connection? |
+//! | `last_good` | what did it answer before it went down? |
 //! | `client` | all of it, in order |
 
 #[cfg(feature = "ssr")]
@@ -28,6 +29,8 @@ mod csrf;
 #[cfg(feature = "ssr")]
 mod headers;
 #[cfg(feature = "ssr")]
+mod last_good;
+#[cfg(feature = "ssr")]
 mod pool;
 #[cfg(feature = "ssr")]
 mod silence;
@@ -40,6 +43,7 @@ mod tenant;
 pub use {
     body::IdleBody,
     call::Call,
-    client::{Backend, Backends, read},
+    client::{Backend, Backends, read, refusal},
+    last_good::{LastGood, Question, age, is_out},
     silence::Silence,
 };

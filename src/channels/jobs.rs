@@ -11,10 +11,10 @@ use tokio::{runtime::Handle, time::interval};
 
 use super::Deliveries;
 use crate::{
+    backend::LastGood,
     chat::Chat,
     config::JobsConfig,
     error::{Error, Result},
-    proxy::LastGood,
     session::Sessions,
     store::{Lease, Store},
 };

@@ -2,10 +2,8 @@
 
 use time::{Date, OffsetDateTime, UtcOffset, macros::format_description};
 
-use super::{
-    render::{Html, icon},
-    view::{ConversationLine, Hit, Listing, Marked},
-};
+use super::view::{ConversationLine, Hit, Listing, Marked};
+use crate::ui::html::Html;
 
 /// The list by day, the current conversation marked. The sections of pinned ones and of today are
 /// always there: what is changed while the page is open goes there.
@@ -61,7 +59,7 @@ pub fn item(line: &ConversationLine, is_current: bool) -> String {
     }
     html.markup("><span class=\"title\" dir=\"auto\">").text(&line.title).markup("</span>");
     if line.pinned {
-        icon(&mut html, "pin").markup("<span class=\"visually-hidden\">Pinned</span>");
+        html.icon("pin").markup("<span class=\"visually-hidden\">Pinned</span>");
     }
     if line.unread && !is_current {
         html.markup(

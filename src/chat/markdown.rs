@@ -16,7 +16,6 @@ mod notes;
 mod outline;
 mod plain;
 
-pub use html::escape;
 pub use plain::plain;
 
 use outline::Outline;

@@ -40,7 +40,7 @@ use super::{
     document::TURNS,
     island::Conversation,
     list, markdown,
-    render::{escaped, quoted, turns},
+    render::{quoted, turns},
     service::Conversation as Talk,
     view::{ConversationLine, Listing, MessageView, Prompt},
     wire::Role,
@@ -50,7 +50,7 @@ use crate::{
     error::Result,
     server::{context, state::App},
     session::{Caller, Identity},
-    ui::{icon::Icon, page::awaited, zone::zone},
+    ui::{html::escaped, icon::Icon, page::awaited, zone::zone},
 };
 
 /// How many conversations stand beside a chat.

@@ -9,46 +9,10 @@ use time::{OffsetDateTime, macros::format_description};
 use super::{
     api::{ChooseBranch, Rate, Regenerate, StartRun},
     files::is_picture,
-    markdown::escape,
     view::{MessageView, Who},
     wire::{MessageState, Role},
 };
-use crate::store::now;
-
-/// HTML under construction. Markup comes from this program's own text alone; everything else is
-/// written as text, or was made safe by who rendered it.
-#[derive(Debug, Default)]
-pub(super) struct Html(String);
-
-impl Html {
-    pub(super) fn markup(&mut self, markup: &'static str) -> &mut Self {
-        self.0.push_str(markup);
-        self
-    }
-
-    /// Text, in an element or in a quoted attribute.
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        escape(&mut self.0, text);
-        self
-    }
-
-    /// HTML that [`markdown`](super::markdown) has made safe.
-    pub(super) fn safe(&mut self, html: &str) -> &mut Self {
-        self.0.push_str(html);
-        self
-    }
-
-    pub(super) fn finish(self) -> String {
-        self.0
-    }
-}
-
-/// `text` with what HTML would take for markup written out.
-pub fn escaped(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    escape(&mut html, text);
-    html
-}
+use crate::{store::now, ui::html::Html};
 
 /// `text` as what is answered to.
 pub fn quoted(text: &str) -> String {
@@ -98,7 +62,7 @@ fn question(html: &mut Html, message: &MessageView, who: &Who) {
         pager(html, message);
         html.markup("<a class=\"act\" title=\"Edit\" href=\"?edit=").text(&message.id);
         html.markup("#text\">");
-        icon(html, "pencil").markup(HIDDEN).markup("Edit</span></a>");
+        html.icon("pencil").markup(HIDDEN).markup("Edit</span></a>");
     }
     if who.may_act {
         scripted(html, "copy", "copy", "Copy");
@@ -121,7 +85,7 @@ fn files(html: &mut Html, message: &MessageView, who: &Who) {
             html.markup("<img loading=\"lazy\" src=\"/api/chat/files/").text(&file.id);
             html.markup("\" alt=\"").text(&file.name).markup("\">");
         } else {
-            icon(html, "attach").markup("<span dir=\"auto\">").text(&file.name).markup("</span> ");
+            html.icon("attach").markup("<span dir=\"auto\">").text(&file.name).markup("</span> ");
             html.markup("<span class=\"size\">").text(&in_bytes(file.size)).markup("</span>");
         }
         html.markup(if who.may_act { "</a></li>" } else { "</li>" });
@@ -138,12 +102,6 @@ fn in_bytes(size: u64) -> String {
     }
 }
 
-pub(super) fn icon<'h>(html: &'h mut Html, name: &'static str) -> &'h mut Html {
-    html.markup("<svg class=\"icon\" aria-hidden=\"true\"><use href=\"/icons.svg#").markup(name);
-    html.markup("\"></use></svg>")
-}
-
-/// The way to what stands beside a message.
 fn pager(html: &mut Html, message: &MessageView) {
     let Some(fork) = &message.fork else { return };
     html.markup("<form class=\"pager\" method=\"post\" data-act action=\"");
@@ -158,7 +116,7 @@ fn step(html: &mut Html, to: Option<&str>, name: &'static str, words: &'static s
     html.markup("<button class=\"act\" title=\"").markup(words);
     html.markup("\" name=\"message\" value=\"").text(to.unwrap_or_default());
     html.markup(if to.is_none() { "\" disabled>" } else { "\">" });
-    icon(html, name).markup("<span class=\"visually-hidden\">").markup(words);
+    html.icon(name).markup("<span class=\"visually-hidden\">").markup(words);
     html.markup("</span></button>");
 }
 
@@ -175,7 +133,7 @@ fn actions(html: &mut Html, message: &MessageView, who: &Who) {
         html.markup("<form method=\"post\" data-act action=\"").text(Regenerate::url());
         html.markup("\"><button class=\"act\" title=\"Ask again\" name=\"message\" value=\"");
         html.text(&message.id).markup("\">");
-        icon(html, "refresh").markup(HIDDEN).markup("Ask again</span></button></form>");
+        html.icon("refresh").markup(HIDDEN).markup("Ask again</span></button></form>");
     }
     quote(html, message);
     scripted(html, "speak", "speak", "Read aloud");
@@ -188,13 +146,13 @@ const HIDDEN: &str = "<span class=\"visually-hidden\">";
 fn scripted(html: &mut Html, what: &'static str, name: &'static str, words: &'static str) {
     html.markup("<button type=\"button\" class=\"act\" data-do=\"").markup(what);
     html.markup("\" title=\"").markup(words).markup("\">");
-    icon(html, name).markup(HIDDEN).markup(words).markup("</span></button>");
+    html.icon(name).markup(HIDDEN).markup(words).markup("</span></button>");
 }
 
 fn quote(html: &mut Html, message: &MessageView) {
     html.markup("<a class=\"act\" data-do=\"quote\" title=\"Quote\" href=\"?quote=");
     html.text(&message.id).markup("#text\">");
-    icon(html, "quote").markup(HIDDEN).markup("Quote</span></a>");
+    html.icon("quote").markup(HIDDEN).markup("Quote</span></a>");
 }
 
 /// What the reader thinks of a reply, and why.
@@ -209,7 +167,7 @@ fn rating(html: &mut Html, message: &MessageView) {
         html.markup("\" value=\"").markup(if is_pressed { "" } else { value });
         html.markup("\" aria-pressed=\"").markup(if is_pressed { "true" } else { "false" });
         html.markup("\">");
-        icon(html, name).markup(HIDDEN).markup(words).markup("</span></button>");
+        html.icon(name).markup(HIDDEN).markup(words).markup("</span></button>");
     }
     html.markup("</form>");
     let Some(known) = known else { return };
@@ -335,7 +293,7 @@ fn remedy(html: &mut Html, message: &MessageView) {
     html.markup("</div><form class=\"take-up\" method=\"post\" data-act action=\"");
     html.text(StartRun::url()).markup("\"><input type=\"hidden\" name=\"message\" value=\"");
     html.text(&message.id).markup("\"><button class=\"button\">");
-    icon(html, "refresh").text(verb).markup("</button></form></div>");
+    html.icon("refresh").text(verb).markup("</button></form></div>");
 }
 
 /// When it was, how long was thought, and what it took.

@@ -307,23 +307,180 @@ fn resource(page: &mut Page, resource: &ResourceConfig) {
     page.text("backend", &resource.backend);
     page.text("path", &resource.path);
     page.text("title", &resource.title);
+    page.text("singular", &resource.singular);
     let actions = resource.actions.iter();
     page.texts("actions", actions.map(|a| values::word_for(values::ACTIONS, a).to_owned()));
-    page.text("style", values::word_for(values::LIST_STYLES, &resource.style));
+    page.set("style", style(&resource.style));
     page.text("id", &resource.id);
-    let fields: String = resource.fields.iter().map(field).collect();
-    page.set("fields", format_args!("[\n{fields}]"));
+    if !resource.fields.is_empty() {
+        page.set("fields", fields(&resource.fields));
+    }
+    if !resource.roles.is_empty() {
+        page.table(format_args!("resources.{}.{}.roles", resource.group, resource.name));
+    }
+    for (action, roles) in &resource.roles {
+        page.texts(values::word_for(values::ACTIONS, action), roles.iter().cloned());
+    }
 }
 
+/// The value of `fields`, one field to a line.
+pub(super) fn fields(fields: &[FieldConfig]) -> String {
+    let lines: String = fields.iter().map(|field| format!("  {},\n", self::field(field))).collect();
+    format!("[\n{lines}]")
+}
+
+/// A field as short as it can be written: what is usual for its type is left out.
 fn field(field: &FieldConfig) -> String {
-    format!(
-        "  {{ name = {}, label = {}, type = {}, list = {}, sortable = {} }},\n",
-        quoted(&field.name),
-        quoted(&field.label),
-        quoted(values::word_for(values::FIELD_KINDS, &field.kind)),
-        field.in_list,
-        field.sortable,
-    )
+    let usual = FieldConfig::new(&field.name, field.kind.clone());
+    let mut line = Line::default();
+    line.text("name", &field.name);
+    line.differs("label", &field.label, &usual.label);
+    line.differs("type", field.kind.word(), "text");
+    kind(&mut line, &field.kind);
+    line.optional("help", field.help.as_deref());
+    line.flag("list", field.in_list, usual.in_list);
+    line.flag("detail", field.in_detail, usual.in_detail);
+    line.flag("form", field.in_form, usual.in_form);
+    line.flag("sortable", field.sortable, false);
+    line.flag("filterable", field.filterable, false);
+    line.flag("total", field.total, false);
+    rules(&mut line, field);
+    line.optional("default", field.default.as_deref());
+    line.inline_table()
+}
+
+fn kind(line: &mut Line, kind: &FieldKind) {
+    match kind {
+        FieldKind::Choice(choices) | FieldKind::MultiChoice(choices) => {
+            let choices: Vec<String> = choices.iter().map(choice).collect();
+            line.set("choices", format_args!("[{}]", choices.join(", ")));
+        }
+        FieldKind::Relation(relation) => {
+            line.text("resource", &format!("{}.{}", relation.group, relation.name));
+            line.optional("value", relation.value.as_deref());
+            line.optional("show", relation.show.as_deref());
+        }
+        FieldKind::File(rule) | FieldKind::Image(rule) => {
+            if !rule.accept.is_empty() {
+                let kinds: Vec<String> = rule.accept.iter().map(|kind| quoted(kind)).collect();
+                line.set("accept", format_args!("[{}]", kinds.join(", ")));
+            }
+            line.optional("max_size", rule.max_size.map(size::write).as_deref());
+        }
+        FieldKind::Money { currency } => line.optional("currency", currency.as_deref()),
+        _ => {}
+    }
+}
+
+fn choice(choice: &Choice) -> String {
+    let usual = Choice::new(&choice.value);
+    if *choice == usual {
+        return quoted(&choice.value);
+    }
+    let mut line = Line::default();
+    line.text("value", &choice.value);
+    line.differs("label", &choice.label, &usual.label);
+    line.differs("tone", choice.tone.word(), usual.tone.word());
+    line.inline_table()
+}
+
+fn rules(line: &mut Line, field: &FieldConfig) {
+    let rules = &field.rules;
+    line.flag("required", rules.required, false);
+    let bound = |line: &mut Line, key, bound: Option<&str>| match bound {
+        Some(bound) if field.kind.is_time() => line.text(key, bound),
+        Some(bound) => line.set(key, bound),
+        None => {}
+    };
+    bound(line, "min", rules.min.as_deref());
+    bound(line, "max", rules.max.as_deref());
+    for (key, length) in [("min_length", rules.min_length), ("max_length", rules.max_length)] {
+        if let Some(length) = length {
+            line.set(key, length);
+        }
+    }
+    line.optional("pattern", rules.pattern.as_deref());
+    line.optional("hint", rules.hint.as_deref());
+}
+
+/// A style by its name, or everything about it.
+fn style(style: &StyleConfig) -> String {
+    let Some(name) = style.name else { return described(style) };
+    quoted(name)
+}
+
+fn described(style: &StyleConfig) -> String {
+    let mut line = Line::default();
+    line.optional("items", style.items.as_deref());
+    match &style.total {
+        Total::At(path) => line.text("total", path),
+        Total::In(header) => line.text("total_header", header.as_str()),
+        Total::Unknown => {}
+    }
+    line.optional("next", style.next.as_deref());
+    match &style.paging {
+        Paging::Numbers { page, size, first, largest } => {
+            line.text("page", page);
+            line.text("size", size);
+            line.set("first", first);
+            line.set("largest", largest);
+        }
+        Paging::Offsets { offset, limit, largest } => {
+            line.text("offset", offset);
+            line.text("limit", limit);
+            line.set("largest", largest);
+        }
+        Paging::Whole => {}
+    }
+    if let Some(Sorting { param, order }) = &style.sorting {
+        line.text("sort", param);
+        line.optional("order", order.as_deref());
+    }
+    line.optional("search", style.search.as_deref());
+    line.text("filter", values::word_for(values::FILTER_FORMS, &style.filters));
+    line.text("record", values::word_for(values::RECORD_FORMS, &style.records));
+    line.text("update", values::word_for(values::UPDATE_METHODS, &style.update));
+    if !style.always.is_empty() {
+        let always = style.always.iter().map(|(name, value)| quoted(&format!("{name}={value}")));
+        line.set("always", format_args!("[{}]", always.collect::<Vec<_>>().join(", ")));
+    }
+    line.inline_table()
+}
+
+/// The pairs of a table that stands on one line.
+#[derive(Default)]
+struct Line(Vec<String>);
+
+impl Line {
+    fn set(&mut self, key: &str, value: impl Display) {
+        self.0.push(format!("{key} = {value}"));
+    }
+
+    fn text(&mut self, key: &str, text: &str) {
+        self.set(key, quoted(text));
+    }
+
+    fn optional(&mut self, key: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.text(key, text);
+        }
+    }
+
+    fn differs(&mut self, key: &str, text: &str, usual: &str) {
+        if text != usual {
+            self.text(key, text);
+        }
+    }
+
+    fn flag(&mut self, key: &str, flag: bool, usual: bool) {
+        if flag != usual {
+            self.set(key, flag);
+        }
+    }
+
+    fn inline_table(&self) -> String {
+        format!("{{ {} }}", self.0.join(", "))
+    }
 }
 
 /// Text as the file writes it: quoted, and a plain `${` told from a variable.

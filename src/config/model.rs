@@ -9,6 +9,10 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+pub use self::resource::*;
+
+mod resource;
+
 /// Everything `Leptos.toml` and the environment say, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -503,93 +507,4 @@ pub struct JobsConfig {
     pub cron_secret: Option<SecretString>,
     /// `every`: how often they run by themselves. Default `1m`.
     pub every: Duration,
-}
-
-/// `[groups.<group>]`: how a group of resources is shown.
-#[derive(Debug, Clone)]
-pub struct GroupConfig {
-    /// `title`
-    pub title: String,
-}
-
-/// `[resources.<group>.<name>]`: a collection on a backend.
-#[derive(Debug, Clone)]
-pub struct ResourceConfig {
-    /// First path segment: `/data/<group>/…`.
-    pub group: String,
-    /// Second path segment: `/data/<group>/<name>`.
-    pub name: String,
-    /// `backend`: a name of `[backends]`.
-    pub backend: String,
-    /// `path` on the backend; a slash at its end is kept behind ids too.
-    pub path: String,
-    /// `title`. Default the name with a capital.
-    pub title: String,
-    /// `actions`: what may be done with it. Default all.
-    pub actions: Vec<Action>,
-    /// `style`: how the backend pages, sorts and searches. Default `drf`.
-    pub style: ListStyle,
-    /// `id`: the field that names a record. Default `id`.
-    pub id: String,
-    /// `fields`, in the order shown.
-    pub fields: Vec<FieldConfig>,
-}
-
-/// One of a resource's `actions`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// GET of the list.
-    List,
-    /// GET of one record.
-    Read,
-    /// POST to the list.
-    Create,
-    /// PUT and PATCH of one record.
-    Update,
-    /// DELETE of one record.
-    Delete,
-}
-
-/// `style` of a resource's list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListStyle {
-    /// Django REST framework: `{count, results}`, `page`, `page_size`, `ordering`, `search`.
-    Drf,
-    /// A bare array; sorted, searched and paged here.
-    Plain,
-}
-
-/// One entry of a resource's `fields`: a name, or `{ name, label, type, list, sortable }`.
-#[derive(Debug, Clone)]
-pub struct FieldConfig {
-    /// `name`: the key in the record; dots reach into objects.
-    pub name: String,
-    /// `label`. Default the name in words.
-    pub label: String,
-    /// `type`. Default `text`.
-    pub kind: FieldKind,
-    /// `list`: a column of the list. Default true.
-    pub in_list: bool,
-    /// `sortable`: the list can be ordered by it. Default false.
-    pub sortable: bool,
-}
-
-/// `type` of a field: how its value is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldKind {
-    Text,
-    LongText,
-    Integer,
-    Decimal,
-    Money,
-    Percent,
-    Boolean,
-    Date,
-    DateTime,
-    Email,
-    Url,
-    Phone,
-    Choice,
-    Json,
 }

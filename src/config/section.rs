@@ -216,6 +216,18 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The names of the tables in the tables under `key`, each with the name of the outer one.
+    pub(super) fn names_below(&self, key: &'static str) -> Vec<(&'a str, &'a str)> {
+        let Some(Shape::Table(outer)) = self.get(key).map(|value| &value.node.shape) else {
+            return Vec::new();
+        };
+        let inner = |(name, node): (&'a str, &'a Node)| match &node.shape {
+            Shape::Table(table) => table.keys().map(|key| (name, key)).collect(),
+            _ => Vec::new(),
+        };
+        outer.entries().flat_map(inner).collect()
+    }
+
     /// Reports a problem with `key`, be it there or not.
     pub(super) fn refuse(&self, key: &str, what: &str) -> Reported {
         let origin = self.table.get(key).map_or(&self.origin, |node| &node.origin);

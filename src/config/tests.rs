@@ -155,7 +155,9 @@ title = "CRM"
 backend = "crm"
 path = "/api/contacts"
 title = "People"
+singular = "person"
 style = "plain"
+roles = { all = ["admin"], read = ["admin", "member"] }
 actions = ["list", "read"]
 id = "uuid"
 fields = [
@@ -358,16 +360,122 @@ fn resources_keep_the_order_of_the_file_and_get_titles() {
         panic!("two resources");
     };
     assert_eq!((contacts.group.as_str(), contacts.name.as_str()), ("django-crm", "contacts"));
-    assert_eq!((contacts.style, contacts.id.as_str()), (ListStyle::Plain, "uuid"));
-    assert_eq!((methods.title.as_str(), methods.style), ("Payment methods", ListStyle::Drf));
+    assert_eq!((contacts.style.name, contacts.id.as_str()), (Some("plain"), "uuid"));
+    assert_eq!((methods.title.as_str(), methods.style.name), ("Payment methods", Some("drf")));
     assert_eq!(methods.fields[0].label, "Last used");
+    assert_eq!(
+        (contacts.singular.as_str(), methods.singular.as_str()),
+        ("person", "payment method")
+    );
+    assert_eq!(contacts.roles[&Action::Read], ["admin", "member"]);
+    assert_eq!(contacts.roles[&Action::List], ["admin"]);
 
-    let [name, owner, value] = contacts.fields.as_slice() else {
+    let [name, owner, value] = &*contacts.fields else {
         panic!("three fields");
     };
     assert!(name.label == "Name" && name.kind == FieldKind::Text && name.in_list);
     assert!(owner.label == "Owner" && !owner.sortable);
-    assert!(value.kind == FieldKind::Money && !value.in_list && value.sortable);
+    assert!(value.kind == FieldKind::Money { currency: None } && !value.in_list && value.sortable);
+}
+
+const ALL_FIELDS: &str = r##"
+[backends.crm]
+url = "https://crm.example"
+
+[resources.crm.companies]
+backend = "crm"
+path = "/companies"
+
+[resources.crm.deals]
+backend = "crm"
+path = "/deals"
+style = { like = "drf", size = "limit", first = 0, total_header = "X-Total", always = ["a=b"] }
+fields = [
+  { name = "name", required = true, min_length = 2, max_length = 80, pattern = "[A-Z].*", hint = "A capital" },
+  { name = "stage", type = "choice", choices = ["open", { value = "won", label = "Closed", tone = "good" }], filterable = true },
+  { name = "tags", type = "multi-choice", choices = ["a", "b"], help = "Some" },
+  { name = "company", type = "relation", resource = "crm.companies", show = "company_name" },
+  { name = "amount", type = "money", currency = "EUR", min = 0, max = 9.5, total = true, default = "1" },
+  { name = "due", type = "date", min = "2020-01-01", list = false },
+  { name = "photo", type = "image", accept = ["image/*"], max_size = "2MiB" },
+  { name = "changed", type = "datetime", read_only = true, detail = false },
+]
+"##;
+
+#[test]
+fn fields_have_types_rules_and_places() {
+    let config = config(ALL_FIELDS);
+    let [companies, deals] = config.resources.as_slice() else { panic!("two resources") };
+    assert!(companies.fields.is_empty());
+    let [name, stage, tags, company, amount, due, photo, changed] = &*deals.fields else {
+        panic!("eight fields");
+    };
+    let rules = &name.rules;
+    assert!(rules.required && rules.min_length == Some(2) && rules.max_length == Some(80));
+    assert_eq!(
+        (rules.pattern.as_deref(), rules.hint.as_deref()),
+        (Some("[A-Z].*"), Some("A capital"))
+    );
+    let labels: Vec<_> =
+        stage.kind.choices().iter().map(|it| (it.label.as_str(), it.tone)).collect();
+    assert_eq!(labels, [("Open", Tone::Plain), ("Closed", Tone::Good)]);
+    assert!(stage.filterable && tags.help.as_deref() == Some("Some"));
+    assert!(matches!(&company.kind, FieldKind::Relation(to) if to.name == "companies"));
+    let bounds = (amount.rules.min.as_deref(), amount.rules.max.as_deref());
+    assert_eq!((bounds, amount.total), ((Some("0"), Some("9.5")), true));
+    assert!(!due.in_list && due.rules.min.as_deref() == Some("2020-01-01"));
+    assert!(!photo.in_list && photo.in_form && !changed.in_form && !changed.in_detail);
+    assert!(changed.in_list);
+
+    let Paging::Numbers { page, size, first, largest } = &deals.style.paging else {
+        panic!("pages by number");
+    };
+    assert_eq!((page.as_str(), size.as_str(), *first, *largest), ("page", "limit", 0, 200));
+    assert!(matches!(&deals.style.total, Total::In(name) if name == "x-total"));
+    assert_eq!(deals.style.always, [("a".to_owned(), "b".to_owned())]);
+    let again = Config::from_text(Path::new("again.toml"), &config.describe(), &environment(&[]));
+    assert_eq!(again.unwrap().describe(), config.describe());
+}
+
+#[test]
+fn fields_and_styles_are_checked() {
+    let head = "[backends.b]\nurl = \"https://b.example\"\n[resources.g.r]\nbackend = \"b\"\npath = \"/r\"\n";
+    let refused = |line: &str, key: &str, what: &str| {
+        assert_problem(&format!("{head}{line}"), 6, &format!("resources.g.r.{key}"), what);
+    };
+    let field = |keys: &str| format!("fields = [{{ name = \"a\", {keys} }}]");
+    refused(&field("type = \"choice\""), "fields.choices", "is missing");
+    refused(&field("type = \"choice\", choices = []"), "fields.choices", "is empty");
+    refused(&field("type = \"relation\", resource = \"g.q\""), "fields.resource", "`g.r`");
+    refused(&field("min = 1"), "fields.min", "numbers or days");
+    refused(&field("type = \"date\", min = \"soon\""), "fields.min", "is not a day");
+    refused(&field("pattern = \"(\""), "fields.pattern", "not a regular expression");
+    refused(&field("total = true"), "fields.total", "needs a field of numbers");
+    refused(&field("type = \"money\", currency = \"euro\""), "fields.currency", "three letters");
+    refused(&field("choices = [\"a\"]"), "fields.choices", "unknown key `choices`");
+    refused("roles = { red = [\"a\"] }", "roles.red", "`read`");
+    refused("style = { page = \"p\" }", "style", "half of a way of paging");
+    refused("style = { page = \"p\", offset = \"o\" }", "style.offset", "the other way of paging");
+    refused("style = { order = \"o\" }", "style.order", "needs `sort`");
+    refused(
+        "style = { total = \"a\", total_header = \"b\" }",
+        "style.total_header",
+        "beside `total`",
+    );
+    refused("style = { first = 2 }", "style.first", "out of range");
+}
+
+#[test]
+fn titles_have_a_singular() {
+    for (title, singular) in
+        [("Companies", "company"), ("Deals", "deal"), ("Access", "access"), ("Media", "media")]
+    {
+        let text = format!(
+            "[backends.b]\nurl = \"https://b.example\"\n[resources.g.r]\nbackend = \"b\"\n\
+             path = \"/r\"\ntitle = \"{title}\""
+        );
+        assert_eq!(config(&text).resources[0].singular, singular);
+    }
 }
 
 #[test]
@@ -893,18 +1001,11 @@ fn resources_are_checked() {
     let actions = "path = \"/r\"\nfields = [\"a\"]\nactions = ";
     refused(&format!("{actions}[]"), 7, ".actions", "is empty");
     refused(&format!("{actions}[\"raed\"]"), 7, ".actions", "`raed` is not known here");
-    refused("path = \"/r\"", 3, ".fields", "is missing");
     refused(&format!("{fields}[]"), 6, ".fields", "is empty");
     refused(&format!("{fields}[\"a\", {{ name = \"a\" }}]"), 6, ".fields", "the field `a` twice");
     refused(&format!("{fields}[\n\"a\",\n\"b c\"]"), 8, ".fields", "holds white space");
     refused(&format!("{fields}[{{ label = \"A\" }}]"), 6, ".fields.name", "is missing");
     refused(&format!("{fields}[{{ name = \"a\", type = \"dat\" }}]"), 6, ".fields.type", "`date`?");
-    refused(
-        &format!("{fields}[\"a\"]\nstyle = \"wagtail\""),
-        7,
-        ".style",
-        "not available in this version; use `drf` or `plain`",
-    );
     refused(&format!("{fields}[\"a\"]\nstyle = \"rest\""), 7, ".style", "`rest` is not known here");
 
     assert_problem(

@@ -12,11 +12,14 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ipnet::IpNet;
 use secrecy::SecretString;
+use time::{format_description::StaticFormatDescription, macros::format_description};
 use url::{Host, Url};
 
 use super::{
     duration,
-    model::{Action, BackendAuth, ChatProvider, FieldKind, ListStyle, Rate, Sharing},
+    model::{
+        Action, BackendAuth, ChatProvider, FilterForm, Rate, RecordForm, Sharing, UpdateMethod,
+    },
     problem::{alternatives, suggestion},
     section::{Read, Value},
     size,
@@ -36,10 +39,6 @@ pub(super) const PROVIDERS: &[(&str, ChatProvider)] = &[
 pub(super) const SHARING: &[(&str, Option<Sharing>)] =
     &[("off", None), ("tenant", Some(Sharing::Tenant)), ("anyone", Some(Sharing::Anyone))];
 
-/// `style` of a resource.
-pub(super) const LIST_STYLES: &[(&str, ListStyle)] =
-    &[("drf", ListStyle::Drf), ("plain", ListStyle::Plain)];
-
 /// `actions` of a resource.
 pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("list", Action::List),
@@ -50,22 +49,49 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
 ];
 
 /// `type` of a field.
-pub(super) const FIELD_KINDS: &[(&str, FieldKind)] = &[
-    ("text", FieldKind::Text),
-    ("long-text", FieldKind::LongText),
-    ("integer", FieldKind::Integer),
-    ("decimal", FieldKind::Decimal),
-    ("money", FieldKind::Money),
-    ("percent", FieldKind::Percent),
-    ("boolean", FieldKind::Boolean),
-    ("date", FieldKind::Date),
-    ("datetime", FieldKind::DateTime),
-    ("email", FieldKind::Email),
-    ("url", FieldKind::Url),
-    ("phone", FieldKind::Phone),
-    ("choice", FieldKind::Choice),
-    ("json", FieldKind::Json),
+pub(super) const FIELD_TYPES: &[(&str, &str)] = &[
+    ("text", "text"),
+    ("long-text", "long-text"),
+    ("markdown", "markdown"),
+    ("html", "html"),
+    ("integer", "integer"),
+    ("decimal", "decimal"),
+    ("money", "money"),
+    ("percent", "percent"),
+    ("boolean", "boolean"),
+    ("date", "date"),
+    ("datetime", "datetime"),
+    ("email", "email"),
+    ("url", "url"),
+    ("phone", "phone"),
+    ("choice", "choice"),
+    ("multi-choice", "multi-choice"),
+    ("relation", "relation"),
+    ("file", "file"),
+    ("image", "image"),
+    ("json", "json"),
 ];
+
+/// `filter` of a style.
+pub(super) const FILTER_FORMS: &[(&str, FilterForm)] = &[
+    ("django", FilterForm::Django),
+    ("underscore", FilterForm::Underscore),
+    ("where", FilterForm::Where),
+    ("jsonapi", FilterForm::JsonApi),
+    ("exact", FilterForm::Exact),
+    ("none", FilterForm::None),
+];
+
+/// `record` of a style.
+pub(super) const RECORD_FORMS: &[(&str, RecordForm)] =
+    &[("flat", RecordForm::Flat), ("jsonapi", RecordForm::JsonApi)];
+
+/// `update` of a style.
+pub(super) const UPDATE_METHODS: &[(&str, UpdateMethod)] =
+    &[("patch", UpdateMethod::Patch), ("put", UpdateMethod::Put)];
+
+/// A day, as files and forms write it.
+pub(super) const ISO_DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
 
 const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 const MOST_THREADS: usize = 1024;

@@ -25,7 +25,7 @@ pub struct Group {
     /// What people call it.
     pub title: String,
     /// Its resources, in the order of the file.
-    pub resources: Vec<ResourceConfig>,
+    pub resources: Vec<Arc<ResourceConfig>>,
 }
 
 impl Resources {
@@ -35,11 +35,11 @@ impl Resources {
         for resource in &config.resources {
             let position = groups.iter().position(|group| group.name == resource.group);
             match position.and_then(|position| groups.get_mut(position)) {
-                Some(group) => group.resources.push(resource.clone()),
+                Some(group) => group.resources.push(Arc::new(resource.clone())),
                 None => groups.push(Group {
                     name: resource.group.clone(),
                     title: group_title(config, &resource.group),
-                    resources: vec![resource.clone()],
+                    resources: vec![Arc::new(resource.clone())],
                 }),
             }
         }
@@ -57,7 +57,7 @@ impl Resources {
     }
 
     /// The resource at `/data/<group>/<name>`.
-    pub fn find(&self, group: &str, name: &str) -> Result<&ResourceConfig> {
+    pub fn find(&self, group: &str, name: &str) -> Result<&Arc<ResourceConfig>> {
         let group = self.group(group)?;
         group.resources.iter().find(|resource| resource.name == name).ok_or_else(unknown)
     }
@@ -79,6 +79,16 @@ impl Resources {
             None => format!("{}/{id}", resource.path),
         }
     }
+}
+
+/// Where a resource's list is.
+pub fn address(group: &str, name: &str) -> String {
+    format!("/data/{group}/{name}")
+}
+
+/// Where the record of this id is, in the list at `list`.
+pub fn record_address(list: &str, id: &str) -> String {
+    format!("{list}/{}", utf8_percent_encode(id, SEGMENT))
 }
 
 fn group_title(config: &Config, name: &str) -> String {

@@ -1,170 +1,308 @@
 //! Reading declared resources through the backend client.
 
-use std::cmp::Ordering;
+use std::sync::Arc;
 
-use serde::Deserialize;
+use axum::http::{
+    HeaderMap, HeaderValue, Method, Uri,
+    header::{ACCEPT, ETAG},
+};
+use bytes::Bytes;
 use serde_json::Value;
-use url::form_urlencoded;
+use time::{OffsetDateTime, UtcOffset};
 
 use super::{
-    Resources, present,
-    wire::{Column, ListQuery, Record, RecordList},
+    KnownFields, Resources, access,
+    fields::{inferred, keys},
+    query::{ListQuery, PAGE_SIZES},
+    style::{Asking, Found},
 };
 use crate::{
-    backend::{Backends, Call},
-    config::{FieldConfig, ListStyle, ResourceConfig},
+    backend::{Backends, Call, LastGood, Question, age, is_out, read, refusal},
+    config::{Action, FieldConfig, FieldKind, FilterForm, Paging, RecordForm, ResourceConfig},
     error::{Error, Kind, Result},
     session::Caller,
 };
 
-const LARGEST_PAGE: u64 = 200;
+/// The media type of JSON:API.
+const JSON_API: &str = "application/vnd.api+json";
 
 /// Reads declared resources for a caller.
 pub struct Data {
     resources: Resources,
     backends: Backends,
+    last_good: LastGood,
+    known: KnownFields,
+}
+
+/// A resource and what its records hold.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// The declaration.
+    pub config: Arc<ResourceConfig>,
+    /// Its fields: declared, or worked out.
+    pub fields: Arc<[FieldConfig]>,
+}
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct Listing {
+    /// The records.
+    pub rows: Vec<Value>,
+    /// How many there are on all pages, where the backend says.
+    pub total: Option<u64>,
+    /// How many fit on a page.
+    pub page_size: u64,
+    /// Whether the backend says that there is another page, where it says so.
+    pub has_more: Option<bool>,
+    /// When it was true, where the backend is out and this is its last good answer.
+    pub as_of: Option<OffsetDateTime>,
+}
+
+/// One record.
+#[derive(Debug)]
+pub struct Record {
+    /// Its fields.
+    pub value: Value,
+    /// The backend's name for this version of it, where it has one.
+    pub etag: Option<String>,
+    /// When it was true, where the backend is out and this is its last good answer.
+    pub as_of: Option<OffsetDateTime>,
+}
+
+/// What a backend answered to a GET.
+struct Answer {
+    headers: HeaderMap,
+    text: Bytes,
+    as_of: Option<OffsetDateTime>,
+}
+
+impl Listing {
+    /// Whether there is a page behind `page`, as far as can be told.
+    pub fn has_next(&self, page: u64) -> bool {
+        match (self.total, self.has_more) {
+            (Some(total), _) => page.saturating_mul(self.page_size) < total,
+            (None, Some(has_more)) => has_more,
+            (None, None) => self.rows.len() as u64 >= self.page_size,
+        }
+    }
+}
+
+impl Resource {
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> Option<&FieldConfig> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// The columns that are wanted, or the usual ones.
+    pub fn columns(&self, query: &ListQuery) -> Vec<&FieldConfig> {
+        let chosen = query.columns.iter().flatten().filter_map(|name| self.field(name));
+        let chosen: Vec<_> = chosen.collect();
+        if chosen.is_empty() {
+            return self.fields.iter().filter(|field| field.in_list).collect();
+        }
+        chosen
+    }
+
+    /// Whether its lists can be ordered at all.
+    pub fn sorts(&self) -> bool {
+        self.config.style.sorting.is_some() || self.is_whole()
+    }
+
+    /// Whether its lists can be searched.
+    pub fn searches(&self) -> bool {
+        let style = &self.config.style;
+        style.search.is_some() || style.filters == FilterForm::Where || self.is_whole()
+    }
+
+    /// Whether its lists can be narrowed by a field.
+    pub fn narrows_by(&self, field: &FieldConfig) -> bool {
+        let fits = match self.config.style.filters {
+            FilterForm::None => false,
+            // One value and no other test: nothing that people type in part.
+            FilterForm::Exact => {
+                !field.kind.choices().is_empty() || field.kind == FieldKind::Boolean
+            }
+            _ => true,
+        };
+        field.filterable && (fits || self.is_whole())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.config.style.paging == Paging::Whole
+    }
+
+    /// How many rows a page can have.
+    pub fn page_sizes(&self) -> Vec<u64> {
+        let largest = match self.config.style.paging {
+            Paging::Numbers { largest, .. } | Paging::Offsets { largest, .. } => largest,
+            Paging::Whole => u64::MAX,
+        };
+        let mut sizes: Vec<u64> = PAGE_SIZES.into_iter().filter(|size| *size <= largest).collect();
+        if sizes.is_empty() {
+            sizes.push(largest);
+        }
+        sizes
+    }
+
+    fn asking(&self, zone: UtcOffset) -> Asking<'_> {
+        Asking { style: &self.config.style, fields: &self.fields, zone }
+    }
+
+    /// `query`, as far as this resource can answer it.
+    ///
+    /// 400 for an order that it does not have.
+    fn checked(&self, query: &ListQuery) -> Result<ListQuery> {
+        if let Some(sort) = &query.sort
+            && !self.field(&sort.field).is_some_and(|field| field.sortable && self.sorts())
+        {
+            let title = &self.config.title;
+            let problem = format!("{title} cannot be sorted by “{}”.", sort.field);
+            return Err(Error::bad_request(problem));
+        }
+        let largest = self.page_sizes().last().copied().unwrap_or(query.page_size);
+        Ok(ListQuery { page_size: query.page_size.clamp(1, largest), ..query.clone() })
+    }
 }
 
 impl Data {
     /// Data of `resources`, read through `backends`.
-    pub fn new(resources: Resources, backends: Backends) -> Self {
-        Self { resources, backends }
+    pub fn new(
+        resources: Resources,
+        backends: Backends,
+        last_good: LastGood,
+        known: KnownFields,
+    ) -> Self {
+        Self { resources, backends, last_good, known }
     }
 
-    /// One page of a list.
+    /// The resource at `/data/<group>/<name>`, for who may see it.
+    pub async fn resource(&self, caller: &Caller, group: &str, name: &str) -> Result<Resource> {
+        let config = self.resources.find(group, name)?.clone();
+        if access::of(&config, caller).next().is_none() {
+            access::check(&config, caller, Action::List)?;
+        }
+        let fields = self.fields(caller, &config).await?;
+        Ok(Resource { config, fields })
+    }
+
+    /// One page of a list; days begin where `zone` is.
     pub async fn list(
         &self,
         caller: &Caller,
-        group: &str,
-        name: &str,
+        resource: &Resource,
         query: &ListQuery,
-    ) -> Result<RecordList> {
-        let resource = self.resources.find(group, name)?;
-        let query = checked(resource, query)?;
-        let found = match resource.style {
-            ListStyle::Drf => self.list_drf(caller, resource, &query).await?,
-            ListStyle::Plain => self.list_plain(caller, resource, &query).await?,
-        };
-        let columns: Vec<_> = resource.fields.iter().filter(|field| field.in_list).collect();
-        Ok(RecordList {
-            rows: found.rows.iter().map(|row| present::row(resource, &columns, row)).collect(),
-            columns: columns.into_iter().map(column).collect(),
-            total: found.total,
-        })
+        zone: UtcOffset,
+    ) -> Result<Listing> {
+        let config = &resource.config;
+        access::check(config, caller, Action::List)?;
+        let query = resource.checked(query)?;
+        let asking = resource.asking(zone);
+        let path = self.resources.list_path(config);
+        let answer = self.ask(caller, config, path, Some(asking.query(&query))).await;
+        let answer = answer.map_err(|error| match error.kind() {
+            // Django REST framework answers 404 for a page past the end.
+            Kind::NotFound if query.page > 1 => past_the_end(),
+            _ => error,
+        })?;
+        let columns: Vec<&str> =
+            resource.columns(&query).into_iter().map(|field| field.name.as_str()).collect();
+        let body = asking.parse(&answer.text, &config.id, &columns).map_err(not_understood)?;
+        let found = asking.found(&answer.headers, body, &query)?;
+        if found.rows.is_empty() && query.page > 1 {
+            return Err(past_the_end());
+        }
+        let Found { rows, total, page_size, has_more } = found;
+        Ok(Listing { rows, total, page_size, has_more, as_of: answer.as_of })
     }
 
     /// One record.
-    pub async fn read(&self, caller: &Caller, group: &str, name: &str, id: &str) -> Result<Record> {
-        let resource = self.resources.find(group, name)?;
-        let call = Call::get(self.resources.item_path(resource, id), None);
-        let value: Value = self.backends.find(&resource.backend)?.json(caller, call).await?;
-        Ok(present::record(resource, &value))
+    pub async fn read(&self, caller: &Caller, resource: &Resource, id: &str) -> Result<Record> {
+        let config = &resource.config;
+        access::check(config, caller, Action::Read)?;
+        let path = self.resources.item_path(config, id);
+        let answer = self.ask(caller, config, path, None).await?;
+        let etag = answer.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let value = serde_json::from_slice(&answer.text).map_err(not_understood)?;
+        let value = resource.asking(UtcOffset::UTC).single(value);
+        Ok(Record { value, etag, as_of: answer.as_of })
     }
 
-    async fn list_drf(
+    /// What its records hold: as declared, or as the backend tells.
+    async fn fields(&self, caller: &Caller, config: &ResourceConfig) -> Result<Arc<[FieldConfig]>> {
+        if !config.fields.is_empty() {
+            return Ok(config.fields.clone());
+        }
+        if let Some(fields) = self.known.get(config, caller) {
+            return Ok(fields);
+        }
+        let fields: Arc<[FieldConfig]> = self.work_out(caller, config).await?.into();
+        self.known.keep(config, caller, fields.clone());
+        Ok(fields)
+    }
+
+    /// Works the fields of a resource out: by what the backend says of them, or by what it has.
+    pub async fn work_out(
         &self,
         caller: &Caller,
-        resource: &ResourceConfig,
-        query: &ListQuery,
-    ) -> Result<Found> {
-        #[derive(Deserialize)]
-        struct Page {
-            count: u64,
-            results: Vec<Value>,
-        }
-        let call = Call::get(self.resources.list_path(resource), Some(drf_query(query)));
-        let page: Result<Page> = self.backends.find(&resource.backend)?.json(caller, call).await;
-        match page {
-            Ok(page) => Ok(Found { rows: page.results, total: page.count }),
-            // Django REST framework answers 404 for a page past the end.
-            Err(error) if error.kind() == Kind::NotFound && query.page > 1 => Err(past_the_end()),
-            Err(error) => Err(error),
-        }
+        config: &ResourceConfig,
+    ) -> Result<Vec<FieldConfig>> {
+        let path = self.resources.list_path(config);
+        let asking = Asking { style: &config.style, fields: &[], zone: UtcOffset::UTC };
+        let query = ListQuery::default();
+        let sample = self.ask(caller, config, path.clone(), Some(asking.query(&query))).await?;
+        let order = keys(&sample.text);
+        let body = serde_json::from_slice(&sample.text).map_err(not_understood)?;
+        let sample = asking.found(&sample.headers, body, &query)?;
+        let about = Call::new(Method::OPTIONS, path);
+        let about = self.backends.find(&config.backend)?.json(caller, about).await;
+        Ok(inferred(config, about.ok().as_ref(), &sample.rows, &order))
     }
 
-    async fn list_plain(
+    /// A GET, answered by the backend or, while it is out, as it answered last.
+    async fn ask(
         &self,
         caller: &Caller,
-        resource: &ResourceConfig,
-        query: &ListQuery,
-    ) -> Result<Found> {
-        let call = Call::get(self.resources.list_path(resource), None);
-        let mut rows: Vec<Value> =
-            self.backends.find(&resource.backend)?.json(caller, call).await?;
-        let words = query.q.to_lowercase();
-        rows.retain(|row| words.is_empty() || row.to_string().to_lowercase().contains(&words));
-        sort(&mut rows, &query.sort);
-        let total = rows.len() as u64;
-        let size = usize::try_from(query.page_size).unwrap_or(usize::MAX);
-        let skipped = usize::try_from(query.page - 1).unwrap_or(usize::MAX).saturating_mul(size);
-        let rows = rows.into_iter().skip(skipped).take(size).collect();
-        Ok(Found { rows, total })
+        config: &ResourceConfig,
+        path: String,
+        query: Option<String>,
+    ) -> Result<Answer> {
+        let backend = self.backends.find(&config.backend)?;
+        let question = question(caller, config, &path, query.as_deref());
+        let mut call = Call::get(path, query);
+        if config.style.records == RecordForm::JsonApi {
+            call.own.insert(ACCEPT, HeaderValue::from_static(JSON_API));
+        }
+        let mut answer = backend.send(caller, call).await;
+        if let Some(question) = question {
+            answer = match answer {
+                answer if is_out(&answer) => self.last_good.recall(&question).map_or(answer, Ok),
+                answer => answer.map(|answer| self.last_good.watch(question, answer)),
+            };
+        }
+        let (head, body) = answer?.into_parts();
+        let text = read(body).await?;
+        if !head.status.is_success() {
+            return Err(refusal(head.status.as_u16()));
+        }
+        let as_of = age(&head.headers).map(|age| OffsetDateTime::now_utc() - age);
+        Ok(Answer { headers: head.headers, text, as_of })
     }
 }
 
-struct Found {
-    rows: Vec<Value>,
-    total: u64,
+fn not_understood(cause: serde_json::Error) -> Error {
+    Error::bad_gateway("The backend's answer was not understood.").because(cause)
 }
 
-fn checked(resource: &ResourceConfig, query: &ListQuery) -> Result<ListQuery> {
-    let field = query.sort.trim_start_matches('-');
-    let sortable = resource.fields.iter().any(|known| known.name == field && known.sortable);
-    if !query.sort.is_empty() && !sortable {
-        return Err(Error::bad_request(format!(
-            "{} cannot be sorted by “{field}”.",
-            resource.title
-        )));
-    }
-    Ok(ListQuery {
-        q: query.q.trim().to_owned(),
-        sort: query.sort.clone(),
-        page: query.page.max(1),
-        page_size: query.page_size.clamp(1, LARGEST_PAGE),
-    })
-}
-
-fn drf_query(query: &ListQuery) -> String {
-    let mut pairs = form_urlencoded::Serializer::new(String::new());
-    pairs.append_pair("page", &query.page.to_string());
-    pairs.append_pair("page_size", &query.page_size.to_string());
-    if !query.sort.is_empty() {
-        pairs.append_pair("ordering", &query.sort);
-    }
-    if !query.q.is_empty() {
-        pairs.append_pair("search", &query.q);
-    }
-    pairs.finish()
-}
-
-fn sort(rows: &mut [Value], by: &str) {
-    let (field, descending) = match by.strip_prefix('-') {
-        Some(field) => (field, true),
-        None => (by, false),
-    };
-    if field.is_empty() {
-        return;
-    }
-    rows.sort_by(|a, b| {
-        let order = compare(&a[field], &b[field]);
-        if descending { order.reverse() } else { order }
-    });
-}
-
-fn compare(a: &Value, b: &Value) -> Ordering {
-    match (a.as_f64(), b.as_f64()) {
-        (Some(a), Some(b)) => a.total_cmp(&b),
-        _ => a.as_str().unwrap_or_default().cmp(b.as_str().unwrap_or_default()),
-    }
-}
-
-fn column(field: &FieldConfig) -> Column {
-    Column {
-        name: field.name.clone(),
-        label: field.label.clone(),
-        sortable: field.sortable,
-        at_end: present::at_end(field.kind),
-    }
+/// What a GET is remembered by.
+fn question(
+    caller: &Caller,
+    config: &ResourceConfig,
+    path: &str,
+    query: Option<&str>,
+) -> Option<Question> {
+    let target = format!("/.data/{}{path}?{}", config.backend, query.unwrap_or_default());
+    let target: Uri = target.parse().ok()?;
+    Question::of(caller, &target, &HeaderMap::new(), &[])
 }
 
 fn past_the_end() -> Error {

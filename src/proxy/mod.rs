@@ -4,12 +4,7 @@
 #[cfg(feature = "ssr")]
 mod answer;
 #[cfg(feature = "ssr")]
-mod last_good;
-#[cfg(feature = "ssr")]
 mod routes;
 
 #[cfg(feature = "ssr")]
-pub use {
-    last_good::LastGood,
-    routes::{answer, takes},
-};
+pub use routes::{answer, takes};

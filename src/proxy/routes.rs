@@ -12,13 +12,11 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{
-    answer::{Asked, Mount, address_of},
-    last_good::Question,
-};
+use super::answer::{Asked, Mount, address_of};
 use crate::{
-    backend::{Backend, Call},
+    backend::{Backend, Call, Question, is_out},
     config::{Action, ResourceConfig},
+    data::access,
     error::{Error, Kind, Result},
     server::{client::ClientAddress, state::App},
     session::Caller,
@@ -72,13 +70,10 @@ pub async fn answer(
     let (asked, call) = place.call(client, request)?;
     let answer = asked.backend.send(caller, call).await.map(|answer| asked.pass(answer));
     match (answer, question) {
-        (Ok(answer), Some(question)) if is_out(answer.status()) => {
-            Ok(app.last_good.recall(&question).unwrap_or(answer))
+        (answer, Some(question)) if is_out(&answer) => {
+            app.last_good.recall(&question).map_or(answer, Ok)
         }
         (Ok(answer), Some(question)) if is_get => Ok(app.last_good.watch(question, answer)),
-        (Err(error), Some(question)) if is_trouble(&error) => {
-            app.last_good.recall(&question).ok_or(error)
-        }
         (answer, _) => answer,
     }
 }
@@ -111,12 +106,12 @@ fn way<'a>(app: &'a App, caller: &Caller, request: &Request) -> Result<Way<'a>> 
         [] => catalogue(app, caller, request).map(Way::Here),
         [group, name] => {
             let resource = resources.find(group, name)?;
-            act(app, resource, resources.list_path(resource), &OF_LISTS, method)
+            act(app, caller, resource, resources.list_path(resource), &OF_LISTS, method)
         }
         // The id goes on as the client wrote it.
         [group, name, id] if !id.is_empty() => {
             let resource = resources.find(group, name)?;
-            act(app, resource, resources.raw_item_path(resource, id), &OF_RECORDS, method)
+            act(app, caller, resource, resources.raw_item_path(resource, id), &OF_RECORDS, method)
         }
         _ => Err(Error::not_found("There is no such collection here.")),
     }
@@ -140,9 +135,11 @@ fn forward<'a>(app: &'a App, path: &str, method: &Method) -> Result<Way<'a>> {
     Ok(Way::On(Place { backend, path, mount: Mount::Whole(PROXY) }))
 }
 
-/// To what the resource declares for the method; anything else is 405 with what there is.
+/// To what the resource declares for the method; anything else is 405 with what there is, and 403
+/// for who has none of the roles that it takes.
 fn act<'a>(
     app: &'a App,
+    caller: &Caller,
     resource: &'a ResourceConfig,
     path: String,
     taken: &[(Method, Action)],
@@ -150,7 +147,8 @@ fn act<'a>(
 ) -> Result<Way<'a>> {
     let declared = |action: &Action| resource.actions.contains(action);
     let asked = if method == Method::HEAD { &Method::GET } else { method };
-    if !taken.iter().any(|(method, action)| method == asked && declared(action)) {
+    let action = taken.iter().find(|(method, action)| method == asked && declared(action));
+    let Some((_, action)) = action else {
         let mut methods: Vec<Method> =
             taken.iter().filter(|(_, action)| declared(action)).map(|(m, _)| m.clone()).collect();
         if methods.contains(&Method::GET) {
@@ -158,7 +156,8 @@ fn act<'a>(
         }
         methods.push(Method::OPTIONS);
         return not_taken(asked, &methods).map(Way::Here);
-    }
+    };
+    access::check(resource, caller, *action)?;
     let backend = app.backends.find(&resource.backend)?;
     Ok(Way::On(Place { backend, path, mount: Mount::Resource(resource) }))
 }
@@ -201,14 +200,6 @@ impl<'a> Place<'a> {
         };
         Ok((asked, call))
     }
-}
-
-fn is_out(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 502..=504)
-}
-
-fn is_trouble(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Unavailable | Kind::BadGateway | Kind::Timeout)
 }
 
 /// 405 with the methods that there are; or just those, for who asked.
@@ -266,7 +257,7 @@ struct CatalogueEntry<'a> {
     name: &'a str,
     title: &'a str,
     path: String,
-    actions: &'a [Action],
+    actions: Vec<Action>,
 }
 
 /// What this caller may use.
@@ -280,12 +271,14 @@ fn catalogue(app: &App, caller: &Caller, request: &Request) -> Result<Response<B
     for group in app.resources.groups() {
         let mut resources = Vec::new();
         for resource in &group.resources {
-            if app.backends.find(&resource.backend)?.serves(caller, request.headers()) {
+            let actions: Vec<Action> = access::of(resource, caller).collect();
+            let is_served = app.backends.find(&resource.backend)?.serves(caller, request.headers());
+            if is_served && !actions.is_empty() {
                 resources.push(CatalogueEntry {
                     name: &resource.name,
                     title: &resource.title,
                     path: address_of(resource),
-                    actions: &resource.actions,
+                    actions,
                 });
             }
         }

@@ -30,6 +30,18 @@ pub fn routes(options: &LeptosOptions) -> Router<App> {
     )
 }
 
+/// Where the style sheet is. Found once: its hashed name is in a file beside the program.
+pub fn stylesheet(options: &LeptosOptions) -> String {
+    let LeptosOptions { output_name, site_pkg_dir, hash_file, .. } = options;
+    let names = std::env::current_exe().map(|program| program.with_file_name(&**hash_file));
+    let names = names.and_then(std::fs::read_to_string).unwrap_or_default();
+    let hash = names.lines().find_map(|line| line.trim().strip_prefix("css:"));
+    match hash.filter(|_| options.hash_files) {
+        Some(hash) => format!("/{site_pkg_dir}/{output_name}.{}.css", hash.trim()),
+        None => format!("/{site_pkg_dir}/{output_name}.css"),
+    }
+}
+
 /// Any other file of the site, or 404.
 pub async fn fallback(root: std::path::PathBuf, request: Request) -> Result<Response> {
     serve(root, request).await

@@ -10,17 +10,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Auth, MachineTokens, Provider, Renewer, Source, limits::Limits},
-    backend::Backends,
+    backend::{Backends, LastGood},
     channels::{Deliveries, Widgets, jobs::Jobs},
     chat::Chat,
     config::{AuthConfig, Config, MachineEndpoint, ProviderConfig, Registration},
-    data::{Data, Resources},
+    data::{Data, KnownFields, Resources},
     error::{Error, Result},
-    proxy::LastGood,
     sandbox::{Sandbox, SandboxOptions},
     session::{Grants, Sessions, grants::TokenEndpoint, seal::Sealer},
     store::Store,
 };
+
+use super::assets;
 
 /// The services of one running Breezeway, as one runtime sees them.
 ///
@@ -36,6 +37,8 @@ pub struct Services {
     pub config: Arc<Config>,
     /// How Leptos finds its assets.
     pub leptos: LeptosOptions,
+    /// Where the style sheet is.
+    pub stylesheet: Arc<str>,
     /// The database.
     pub store: Store,
     /// Who is signed in.
@@ -48,6 +51,8 @@ pub struct Services {
     pub chat: Chat,
     /// Declared resources.
     pub resources: Resources,
+    /// What was found out about those that declare no fields.
+    pub known_fields: KnownFields,
     /// Chats on other sites.
     pub widgets: Widgets,
     /// Messages that came by webhook.
@@ -115,6 +120,7 @@ impl App {
         );
         let services = Services {
             config: Arc::new(config),
+            stylesheet: assets::stylesheet(&leptos).into(),
             leptos,
             store,
             sessions,
@@ -122,6 +128,7 @@ impl App {
             backends,
             chat,
             resources,
+            known_fields: KnownFields::default(),
             widgets,
             deliveries,
             jobs,
@@ -139,7 +146,12 @@ impl App {
 
     /// Reading declared resources.
     pub fn data(&self) -> Data {
-        Data::new(self.resources.clone(), self.backends.clone())
+        Data::new(
+            self.resources.clone(),
+            self.backends.clone(),
+            self.last_good.clone(),
+            self.known_fields.clone(),
+        )
     }
 }
 

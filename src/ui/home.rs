@@ -127,7 +127,7 @@ async fn signed_in(app: App, caller: Caller, identity: Identity) -> Result<impl 
                 </section>
                 <section>
                     <h2>"Data"</h2>
-                    {group_cards(&app.resources)}
+                    {group_cards(&app.resources, &caller)}
                 </section>
             </div>
         </main>

@@ -1,8 +1,13 @@
-//! The console's pages and server functions.
+//! The console's pages.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use axum::response::Response;
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Site, Upstream, with_backend};
 
@@ -26,7 +31,7 @@ async fn a_list_is_rendered_with_search_order_and_pages_in_the_address() {
     assert!(beyond.contains("href=\"/data/django-crm/contacts\"") && beyond.contains("whole list"));
 
     let nothing = ada.open("/data/django-crm/contacts?q=zzyzx").await.text().await.unwrap();
-    assert!(nothing.contains("Nothing matches “zzyzx”") && nothing.contains("Clear search"));
+    assert!(nothing.contains("Nothing matches “zzyzx”") && nothing.contains("Show all contacts"));
 }
 
 #[tokio::test]
@@ -80,31 +85,156 @@ async fn a_backend_that_is_down_is_told_and_can_be_tried_again() {
 }
 
 #[tokio::test]
-async fn server_functions_list_and_read_with_the_right_status() {
+async fn a_list_is_narrowed_by_its_address() {
     let (site, _folder) = Site::start().await;
     let ada = site.signed_in("ada").await;
-    let call = |browser: &crate::support::Browser, name: &str, form: &[(&str, &str)]| {
-        browser.request(Method::POST, &format!("/api/fn/data/{name}")).form(form)
-    };
-    let list = [("group", "django-crm"), ("name", "contacts"), ("query[page_size]", "5")];
-    let found: Value = ada.send(call(&ada, "list", &list)).await.json().await.unwrap();
-    assert_eq!(found["rows"].as_array().unwrap().len(), 5);
-    assert_eq!(found["total"], 240);
+    let deals = "/data/django-crm/deals";
+    let open =
+        async |query: &str| ada.open(&format!("{deals}?{query}")).await.text().await.unwrap();
+    let page = open("f.stage=Won&f.stage=Lost&f.amount.from=10000&sort=-amount&page_size=50").await;
+    assert!(page.contains("Stage: Won or Lost") && page.contains("Amount from 10,000"), "{page}");
+    assert!(!page.contains(">Proposal</span>") && page.contains(">Won</span>"));
+    // A chip takes one filter away and keeps everything else.
+    assert!(
+        page.contains("href=\"?f.stage=Won&amp;f.stage=Lost&amp;sort=-amount&amp;page_size=50\"")
+    );
+    assert!(page.contains("<tfoot>") && page.contains("Total"));
 
-    let read = [("group", "django-crm"), ("name", "contacts"), ("id", "1")];
-    let record: Value = ada.send(call(&ada, "read", &read)).await.json().await.unwrap();
-    assert!(record["title"].is_string());
+    let none = open("f.stage=Won&f.amount.to=1").await;
+    assert!(none.contains("No deals pass these filters") && none.contains("Show all deals"));
+    let columns = open("columns=company,name&density=compact").await;
+    assert!(
+        columns.contains("data-density=\"compact\"") && !columns.contains("data-label=\"Stage\"")
+    );
+    let (company, name) = (columns.find("?sort=company&"), columns.find("?sort=name&"));
+    assert!(company.is_some() && company < name, "{columns}");
+    // What it cannot be narrowed by is not passed on.
+    assert!(open("f.notes.has=x&f.tenant_id=summit").await.contains("120 records"));
+}
 
-    let missing = [("group", "django-crm"), ("name", "contacts"), ("id", "999999")];
-    assert_eq!(ada.send(call(&ada, "read", &missing)).await.status(), StatusCode::NOT_FOUND);
-    let incomplete = ada.send(call(&ada, "read", &missing[..1])).await;
-    assert_eq!(incomplete.status(), StatusCode::BAD_REQUEST);
-    assert!(incomplete.text().await.unwrap().contains("\"code\":\"bad_request\""));
-    let unknown = ada.send(call(&ada, "nope", &missing)).await;
-    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
-    assert!(unknown.text().await.unwrap().contains("\"code\":\"not_found\""));
-    let nobody = site.browser();
-    let refused = nobody.send(call(&nobody, "list", &list)).await;
-    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-    assert!(refused.text().await.unwrap().contains("\"code\":\"unauthenticated\""));
+#[tokio::test]
+async fn figures_are_written_as_the_browser_asks() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let request = ada
+        .request(Method::GET, "/data/django-crm/deals?sort=-amount")
+        .header("accept-language", "de-DE,en;q=0.5");
+    let page = ada.send(request).await.text().await.unwrap();
+    let is_german =
+        page.contains(".000,00<") || page.contains(".500,00<") || page.contains(".750,00<");
+    assert!(is_german, "{page}");
+}
+
+#[tokio::test]
+async fn roles_decide_what_is_seen_and_the_server_enforces_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles =
+        "[resources.django-crm.contacts]\nroles = { all = [\"admin\"], read = [\"member\"] }";
+    let text = include_str!("../../Leptos.toml")
+        .replace("[resources.django-crm.contacts]", roles)
+        .replace(
+            "[resources.billing.usage]",
+            "[resources.billing.usage]\nroles = { all = [\"auditor\"] }",
+        );
+    let site = Site::start_with(folder.path(), &text).await;
+    let (ada, ben) = (site.signed_in("ada").await, site.signed_in("ben").await);
+    let list = "/data/django-crm/contacts";
+    assert_eq!(ada.open(list).await.status(), StatusCode::OK);
+    let refused = ben.open(list).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(refused.text().await.unwrap().contains("You are not allowed to see contacts."));
+    assert_eq!(ben.open(&format!("{list}/1")).await.status(), StatusCode::OK);
+    assert_eq!(ada.open(&format!("{list}/1")).await.status(), StatusCode::FORBIDDEN);
+
+    let index = ada.open("/data").await.text().await.unwrap();
+    assert!(
+        index.contains("/data/django-crm/contacts\"") && !index.contains("/data/billing/usage")
+    );
+    assert_eq!(ada.open("/data/billing/usage").await.status(), StatusCode::FORBIDDEN);
+
+    let brain = "/api/brain/django-crm/contacts";
+    assert_eq!(ada.get(brain).await.status(), StatusCode::OK);
+    assert_eq!(ben.get(brain).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(ben.get(&format!("{brain}/1")).await.status(), StatusCode::OK);
+    let delete = ben.request(Method::DELETE, &format!("{brain}/1"));
+    assert_eq!(ben.send(delete).await.status(), StatusCode::FORBIDDEN);
+    let catalogue: Value = ben.get("/api/brain").await.json().await.unwrap();
+    assert_eq!(catalogue[0]["resources"][0]["actions"], json!(["read"]));
+}
+
+#[tokio::test]
+async fn while_a_backend_is_down_its_last_good_list_is_shown() {
+    let is_down = Arc::new(AtomicBool::new(false));
+    let down = is_down.clone();
+    let upstream = Upstream::start(move |_| {
+        let status = if down.load(Ordering::Relaxed) { 503 } else { 200 };
+        let body = r#"{"count":1,"results":[{"id":1,"name":"Imani Cole","email":"i@b.example"}]}"#;
+        Response::builder().status(status).body(body.into()).unwrap()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
+    let ada = site.signed_in("ada").await;
+    let list = async |query: &str| ada.open(&format!("/data/crm/contacts{query}")).await;
+    let good = list("").await.text().await.unwrap();
+    assert!(good.contains("Imani Cole") && !good.contains("Showing data from"));
+
+    is_down.store(true, Ordering::Relaxed);
+    let stale = list("").await;
+    assert_eq!(stale.status(), StatusCode::OK);
+    let stale = stale.text().await.unwrap();
+    assert!(stale.contains("Imani Cole") && stale.contains("Showing data from"), "{stale}");
+    // What was never seen cannot be shown, and somebody else's is not.
+    let never = list("?q=x").await;
+    assert_eq!(never.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let ben = site.signed_in("ben").await;
+    assert_eq!(ben.open("/data/crm/contacts").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+
+    is_down.store(false, Ordering::Relaxed);
+    assert!(!list("").await.text().await.unwrap().contains("Showing data from"));
+}
+
+#[tokio::test]
+async fn fields_that_nobody_declared_are_worked_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let extra =
+        "[resources.found.deals]\nbackend = \"sandbox\"\npath = \"/api/django-crm/deals\"\n";
+    let site =
+        Site::start_with(folder.path(), &(include_str!("../../Leptos.toml").to_owned() + extra))
+            .await;
+    let ada = site.signed_in("ada").await;
+    let page = ada.open("/data/found/deals").await.text().await.unwrap();
+    assert!(page.contains("120 records") && page.contains("data-label=\"Close date\""), "{page}");
+    assert!(page.contains("<span class=\"pill\" data-tone=\"plain\">Won</span>"));
+    // Who may not write is not told what can be written, so the records must tell.
+    let dana = site.signed_in("dana").await;
+    let page = dana.open("/data/found/deals").await.text().await.unwrap();
+    assert!(page.contains("data-label=\"Close date\"") && page.contains("data-align=\"end\""));
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_counted_is_paged_all_the_same() {
+    let upstream = Upstream::start(|seen| {
+        let last = seen.target.contains("page%5Boffset%5D=50");
+        let row =
+            |id| json!({ "id": format!("u-{id}"), "attributes": { "name": format!("N{id}") } });
+        let mut answer = json!({ "data": [row(1), row(2)], "links": {} });
+        if !last {
+            answer["links"]["next"] = json!({ "href": "https://elsewhere.example" });
+        }
+        Response::new(answer.to_string().into())
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = with_backend(&upstream.origin, "")
+        .replace("path = \"/contacts\"", "path = \"/contacts\"\nstyle = \"jsonapi\"");
+    let site = Site::start_with(folder.path(), &text).await;
+    let ada = site.signed_in("ada").await;
+    let page = ada.open("/data/crm/contacts?page=2").await.text().await.unwrap();
+    assert!(
+        page.contains("Page 2") && page.contains("href=\"?page=3\"") && page.contains(">N1</a>")
+    );
+    let last = ada.open("/data/crm/contacts?page=3").await.text().await.unwrap();
+    assert!(!last.contains("?page=4") && last.contains("href=\"?page=2\""));
+    assert_eq!(upstream.seen()[0].headers["accept"], "application/vnd.api+json");
 }

@@ -13,7 +13,7 @@ use syntect::{
     util::LinesWithEndings,
 };
 
-use super::html::escape;
+use crate::ui::html::escape;
 
 /// Code beyond this many bytes stays plain: colours are not worth the wait.
 const LARGEST: usize = 50_000;

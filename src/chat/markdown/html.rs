@@ -19,6 +19,7 @@ use pulldown_cmark::{
 use url::Url;
 
 use super::{Block, highlight::highlight, math, notes};
+use crate::ui::html::escape;
 
 pub(super) const OPTIONS: Options = Options::ENABLE_TABLES
     .union(Options::ENABLE_TASKLISTS)
@@ -414,20 +415,6 @@ fn scheme(address: &str) -> Option<String> {
 /// would no longer be the one that was checked.
 fn is_plain(address: &str) -> bool {
     !address.chars().any(|char| char.is_control() || char.is_whitespace())
-}
-
-/// Writes text so that it is only text, in an element or in a quoted attribute.
-pub fn escape(html: &mut String, text: &str) {
-    for char in text.chars() {
-        match char {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            _ => html.push(char),
-        }
-    }
 }
 
 fn attribute(html: &mut String, name: &str, value: &str) {

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use super::html::escape;
+use crate::ui::html::escape;
 
 /// The most labels that one block may refer to.
 const MOST: usize = 200;

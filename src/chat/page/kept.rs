@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use crate::chat::render::escaped;
+use crate::ui::html::escaped;
 
 /// A message that could not be sent, and where it was to go.
 #[derive(Debug, Clone, Default)]

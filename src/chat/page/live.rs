@@ -15,7 +15,7 @@ use super::{LISTED, bar::bar, sidebar::sidebar};
 use crate::{
     chat::{
         api::StopRun,
-        render::{around, escaped, turns},
+        render::{around, turns},
         service::Events,
         view::{Listing, MessageView},
         wire::RunEvent,
@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     server::{extract::Path, html, state::App},
     session::Caller,
-    ui::{icon::Icon, zone::zone},
+    ui::{html::escaped, icon::Icon, zone::zone},
 };
 
 /// Stands in a rendered page where the reply is to be streamed.

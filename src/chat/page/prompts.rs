@@ -4,9 +4,9 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 
 use crate::{
-    chat::{render::escaped, view::Prompt},
+    chat::view::Prompt,
     server::context,
-    ui::{icon::Icon, page::awaited},
+    ui::{html::escaped, icon::Icon, page::awaited},
 };
 
 /// Where prompts are seen and changed.

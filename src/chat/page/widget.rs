@@ -6,16 +6,11 @@ use uuid::Uuid;
 
 use super::dialogs::script;
 use crate::{
-    chat::{
-        document::TURNS,
-        island::Conversation,
-        render::{escaped, turns},
-        service::Conversation as Talk,
-    },
+    chat::{document::TURNS, island::Conversation, render::turns, service::Conversation as Talk},
     error::Result,
     server::state::App,
     session::{Caller, Identity},
-    ui::{header::Embedded, icon::Icon},
+    ui::{header::Embedded, html::escaped, icon::Icon},
 };
 
 /// How the page around wants it to look.

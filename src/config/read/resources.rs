@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::House;
 use crate::config::{
-    model::{Action, FieldConfig, FieldKind, GroupConfig, ListStyle, ResourceConfig},
+    model::{Action, FieldConfig, GroupConfig, ResourceConfig},
     section::{Read, Section, Value, all},
     values,
 };
 
-/// Styles that a later version will know.
-const LATER_STYLES: &[&str] = &["wagtail", "json-server"];
+mod fields;
+mod styles;
 
 /// The groups that are declared, and those that resources stand in.
 pub(super) fn groups(root: &Section<'_>) -> Read<BTreeMap<String, GroupConfig>> {
@@ -35,6 +35,8 @@ fn group(s: &Section<'_>, name: &str) -> Read<GroupConfig> {
 
 pub(super) fn resources(root: &Section<'_>, house: &House<'_>) -> Read<Vec<ResourceConfig>> {
     let mut resources = Vec::new();
+    let known = root.names_below("resources");
+    let known: Vec<String> = known.iter().map(|(group, name)| format!("{group}.{name}")).collect();
     for (group, tables) in root.named("resources") {
         let tables = tables.named();
         if let Some((_, value)) = tables.iter().find(|(_, value)| !value.is_table()) {
@@ -43,13 +45,19 @@ pub(super) fn resources(root: &Section<'_>, house: &House<'_>) -> Read<Vec<Resou
             continue;
         }
         for (name, value) in tables {
-            resources.push(value.table(|s| resource(s, group, name, house)));
+            resources.push(value.table(|s| resource(s, group, name, house, &known)));
         }
     }
     all(resources)
 }
 
-fn resource(s: &Section<'_>, group: &str, name: &str, house: &House<'_>) -> Read<ResourceConfig> {
+fn resource(
+    s: &Section<'_>,
+    group: &str,
+    name: &str,
+    house: &House<'_>,
+    known: &[String],
+) -> Read<ResourceConfig> {
     let backend = s.required("backend", "write the name of a table under `[backends]`", |v| {
         values::name_of(v, "backends", &house.backends)
     });
@@ -59,22 +67,37 @@ fn resource(s: &Section<'_>, group: &str, name: &str, house: &House<'_>) -> Read
         values::path,
     );
     let title = s.defaulted_with("title", values::text, || Ok(values::in_words(name)));
+    let singular = s.optional("singular", values::text);
     let actions = s.defaulted_with("actions", actions, || Ok(all_actions()));
-    let style = s.defaulted("style", style, ListStyle::Drf);
+    let roles = s.section("roles", roles);
+    let style = s.defaulted_with("style", styles::style, || Ok(styles::default()));
     let id = s.defaulted_with("id", values::word, || Ok("id".to_owned()));
-    let fields = s.required("fields", "write the fields to show: `[\"name\", \"email\"]`", fields);
+    let fields = s.defaulted_with("fields", |v| fields(v, known), || Ok(Vec::new()));
 
+    let title = title?;
     Ok(ResourceConfig {
         group: group.to_owned(),
         name: name.to_owned(),
         backend: backend?,
         path: path?,
-        title: title?,
+        singular: singular?.unwrap_or_else(|| singular_of(&title)),
+        title,
         actions: actions?,
+        roles: roles?,
         style: style?,
         id: id?,
-        fields: fields?,
+        fields: fields?.into(),
     })
+}
+
+/// `Companies` → `company`: what English does most of the time; `singular` is for the rest.
+fn singular_of(title: &str) -> String {
+    let title = title.to_lowercase();
+    match (title.strip_suffix("ies"), title.strip_suffix("ss"), title.strip_suffix('s')) {
+        (Some(stem), _, _) => format!("{stem}y"),
+        (None, None, Some(stem)) => stem.to_owned(),
+        _ => title,
+    }
 }
 
 fn actions(value: &Value<'_>) -> Read<Vec<Action>> {
@@ -89,14 +112,32 @@ fn all_actions() -> Vec<Action> {
     values::ACTIONS.iter().map(|(_, action)| *action).collect()
 }
 
-fn style(value: &Value<'_>) -> Read<ListStyle> {
-    values::choice(value, values::LIST_STYLES, LATER_STYLES)
+/// Who may do what: a list of roles for each action, or for all of them under `all`.
+fn roles(s: &Section<'_>) -> Read<BTreeMap<Action, Vec<String>>> {
+    let usual = s.optional("all", role_names);
+    let each = values::ACTIONS.iter().map(|(name, action)| {
+        let named = s.optional(name, role_names);
+        named.map(|named| (*action, named))
+    });
+    let each: Vec<(Action, Option<Vec<String>>)> = all(each)?;
+    let usual = usual?;
+    let named = each.into_iter().filter_map(|(action, named)| {
+        let named = named.or_else(|| usual.clone())?;
+        Some((action, named))
+    });
+    Ok(named.collect())
 }
 
-fn fields(value: &Value<'_>) -> Read<Vec<FieldConfig>> {
-    let fields = value.list(field)?;
+fn role_names(value: &Value<'_>) -> Read<Vec<String>> {
+    value.list(values::word)
+}
+
+fn fields(value: &Value<'_>, known: &[String]) -> Read<Vec<FieldConfig>> {
+    let fields = value.list(|v| fields::field(v, known))?;
     if fields.is_empty() {
-        return Err(value.refuse("is empty; name at least one field to show"));
+        return Err(value.refuse(
+            "is empty; name at least one field to show, or remove the key to have them worked out",
+        ));
     }
     match repeated(&fields) {
         Some(name) => Err(value.refuse(&format!("has the field `{name}` twice; remove one"))),
@@ -108,37 +149,4 @@ fn fields(value: &Value<'_>) -> Read<Vec<FieldConfig>> {
 fn repeated(fields: &[FieldConfig]) -> Option<&str> {
     let mut seen = BTreeSet::new();
     fields.iter().map(|field| field.name.as_str()).find(|name| !seen.insert(*name))
-}
-
-/// A field is a name, or a table with a name.
-fn field(value: &Value<'_>) -> Read<FieldConfig> {
-    if value.is_table() {
-        value.table(field_table)
-    } else {
-        values::word(value).map(|name| FieldConfig {
-            label: values::in_words(&name),
-            name,
-            kind: FieldKind::Text,
-            in_list: true,
-            sortable: false,
-        })
-    }
-}
-
-fn field_table(s: &Section<'_>) -> Read<FieldConfig> {
-    let name = s.required("name", "write the field's key in the record", values::word);
-    let label = s.optional("label", values::text);
-    let kind =
-        s.defaulted("type", |v| values::choice(v, values::FIELD_KINDS, &[]), FieldKind::Text);
-    let in_list = s.defaulted("list", |v| v.boolean(), true);
-    let sortable = s.defaulted("sortable", |v| v.boolean(), false);
-
-    let name = name?;
-    Ok(FieldConfig {
-        label: label?.unwrap_or_else(|| values::in_words(&name)),
-        name,
-        kind: kind?,
-        in_list: in_list?,
-        sortable: sortable?,
-    })
 }

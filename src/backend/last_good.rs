@@ -23,7 +23,10 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use crate::session::{Caller, Identity};
+use crate::{
+    error::{Kind, Result},
+    session::{Caller, Identity},
+};
 
 const STALE: HeaderName = HeaderName::from_static("x-breezeway-stale");
 /// The largest answer that is kept, in bytes.
@@ -49,6 +52,21 @@ struct Kept {
     headers: HeaderMap,
     body: Bytes,
     at: Instant,
+}
+
+/// Whether a backend is out, rather than saying no.
+pub fn is_out(answer: &Result<Response<Body>>) -> bool {
+    match answer {
+        Ok(answer) => matches!(answer.status().as_u16(), 502..=504),
+        Err(error) => {
+            matches!(error.kind(), Kind::Unavailable | Kind::BadGateway | Kind::Timeout)
+        }
+    }
+}
+
+/// How long ago an answer was given that [`LastGood::recall`] gave back.
+pub fn age(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(STALE)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 impl Question {

@@ -1,0 +1,35 @@
+//! Who may do what with a resource.
+
+use crate::{
+    config::{Action, ResourceConfig},
+    error::{Error, Result},
+    session::Caller,
+};
+
+/// Whether `caller` may do `action`, as far as the declaration says; the backend has a say of its
+/// own.
+pub fn may(resource: &ResourceConfig, caller: &Caller, action: Action) -> bool {
+    let has_role = |roles: &Vec<String>| {
+        caller.identity().is_some_and(|who| who.roles.iter().any(|role| roles.contains(role)))
+    };
+    resource.actions.contains(&action) && resource.roles.get(&action).is_none_or(has_role)
+}
+
+/// What `caller` may do.
+pub fn of(resource: &ResourceConfig, caller: &Caller) -> impl Iterator<Item = Action> {
+    resource.actions.iter().copied().filter(|action| may(resource, caller, *action))
+}
+
+/// 403 where [`may`] says no.
+pub fn check(resource: &ResourceConfig, caller: &Caller, action: Action) -> Result<()> {
+    if may(resource, caller, action) {
+        return Ok(());
+    }
+    let things = resource.title.to_lowercase();
+    Err(Error::forbidden(match action {
+        Action::List | Action::Read => format!("You are not allowed to see {things}."),
+        Action::Create => format!("You are not allowed to add {things}."),
+        Action::Update => format!("You are not allowed to change {things}."),
+        Action::Delete => format!("You are not allowed to delete {things}."),
+    }))
+}

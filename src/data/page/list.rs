@@ -1,0 +1,408 @@
+//! `/data/{group}/{name}`: one page of a list, and everything that leads to another.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::{
+    address, breadcrumb,
+    cells::{Column, Rows},
+    narrow::{Tools, hidden},
+    stale_notice,
+};
+use crate::{
+    config::FieldConfig,
+    data::{
+        island::ShowsLoading,
+        present,
+        query::{ListQuery, Sort},
+        service::{Listing, Resource},
+    },
+    error::{Error, Kind, Result},
+    server::{context, state::App},
+    session::Caller,
+    ui::{icon::Icon, page::request_id, reader::Reader},
+};
+
+/// A list as a reader sees it.
+pub(super) struct ListView<'a> {
+    pub resource: &'a Resource,
+    pub query: &'a ListQuery,
+    pub reader: &'a Reader,
+}
+
+pub(super) async fn page(
+    app: App,
+    caller: Caller,
+    group: String,
+    name: String,
+    query: String,
+    reader: Reader,
+) -> Result<impl IntoView> {
+    let data = app.data();
+    let group_title = app.resources.group(&group)?.title.clone();
+    let title = app.resources.find(&group, &name)?.title.clone();
+    let trail = vec![("Data".to_owned(), "/data".to_owned()), (group_title, "/data".to_owned())];
+    let body = match data.resource(&caller, &group, &name).await {
+        Ok(resource) => {
+            let query = ListQuery::read(&query, &resource.fields);
+            let list = data.list(&caller, &resource, &query, reader.zone).await;
+            let view = ListView { resource: &resource, query: &query, reader: &reader };
+            match list {
+                Ok(list) => view.view(&list),
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => view.out(&error),
+            }
+        }
+        Err(error) if is_final(&error) => return Err(error),
+        Err(error) => view! {
+            {head(&title, String::new(), ())}
+            {trouble(&error)}
+        }
+        .into_any(),
+    };
+    Ok(view! {
+        <Title text=title.clone() />
+        <main id="main" class="page" data-width="wide" tabindex="-1">
+            <ShowsLoading>{breadcrumb(trail, &title)} {body}</ShowsLoading>
+        </main>
+    })
+}
+
+/// Whether there is nothing to show, and trying again would not help.
+fn is_final(error: &Error) -> bool {
+    let kind = error.kind();
+    matches!(kind, Kind::NotFound | Kind::BadRequest | Kind::Forbidden | Kind::Unauthenticated)
+}
+
+fn head<E: IntoView>(title: &str, count: String, end: E) -> impl IntoView + use<E> {
+    view! {
+        <div class="page-head">
+            <div class="title">
+                <h1>{title.to_owned()}</h1>
+                <p class="count">{count}</p>
+            </div>
+            {end}
+        </div>
+    }
+}
+
+impl ListView<'_> {
+    /// The address of this list with another query.
+    pub(super) fn href(&self, query: &ListQuery) -> String {
+        match query.write() {
+            query if query.is_empty() => address(&self.resource.config),
+            query => format!("?{query}"),
+        }
+    }
+
+    /// The list, where the backend answered.
+    fn view(&self, list: &Listing) -> AnyView {
+        let stale = list.as_of.map(|at| stale_notice(self.reader, at));
+        let body = if list.rows.is_empty() {
+            self.nothing_found().into_any()
+        } else {
+            view! {
+                {self.table(list)}
+                {self.pagination(list)}
+            }
+            .into_any()
+        };
+        view! {
+            {head(&self.resource.config.title, self.count(list), self.search())}
+            {Tools(self).view()}
+            {stale}
+            {body}
+        }
+        .into_any()
+    }
+
+    /// The frame of the list, where the backend did not.
+    fn out(&self, error: &Error) -> AnyView {
+        view! {
+            {head(&self.resource.config.title, String::new(), self.search())}
+            {Tools(self).view()}
+            {trouble(error)}
+        }
+        .into_any()
+    }
+
+    fn count(&self, list: &Listing) -> String {
+        let Some(total) = list.total else {
+            return format!("Page {}", self.query.page);
+        };
+        let (one, many) = match self.query.is_narrowed() {
+            true => ("match", "matches"),
+            false => ("record", "records"),
+        };
+        let number = self.reader.number(&total.to_string(), None);
+        format!("{number} {}", if total == 1 { one } else { many })
+    }
+
+    fn table(&self, list: &Listing) -> impl IntoView + use<> {
+        let columns = self.resource.columns(self.query);
+        let headers = columns.iter().map(|field| self.header_cell(field)).collect_view();
+        let rows = Rows {
+            reader: self.reader,
+            resource: &self.resource.config,
+            list: address(&self.resource.config),
+            columns: columns.iter().map(|field| Column::new(field)).collect(),
+        };
+        let rows = rows.write(&list.rows);
+        let totals = self.totals(&columns, list);
+        let label = self.resource.config.title.clone();
+        let density = self.query.is_dense.then_some("compact");
+        view! {
+            <div class="table-scroll" tabindex="0" role="region" aria-label=label>
+                <table class="records" data-density=density>
+                    <thead>
+                        <tr>{headers}</tr>
+                    </thead>
+                    <tbody inner_html=rows></tbody>
+                    {totals}
+                </table>
+            </div>
+        }
+    }
+
+    fn header_cell(&self, field: &FieldConfig) -> impl IntoView + use<> {
+        let at_end = field.kind.is_number().then_some("end");
+        let label = field.label.clone();
+        if !(field.sortable && self.resource.sorts()) {
+            return view! {
+                <th scope="col" data-align=at_end>
+                    {label}
+                </th>
+            }
+            .into_any();
+        }
+        let (sorted, icon, next) = sort_state(&field.name, self.query.sort.as_ref());
+        let href = self.href(&ListQuery { sort: Some(next), page: 1, ..self.query.clone() });
+        view! {
+            <th scope="col" aria-sort=sorted data-align=at_end>
+                <a href=href>{label} <Icon name=icon /></a>
+            </th>
+        }
+        .into_any()
+    }
+
+    /// What columns come to that are added up, on this page.
+    fn totals(&self, columns: &[&FieldConfig], list: &Listing) -> Option<impl IntoView + use<>> {
+        columns.iter().any(|field| field.total).then(|| {
+            let is_all = list.total.is_some_and(|total| total == list.rows.len() as u64);
+            let name = if is_all { "Total" } else { "Total of this page" };
+            let cell = |field: &&FieldConfig| {
+                let sum = field.total.then(|| present::sum(self.reader, field, &list.rows));
+                view! {
+                    <td data-label=field.label.clone() data-align="end">
+                        {sum}
+                    </td>
+                }
+            };
+            view! {
+                <tfoot>
+                    <tr>
+                        <th scope="row">{name}</th>
+                        {columns.iter().skip(1).map(cell).collect_view()}
+                    </tr>
+                </tfoot>
+            }
+        })
+    }
+
+    fn nothing_found(&self) -> impl IntoView + use<> {
+        let things = self.resource.config.title.to_lowercase();
+        if !self.query.is_narrowed() {
+            return view! {
+                <div class="empty">
+                    <Icon name="inbox" />
+                    <strong>{format!("No {things} yet")}</strong>
+                    <p>"They appear here as soon as there are some."</p>
+                </div>
+            }
+            .into_any();
+        }
+        let (words, remedy) = match (self.query.q.as_str(), self.query.filters.is_empty()) {
+            ("", _) => (format!("No {things} pass these filters"), "Take some of them away."),
+            (q, true) => (format!("Nothing matches “{q}”"), "Try fewer or other words."),
+            (q, false) => (
+                format!("Nothing matches “{q}” and these filters"),
+                "Try other words, or take filters away.",
+            ),
+        };
+        let ListQuery { columns, is_dense, page_size, .. } = self.query.clone();
+        let all = ListQuery { columns, is_dense, page_size, ..ListQuery::default() };
+        view! {
+            <div class="empty">
+                <Icon name="search" />
+                <strong>{words}</strong>
+                <p>{remedy}</p>
+                <a class="button" href=self.href(&all)>
+                    {format!("Show all {things}")}
+                </a>
+            </div>
+        }
+        .into_any()
+    }
+
+    fn search(&self) -> Option<impl IntoView + use<>> {
+        self.resource.searches().then(|| {
+            let placeholder = format!("Search {}", self.resource.config.title.to_lowercase());
+            let rest = ListQuery { q: String::new(), page: 1, ..self.query.clone() };
+            view! {
+                <form class="search" role="search" method="get">
+                    <label class="visually-hidden" for="q">
+                        "Search"
+                    </label>
+                    <input
+                        id="q"
+                        type="search"
+                        name="q"
+                        value=self.query.q.clone()
+                        placeholder=placeholder
+                    />
+                    {hidden(rest.pairs())}
+                    <button class="button">
+                        <Icon name="search" />
+                        "Search"
+                    </button>
+                </form>
+            }
+        })
+    }
+
+    fn pagination(&self, list: &Listing) -> impl IntoView + use<> {
+        let here = self.query.page;
+        let to = |page: u64| self.href(&ListQuery { page, ..self.query.clone() });
+        let numbers = list.total.map(|total| {
+            let last = total.div_ceil(list.page_size.max(1)).max(1);
+            let number = |page: Option<u64>| match page {
+                None => view! { <li><span>"…"</span></li> }.into_any(),
+                Some(page) => view! {
+                    <li>
+                        <a
+                            href=to(page)
+                            aria-current=(page == here).then_some("page")
+                            aria-label=format!("Page {page}")
+                        >
+                            {page}
+                        </a>
+                    </li>
+                }
+                .into_any(),
+            };
+            let numbers = page_numbers(here, last).into_iter().map(number).collect_view();
+            view! { <ol role="list">{numbers}</ol> }
+        });
+        let previous = step("Previous", (here > 1).then(|| to(here - 1)), "prev");
+        let next = step("Next", list.has_next(here).then(|| to(here + 1)), "next");
+        view! {
+            <nav class="pagination" aria-label="Pages">
+                {previous}
+                {numbers}
+                {next}
+                {self.page_size_form(list)}
+            </nav>
+        }
+    }
+
+    fn page_size_form(&self, list: &Listing) -> Option<impl IntoView + use<>> {
+        let mut sizes = self.resource.page_sizes();
+        if !sizes.contains(&list.page_size) {
+            // The backend keeps to its own.
+            sizes = vec![list.page_size];
+        }
+        (sizes.len() > 1).then(|| {
+            let option = |size: &u64| {
+                view! {
+                    <option selected=*size == list.page_size>{*size}</option>
+                }
+            };
+            let rest = ListQuery { page: 1, ..self.query.clone() }.pairs();
+            let rest = rest.into_iter().filter(|(name, _)| name != "page_size").collect();
+            view! {
+                <form class="page-size" method="get">
+                    {hidden(rest)}
+                    <label>
+                        "Rows "
+                        <select name="page_size">{sizes.iter().map(option).collect_view()}</select>
+                    </label>
+                    <button class="button">"Show"</button>
+                </form>
+            }
+        })
+    }
+}
+
+/// What the header says, its icon, and the order that its link asks for.
+fn sort_state(field: &str, sort: Option<&Sort>) -> (Option<&'static str>, &'static str, Sort) {
+    let next = |descending| Sort { field: field.to_owned(), descending };
+    match sort.filter(|sort| sort.field == field) {
+        Some(Sort { descending: false, .. }) => (Some("ascending"), "sort-up", next(true)),
+        Some(Sort { descending: true, .. }) => (Some("descending"), "sort-down", next(false)),
+        None => (None, "sort", next(false)),
+    }
+}
+
+fn step(title: &'static str, href: Option<String>, rel: &'static str) -> impl IntoView {
+    match href {
+        Some(href) => view! { <a class="button" href=href rel=rel>{title}</a> }.into_any(),
+        None => view! { <span class="button" aria-disabled="true">{title}</span> }.into_any(),
+    }
+}
+
+/// The first, the last and those around the current one; `None` for a gap.
+fn page_numbers(current: u64, last: u64) -> Vec<Option<u64>> {
+    let mut pages = vec![1, current.saturating_sub(1), current, current.saturating_add(1), last];
+    pages.retain(|page| (1..=last).contains(page));
+    pages.sort_unstable();
+    pages.dedup();
+    let mut numbers = Vec::new();
+    let mut previous = 0;
+    for page in pages {
+        if page > previous + 1 {
+            numbers.push(None);
+        }
+        numbers.push(Some(page));
+        previous = page;
+    }
+    numbers
+}
+
+fn trouble(error: &Error) -> impl IntoView + use<> {
+    context::report(error);
+    view! {
+        <div class="notice" data-kind="error" role="alert">
+            <Icon name="warning" />
+            <div>
+                <strong>"The list cannot be shown"</strong>
+                <p>{error.message().to_owned()}</p>
+                <p class="trace">{format!("Request {}", request_id())}</p>
+            </div>
+            <a class="button" href="">
+                <Icon name="refresh" />
+                "Retry"
+            </a>
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_numbers_show_the_ends_and_the_neighbours() {
+        assert_eq!(page_numbers(1, 1), [Some(1)]);
+        assert_eq!(page_numbers(1, 10), [Some(1), Some(2), None, Some(10)]);
+        assert_eq!(page_numbers(5, 10), [Some(1), None, Some(4), Some(5), Some(6), None, Some(10)]);
+        assert_eq!(page_numbers(u64::MAX, 2), [Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn a_header_asks_for_the_other_order() {
+        let (name, reverse) = (Sort::read("name"), Sort::read("-name"));
+        assert_eq!(sort_state("name", None), (None, "sort", name.clone().unwrap()));
+        assert_eq!(sort_state("name", name.as_ref()).2, reverse.clone().unwrap());
+        assert_eq!(sort_state("name", reverse.as_ref()).2, name.unwrap());
+    }
+}

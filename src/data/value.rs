@@ -1,0 +1,59 @@
+//! Values of records: as text, as days, as moments.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+use time::{
+    Date, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset,
+    format_description::{StaticFormatDescription, well_known::Rfc3339},
+    macros::format_description,
+};
+
+const ISO_DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
+const ISO_LOCAL: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+const ISO_INSTANT: StaticFormatDescription =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// A value as text without any ornament; empty for nothing.
+pub fn plain(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::Null => Cow::Borrowed(""),
+        Value::String(text) => Cow::Borrowed(text),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", ").into(),
+        other => other.to_string().into(),
+    }
+}
+
+/// The day that `text` begins with.
+pub fn day(text: &str) -> Option<Date> {
+    Date::parse(text.get(..10)?, ISO_DAY).ok()
+}
+
+/// When the day `text` begins in `zone`.
+pub fn day_in(text: &str, zone: UtcOffset) -> Option<OffsetDateTime> {
+    let day = Date::parse(text, ISO_DAY).ok()?;
+    Some(PrimitiveDateTime::new(day, Time::MIDNIGHT).assume_offset(zone))
+}
+
+/// The moment that `text` names; one without a zone is taken as it stands.
+pub fn moment(text: &str) -> Option<Moment> {
+    if let Ok(moment) = OffsetDateTime::parse(text, &Rfc3339) {
+        return Some(Moment::Known(moment));
+    }
+    PrimitiveDateTime::parse(text.get(..19)?, ISO_LOCAL).ok().map(Moment::Local)
+}
+
+/// A moment as a backend writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// It says where.
+    Known(OffsetDateTime),
+    /// It does not.
+    Local(PrimitiveDateTime),
+}
+
+/// A moment as backends read it: in UTC, to the microsecond.
+pub fn instant(moment: OffsetDateTime) -> String {
+    moment.to_offset(UtcOffset::UTC).format(ISO_INSTANT).unwrap_or_default()
+}

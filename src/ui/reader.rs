@@ -1,0 +1,150 @@
+//! How the reader of a page is used to seeing numbers, days and times.
+//!
+//! The language is the one that the browser asks for first (`Accept-Language`), the time its own
+//! (the cookie of `zone`). Words stay English; what is written in figures is the reader's.
+
+use axum::http::{HeaderMap, header::ACCEPT_LANGUAGE};
+use fixed_decimal::Decimal;
+use icu_datetime::{
+    DateTimeFormatter,
+    fieldsets::{T, YMD, YMDT},
+    input::{Date, DateTime, Time},
+};
+use icu_decimal::DecimalFormatter;
+use icu_locale_core::Locale;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
+use super::zone::zone_of;
+use crate::server::context;
+
+const USUAL: &str = "en-GB";
+
+/// One reader's habits. Made for each page; making one takes some microseconds.
+pub struct Reader {
+    /// Their distance from UTC.
+    pub zone: UtcOffset,
+    numbers: Option<DecimalFormatter>,
+    days: Option<DateTimeFormatter<YMD>>,
+    moments: Option<DateTimeFormatter<YMDT>>,
+    times: Option<DateTimeFormatter<T>>,
+}
+
+impl Reader {
+    /// Whoever asked for the page that is being made.
+    pub fn of_page() -> Self {
+        Self::of(&context::parts().headers)
+    }
+
+    /// Whoever sent these headers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        Self::new(&language(wanted.unwrap_or_default()), zone_of(headers))
+    }
+
+    fn new(language: &Locale, zone: UtcOffset) -> Self {
+        let days = || language.clone().into();
+        Self {
+            zone,
+            numbers: DecimalFormatter::try_new(language.clone().into(), Default::default()).ok(),
+            days: DateTimeFormatter::try_new(days(), YMD::medium()).ok(),
+            moments: DateTimeFormatter::try_new(days(), YMD::medium().with_time_hm()).ok(),
+            times: DateTimeFormatter::try_new(days(), T::hm()).ok(),
+        }
+    }
+
+    /// A number in plain digits, such as `-1234.50`, with its thousands apart. What is no number
+    /// stays as it is.
+    pub fn number(&self, digits: &str, places: Option<i16>) -> String {
+        let (Some(format), Ok(mut number)) = (&self.numbers, digits.parse::<Decimal>()) else {
+            return digits.to_owned();
+        };
+        if let Some(places) = places {
+            number.absolute.pad_end(-places);
+        }
+        format.format(&number).to_string()
+    }
+
+    /// A day.
+    pub fn day(&self, day: time::Date) -> String {
+        let date = Date::try_new_iso(day.year(), day.month().into(), day.day()).ok();
+        let written = self.days.as_ref().zip(date).map(|(f, date)| f.format(&date).to_string());
+        written.unwrap_or_else(|| day.to_string())
+    }
+
+    /// A moment, in the reader's own time.
+    pub fn moment(&self, moment: OffsetDateTime) -> String {
+        let here = moment.to_offset(self.zone);
+        self.local(PrimitiveDateTime::new(here.date(), here.time()))
+    }
+
+    /// A day and a time that nobody says the place of.
+    pub fn local(&self, at: PrimitiveDateTime) -> String {
+        let date = Date::try_new_iso(at.year(), at.month().into(), at.day()).ok();
+        let parts = self.moments.as_ref().zip(date).zip(clock(at.time()));
+        let written = parts.map(|((f, date), time)| f.format(&DateTime { date, time }).to_string());
+        written.unwrap_or_else(|| at.to_string())
+    }
+
+    /// What the clock shows at a moment, in the reader's own time.
+    pub fn time(&self, moment: OffsetDateTime) -> String {
+        let here = moment.to_offset(self.zone);
+        let written = self
+            .times
+            .as_ref()
+            .zip(clock(here.time()))
+            .map(|(f, time)| f.format(&time).to_string());
+        written.unwrap_or_else(|| here.time().to_string())
+    }
+}
+
+fn clock(time: time::Time) -> Option<Time> {
+    Time::try_new(time.hour(), time.minute(), time.second(), 0).ok()
+}
+
+/// The language that is wanted most (RFC 9110 §12.5.4).
+fn language(wanted: &str) -> Locale {
+    let weighed = wanted.split(',').filter_map(|entry| {
+        let (tag, weight) = match entry.split_once(";q=") {
+            Some((tag, weight)) => (tag, weight.trim().parse().unwrap_or(0.0)),
+            None => (entry, 1.0),
+        };
+        Some((tag.trim().parse::<Locale>().ok()?, weight))
+    });
+    // The first of those that weigh the same.
+    let best =
+        weighed.reduce(|best: (Locale, f32), next| if next.1 > best.1 { next } else { best });
+    best.map_or_else(|| USUAL.parse().unwrap_or(Locale::UNKNOWN), |(language, _)| language)
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::{date, datetime};
+
+    use super::*;
+
+    fn reader(wanted: &str) -> Reader {
+        Reader::new(&language(wanted), UtcOffset::from_hms(2, 0, 0).unwrap())
+    }
+
+    #[test]
+    fn figures_are_the_readers() {
+        let british = reader("");
+        assert_eq!(british.number("-1234567.5", Some(2)), "-1,234,567.50");
+        assert_eq!(british.number("999", None), "999");
+        assert_eq!(british.number("n/a", Some(2)), "n/a");
+        assert_eq!(british.day(date!(2026 - 03 - 04)), "4 Mar 2026");
+        assert_eq!(british.moment(datetime!(2026-03-04 12:02 UTC)), "4 Mar 2026, 14:02");
+
+        let german = reader("de-DE,en;q=0.5");
+        assert_eq!(german.number("1234.5", None), "1.234,5");
+        assert_eq!(german.day(date!(2026 - 03 - 04)), "04.03.2026");
+        assert_eq!(german.time(datetime!(2026-03-04 12:02 UTC)), "14:02");
+    }
+
+    #[test]
+    fn the_language_that_is_wanted_most_counts() {
+        assert_eq!(language("fr;q=0.3, de-CH;q=0.9, en;q=0.9").to_string(), "de-CH");
+        assert_eq!(language("*, !!, pt-BR;q=0.1").to_string(), "pt-BR");
+        assert_eq!(language("").to_string(), USUAL);
+    }
+}
