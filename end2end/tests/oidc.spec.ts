@@ -199,6 +199,10 @@ test('a backend that is down is told plainly, and the list returns with it', asy
   await signIn(page, 'Nora Quist');
   await upstream.end();
   await page.goto(LIST);
+  // What was seen before is still shown, with the time it is from.
+  await expect(page.locator('.notice[data-kind=warning]')).toContainText('Showing data from');
+  await expect(page.locator('tbody tr').first()).toContainText('Contact 01');
+  await page.goto(`${LIST}?q=never-looked-for`);
   await expect(page.getByRole('heading', { name: 'Contacts' })).toBeVisible();
   await expect(page.locator('.notice[data-kind=error]')).toBeVisible();
   await expect(account(page, 'Nora Quist')).toBeVisible();
@@ -206,6 +210,7 @@ test('a backend that is down is told plainly, and the list returns with it', asy
   await upstream.resume();
   await page.goto(LIST);
   await expect(page.locator('tbody tr').first()).toContainText('Contact 01');
+  await expect(page.getByText('Showing data from')).toBeHidden();
 });
 
 test('a provider that is down ends no session', async ({ page, identity, expectProblem }) => {
@@ -213,7 +218,7 @@ test('a provider that is down ends no session', async ({ page, identity, expectP
   await signIn(page, 'Nora Quist');
   await identity.end();
   await page.waitForTimeout((LIFE + 1) * 1_000);
-  await page.goto(LIST);
+  await page.goto(`${LIST}?q=never-looked-for`);
   await expect(page.locator('.notice[data-kind=error]')).toBeVisible();
   await expect(account(page, 'Nora Quist')).toBeVisible();
   expect((await page.request.get('/api/session')).status()).toBe(200);
