@@ -467,9 +467,12 @@ fn fields_and_styles_are_checked() {
 
 #[test]
 fn titles_have_a_singular() {
-    for (title, singular) in
-        [("Companies", "company"), ("Deals", "deal"), ("Access", "access"), ("Media", "media")]
-    {
+    for (title, singular) in [
+        ("Companies", "company"),
+        ("API keys", "API key"),
+        ("Access", "access"),
+        ("Media", "media"),
+    ] {
         let text = format!(
             "[backends.b]\nurl = \"https://b.example\"\n[resources.g.r]\nbackend = \"b\"\n\
              path = \"/r\"\ntitle = \"{title}\""

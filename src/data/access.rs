@@ -25,7 +25,7 @@ pub fn check(resource: &ResourceConfig, caller: &Caller, action: Action) -> Resu
     if may(resource, caller, action) {
         return Ok(());
     }
-    let things = resource.title.to_lowercase();
+    let things = resource.things();
     Err(Error::forbidden(match action {
         Action::List | Action::Read => format!("You are not allowed to see {things}."),
         Action::Create => format!("You are not allowed to add {things}."),

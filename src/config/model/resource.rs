@@ -39,6 +39,24 @@ pub struct ResourceConfig {
     pub fields: Arc<[FieldConfig]>,
 }
 
+impl ResourceConfig {
+    /// What its records are called within a sentence.
+    pub fn things(&self) -> String {
+        in_sentence(&self.title)
+    }
+}
+
+/// A title as it stands within a sentence: `Deals` becomes `deals`, and `API keys` stays.
+pub fn in_sentence(title: &str) -> String {
+    let mut letters = title.chars();
+    match (letters.next(), title.chars().nth(1)) {
+        (Some(first), Some(second)) if !second.is_uppercase() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => title.to_owned(),
+    }
+}
+
 /// One of a resource's `actions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]

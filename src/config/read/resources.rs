@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::House;
 use crate::config::{
-    model::{Action, FieldConfig, GroupConfig, ResourceConfig},
+    model::{Action, FieldConfig, GroupConfig, ResourceConfig, in_sentence},
     section::{Read, Section, Value, all},
     values,
 };
@@ -92,7 +92,7 @@ fn resource(
 
 /// `Companies` → `company`: what English does most of the time; `singular` is for the rest.
 fn singular_of(title: &str) -> String {
-    let title = title.to_lowercase();
+    let title = in_sentence(title);
     match (title.strip_suffix("ies"), title.strip_suffix("ss"), title.strip_suffix('s')) {
         (Some(stem), _, _) => format!("{stem}y"),
         (None, None, Some(stem)) => stem.to_owned(),

@@ -210,7 +210,7 @@ impl ListView<'_> {
     }
 
     fn nothing_found(&self) -> impl IntoView + use<> {
-        let things = self.resource.config.title.to_lowercase();
+        let things = self.resource.config.things();
         if !self.query.is_narrowed() {
             return view! {
                 <div class="empty">
@@ -246,7 +246,7 @@ impl ListView<'_> {
 
     fn search(&self) -> Option<impl IntoView + use<>> {
         self.resource.searches().then(|| {
-            let placeholder = format!("Search {}", self.resource.config.title.to_lowercase());
+            let placeholder = format!("Search {}", self.resource.config.things());
             let rest = ListQuery { q: String::new(), page: 1, ..self.query.clone() };
             view! {
                 <form class="search" role="search" method="get">

@@ -34,7 +34,7 @@ pub(super) async fn page(
         (group_title, "/data".to_owned()),
         (config.title.clone(), list.clone()),
     ];
-    let back = format!("Back to {}", config.title.to_lowercase());
+    let back = format!("Back to {}", config.things());
     let shown = resource.fields.iter().filter(|field| field.in_detail);
     let fields = shown.map(|one| field(&reader, one, &record.value)).collect_view();
     let stale = record.as_of.map(|at| stale_notice(&reader, at));
