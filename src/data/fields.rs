@@ -18,6 +18,8 @@ use crate::{
 const KEPT_FOR: Duration = Duration::from_secs(600);
 /// How many columns a list has that nobody chose them for.
 const COLUMNS: usize = 7;
+/// How many keys of an answer are remembered in their order.
+const MOST_KEYS: usize = 1_000;
 /// Text longer than this is not for one line.
 const LONG: usize = 100;
 /// Names that say what a record is called.
@@ -27,10 +29,13 @@ const TITLES: [&str; 8] =
 const KEPT_BY_BACKENDS: [&str; 7] =
     ["created_at", "updated_at", "created", "updated", "modified", "changed", "last_modified"];
 
-/// Fields that were worked out, for each resource and set of roles: who may not write is told less.
-/// Cheap to clone.
+/// Fields that were worked out, for each resource, tenant and set of roles: tenants have fields of
+/// their own, and who may not write is told less. Cheap to clone.
 #[derive(Clone)]
-pub struct KnownFields(Cache<(String, String, Vec<String>), Arc<[FieldConfig]>>);
+pub struct KnownFields(Cache<Known, Arc<[FieldConfig]>>);
+
+/// Group, name, tenant and roles.
+type Known = (String, String, Option<String>, Vec<String>);
 
 impl Default for KnownFields {
     fn default() -> Self {
@@ -44,15 +49,20 @@ impl KnownFields {
         self.0.get(&key(config, caller))
     }
 
-    /// Keeps what was worked out.
+    /// Keeps what was worked out, if it was something.
     pub fn keep(&self, config: &ResourceConfig, caller: &Caller, fields: Arc<[FieldConfig]>) {
-        self.0.insert(key(config, caller), fields);
+        if !fields.is_empty() {
+            self.0.insert(key(config, caller), fields);
+        }
     }
 }
 
-fn key(config: &ResourceConfig, caller: &Caller) -> (String, String, Vec<String>) {
-    let roles = caller.identity().map(|who| who.roles.clone()).unwrap_or_default();
-    (config.group.clone(), config.name.clone(), roles)
+fn key(config: &ResourceConfig, caller: &Caller) -> Known {
+    let (tenant, roles) = match caller.identity() {
+        Some(who) => (who.tenant.clone(), who.roles.clone()),
+        None => (None, Vec::new()),
+    };
+    (config.group.clone(), config.name.clone(), tenant, roles)
 }
 
 /// The fields of a resource. `about` is the answer to `OPTIONS`, where there was one; `rows` are
@@ -108,12 +118,15 @@ pub fn keys(text: &[u8]) -> Vec<String> {
     let mut keys = Keys::default();
     // What came before a mistake is worth knowing too.
     _ = keys.deserialize(&mut serde_json::Deserializer::from_slice(text));
-    keys.0
+    keys.names
 }
 
 /// Collects keys on the way through a JSON text.
 #[derive(Default)]
-struct Keys(Vec<String>);
+struct Keys {
+    names: Vec<String>,
+    seen: BTreeSet<String>,
+}
 
 impl<'de> DeserializeSeed<'de> for &mut Keys {
     type Value = ();
@@ -132,8 +145,8 @@ impl<'de> Visitor<'de> for &mut Keys {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
-            if !self.0.contains(&key) {
-                self.0.push(key);
+            if self.names.len() < MOST_KEYS && self.seen.insert(key.clone()) {
+                self.names.push(key);
             }
             map.next_value_seed(&mut *self)?;
         }

@@ -126,7 +126,7 @@ pub fn bound(reader: &Reader, field: &FieldConfig, text: &str) -> String {
 /// The values of a field of numbers in all `rows`, added up.
 pub fn sum(reader: &Reader, field: &FieldConfig, rows: &[Value]) -> String {
     let values = rows.iter().map(|row| plain(lookup(row, &field.name)).parse::<f64>());
-    let sum: f64 = values.flatten().sum();
+    let sum: f64 = values.flatten().filter(|value| value.is_finite()).sum();
     // Cents that were added up as binary fractions come out whole again.
     let digits = format!("{:.4}", sum);
     let digits = digits.trim_end_matches('0').trim_end_matches('.');

@@ -1,5 +1,7 @@
 //! What part of a list is wanted: all of it stands in the page's address.
 
+use std::mem::discriminant;
+
 use url::form_urlencoded;
 
 use crate::config::FieldConfig;
@@ -141,6 +143,12 @@ impl ListQuery {
         pairs
     }
 
+    /// The same without filters that a list cannot be asked for.
+    pub fn without(mut self, cannot: impl Fn(&Filter) -> bool) -> Self {
+        self.filters.retain(|filter| !cannot(filter));
+        self
+    }
+
     /// Whether it asks for less than everything.
     pub fn is_narrowed(&self) -> bool {
         !self.q.is_empty() || !self.filters.is_empty()
@@ -181,7 +189,14 @@ impl ListQuery {
         }
     }
 
+    /// Adds a condition; of bounds of one field the first counts.
     fn add(&mut self, field: &str, test: Test) {
+        let is_same = |filter: &Filter| {
+            filter.field == field && discriminant(&filter.test) == discriminant(&test)
+        };
+        if self.filters.iter().any(is_same) {
+            return;
+        }
         self.filters.push(Filter { field: field.to_owned(), test });
     }
 }
@@ -256,6 +271,12 @@ mod tests {
     fn what_is_not_understood_is_passed_over() {
         let odd = "f.x=1&f.nope=2&f.status.odd=3&f.=4&page=0&page_size=-1&sort=-&q=+&status=Lead";
         assert_eq!(ListQuery::read(odd, &fields()), ListQuery::default());
+    }
+
+    #[test]
+    fn of_one_bound_there_is_one() {
+        let query = ListQuery::read("f.amount.from=1&f.amount.from=2&f.amount.to=3", &fields());
+        assert_eq!(query.write(), "f.amount.from=1&f.amount.to=3");
     }
 
     #[test]

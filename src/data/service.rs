@@ -13,7 +13,7 @@ use time::{OffsetDateTime, UtcOffset};
 use super::{
     KnownFields, Resources, access,
     fields::{inferred, keys},
-    query::{ListQuery, PAGE_SIZES},
+    query::{ListQuery, PAGE_SIZES, Test, USUAL_SIZE},
     style::{Asking, Found},
 };
 use crate::{
@@ -79,9 +79,9 @@ struct Answer {
 impl Listing {
     /// Whether there is a page behind `page`, as far as can be told.
     pub fn has_next(&self, page: u64) -> bool {
-        match (self.total, self.has_more) {
-            (Some(total), _) => page.saturating_mul(self.page_size) < total,
-            (None, Some(has_more)) => has_more,
+        match (self.has_more, self.total) {
+            (Some(has_more), _) => has_more,
+            (None, Some(total)) => page.saturating_mul(self.page_size) < total,
             (None, None) => self.rows.len() as u64 >= self.page_size,
         }
     }
@@ -114,6 +114,21 @@ impl Resource {
         style.search.is_some() || style.filters == FilterForm::Where || self.is_whole()
     }
 
+    /// The part of a list that an address asks for, as far as this resource can be asked for it.
+    pub fn query(&self, address: &str) -> ListQuery {
+        let exact = self.asks_exactly();
+        ListQuery::read(address, &self.fields).without(|filter| {
+            let narrows = self.field(&filter.field).is_some_and(|field| self.narrows_by(field));
+            let is_one = matches!(&filter.test, Test::OneOf(values) if values.len() == 1);
+            !narrows || (exact && !is_one)
+        })
+    }
+
+    /// Whether its lists can be asked for one value of a field, and for nothing else.
+    pub fn asks_exactly(&self) -> bool {
+        self.config.style.filters == FilterForm::Exact && !self.is_whole()
+    }
+
     /// Whether its lists can be narrowed by a field.
     pub fn narrows_by(&self, field: &FieldConfig) -> bool {
         let fits = match self.config.style.filters {
@@ -133,10 +148,7 @@ impl Resource {
 
     /// How many rows a page can have.
     pub fn page_sizes(&self) -> Vec<u64> {
-        let largest = match self.config.style.paging {
-            Paging::Numbers { largest, .. } | Paging::Offsets { largest, .. } => largest,
-            Paging::Whole => u64::MAX,
-        };
+        let largest = self.config.style.largest();
         let mut sizes: Vec<u64> = PAGE_SIZES.into_iter().filter(|size| *size <= largest).collect();
         if sizes.is_empty() {
             sizes.push(largest);
@@ -248,7 +260,8 @@ impl Data {
     ) -> Result<Vec<FieldConfig>> {
         let path = self.resources.list_path(config);
         let asking = Asking { style: &config.style, fields: &[], zone: UtcOffset::UTC };
-        let query = ListQuery::default();
+        let page_size = config.style.largest().min(USUAL_SIZE);
+        let query = ListQuery { page_size, ..ListQuery::default() };
         let sample = self.ask(caller, config, path.clone(), Some(asking.query(&query))).await?;
         let order = keys(&sample.text);
         let body = serde_json::from_slice(&sample.text).map_err(not_understood)?;

@@ -100,8 +100,7 @@ impl Asking<'_> {
 
     /// A value of a field as JSON has it, which is compared to the letter.
     fn typed(&self, field: &str, text: &str) -> Value {
-        let kind = self.fields.iter().find(|known| known.name == field).map(|field| &field.kind);
-        let typed = match kind {
+        let typed = match self.kind_of(field) {
             Some(kind) if kind.is_number() || *kind == FieldKind::Boolean => {
                 serde_json::from_str(text).ok()
             }
@@ -162,9 +161,15 @@ impl Asking<'_> {
     /// One condition of JSON:API as Drupal has it.
     fn condition(&self, at: usize, name: &str, field: &str, test: &Test) -> Vec<(String, String)> {
         let key = |rest: &str| format!("filter[c{at}][condition]{rest}");
+        let is_boolean = self.kind_of(field) == Some(&FieldKind::Boolean);
+        let stored = |text: &String| match text.as_str() {
+            "true" if is_boolean => "1".to_owned(),
+            "false" if is_boolean => "0".to_owned(),
+            _ => text.clone(),
+        };
         let (operator, values) = match test {
-            Test::OneOf(values) if values.len() > 1 => ("IN", values.clone()),
-            Test::OneOf(values) => ("=", values.clone()),
+            Test::OneOf(values) if values.len() > 1 => ("IN", values.iter().map(stored).collect()),
+            Test::OneOf(values) => ("=", values.iter().map(stored).collect()),
             Test::From(text) => (">=", vec![self.value(field, text, test)]),
             Test::To(text) => ("<=", vec![self.value(field, text, test)]),
             Test::Has(text) => ("CONTAINS", vec![text.clone()]),
@@ -176,18 +181,19 @@ impl Asking<'_> {
         pairs
     }
 
+    fn kind_of(&self, field: &str) -> Option<&FieldKind> {
+        self.fields.iter().find(|known| known.name == field).map(|field| &field.kind)
+    }
+
     /// A bound as the backend compares it: a day of the reader's is a moment where the field holds
     /// moments.
     fn value(&self, field: &str, text: &str, test: &Test) -> String {
-        let is_moment = self
-            .fields
-            .iter()
-            .any(|known| known.name == field && known.kind == FieldKind::DateTime);
+        let is_moment = self.kind_of(field) == Some(&FieldKind::DateTime);
         let Some(begins) = day_in(text, self.zone).filter(|_| is_moment) else {
             return text.to_owned();
         };
         let bound = match test {
-            Test::To(_) => begins + Duration::DAY - Duration::MICROSECOND,
+            Test::To(_) => begins.saturating_add(Duration::DAY - Duration::MICROSECOND),
             _ => begins,
         };
         // Drupal keeps these as seconds, whatever it shows.

@@ -55,5 +55,6 @@ pub enum Moment {
 
 /// A moment as backends read it: in UTC, to the microsecond.
 pub fn instant(moment: OffsetDateTime) -> String {
-    moment.to_offset(UtcOffset::UTC).format(ISO_INSTANT).unwrap_or_default()
+    let moment = moment.checked_to_offset(UtcOffset::UTC).unwrap_or(moment);
+    moment.format(ISO_INSTANT).unwrap_or_default()
 }

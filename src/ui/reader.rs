@@ -18,6 +18,8 @@ use super::zone::zone_of;
 use crate::server::context;
 
 const USUAL: &str = "en-GB";
+/// More digits than this are left as they are.
+const LONGEST: usize = 64;
 
 /// One reader's habits. Made for each page; making one takes some microseconds.
 pub struct Reader {
@@ -55,7 +57,10 @@ impl Reader {
     /// A number in plain digits, such as `-1234.50`, with its thousands apart. What is no number
     /// stays as it is.
     pub fn number(&self, digits: &str, places: Option<i16>) -> String {
-        let (Some(format), Ok(mut number)) = (&self.numbers, digits.parse::<Decimal>()) else {
+        // One written with an exponent could become as long as it likes.
+        let is_plain = digits.len() <= LONGEST && !digits.contains(['e', 'E']);
+        let parsed = is_plain.then(|| digits.parse::<Decimal>().ok()).flatten();
+        let (Some(format), Some(mut number)) = (&self.numbers, parsed) else {
             return digits.to_owned();
         };
         if let Some(places) = places {
@@ -73,8 +78,13 @@ impl Reader {
 
     /// A moment, in the reader's own time.
     pub fn moment(&self, moment: OffsetDateTime) -> String {
-        let here = moment.to_offset(self.zone);
+        let here = self.here(moment);
         self.local(PrimitiveDateTime::new(here.date(), here.time()))
+    }
+
+    /// A moment where the reader is; where it is, for one at the edge of the calendar.
+    fn here(&self, moment: OffsetDateTime) -> OffsetDateTime {
+        moment.checked_to_offset(self.zone).unwrap_or(moment)
     }
 
     /// A day and a time that nobody says the place of.
@@ -87,7 +97,7 @@ impl Reader {
 
     /// What the clock shows at a moment, in the reader's own time.
     pub fn time(&self, moment: OffsetDateTime) -> String {
-        let here = moment.to_offset(self.zone);
+        let here = self.here(moment);
         let written = self
             .times
             .as_ref()
@@ -132,6 +142,8 @@ mod tests {
         assert_eq!(british.number("-1234567.5", Some(2)), "-1,234,567.50");
         assert_eq!(british.number("999", None), "999");
         assert_eq!(british.number("n/a", Some(2)), "n/a");
+        assert_eq!(british.number("1e32767", None), "1e32767");
+        assert_eq!(british.moment(datetime!(9999-12-31 23:59 UTC)), "31 Dec 9999, 23:59");
         assert_eq!(british.day(date!(2026 - 03 - 04)), "4 Mar 2026");
         assert_eq!(british.moment(datetime!(2026-03-04 12:02 UTC)), "4 Mar 2026, 14:02");
 

@@ -287,6 +287,16 @@ pub struct StyleConfig {
     pub always: Vec<(String, String)>,
 }
 
+impl StyleConfig {
+    /// The most records of a page.
+    pub fn largest(&self) -> u64 {
+        match self.paging {
+            Paging::Numbers { largest, .. } | Paging::Offsets { largest, .. } => largest,
+            Paging::Whole => u64::MAX,
+        }
+    }
+}
+
 /// `total` of a style: where the number of all records stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Total {

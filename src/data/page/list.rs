@@ -44,7 +44,7 @@ pub(super) async fn page(
     let trail = vec![("Data".to_owned(), "/data".to_owned()), (group_title, "/data".to_owned())];
     let body = match data.resource(&caller, &group, &name).await {
         Ok(resource) => {
-            let query = ListQuery::read(&query, &resource.fields);
+            let query = resource.query(&query);
             let list = data.list(&caller, &resource, &query, reader.zone).await;
             let view = ListView { resource: &resource, query: &query, reader: &reader };
             match list {
@@ -190,6 +190,9 @@ impl ListView<'_> {
         columns.iter().any(|field| field.total).then(|| {
             let is_all = list.total.is_some_and(|total| total == list.rows.len() as u64);
             let name = if is_all { "Total" } else { "Total of this page" };
+            let first = columns.first().filter(|field| field.total);
+            let first = first.map(|field| present::sum(self.reader, field, &list.rows));
+            let name = first.map_or_else(|| name.to_owned(), |sum| format!("{name}: {sum}"));
             let cell = |field: &&FieldConfig| {
                 let sum = field.total.then(|| present::sum(self.reader, field, &list.rows));
                 view! {

@@ -133,7 +133,7 @@ impl Tools<'_, '_> {
         let name = format!("f.{}", field.name);
         match &field.kind {
             FieldKind::Choice(_) | FieldKind::MultiChoice(_) | FieldKind::Boolean => {
-                options(field, name, &chosen(&tests)).into_any()
+                options(field, name, &chosen(&tests), self.0.resource.asks_exactly()).into_any()
             }
             kind if kind.is_number() => range(field, name, "number", &tests).into_any(),
             kind if kind.is_time() => range(field, name, "date", &tests).into_any(),
@@ -248,7 +248,13 @@ fn chosen<'a>(tests: &[&'a Test]) -> Vec<&'a str> {
     values.flatten().collect()
 }
 
-fn options(field: &FieldConfig, name: String, chosen: &[&str]) -> impl IntoView + use<> {
+fn options(
+    field: &FieldConfig,
+    name: String,
+    chosen: &[&str],
+    only_one: bool,
+) -> impl IntoView + use<> {
+    let kind = if only_one { "radio" } else { "checkbox" };
     let pair = |(value, label): (&str, &str)| (value.to_owned(), label.to_owned());
     let options: Vec<(String, String)> = match &field.kind {
         FieldKind::Boolean => [("true", "Yes"), ("false", "No")].into_iter().map(pair).collect(),
@@ -258,7 +264,7 @@ fn options(field: &FieldConfig, name: String, chosen: &[&str]) -> impl IntoView 
         let checked = chosen.contains(&value.as_str());
         view! {
             <label class="check">
-                <input type="checkbox" name=name.clone() value=value checked=checked />
+                <input type=kind name=name.clone() value=value checked=checked />
                 {label}
             </label>
         }
