@@ -7,12 +7,10 @@
 mod load;
 mod support;
 
-use std::time::{Duration, Instant};
-
 use axum::{Json, Router, routing::get};
-use load::load;
+use load::measure;
 use serde_json::{Value, json};
-use support::{Process, percentile, setting};
+use support::Process;
 use tokio::net::TcpListener;
 
 /// What the table of the same rows has in the Next.js application that is compared with, and what
@@ -38,19 +36,7 @@ async fn main() {
     let browser = process.signed_in().await;
     let session = browser.cookies.lock().expect("cookies")["breezeway"].clone();
     let address = format!("{}/data/bench/contacts?page_size=50", process.origin);
-    let connections = setting("CONNECTIONS", 64);
-    let length = Duration::from_secs(setting("SECONDS", 8) as u64);
-    let load = |length| load(&address, &session, connections, length, is_list);
-    load(Duration::from_secs(2)).await;
-    let (cpu, began) = (support::cpu(process.id()), Instant::now());
-    let mut took = load(length).await;
-    let cpu = (support::cpu(process.id()) - cpu).as_secs_f64() * 1e6 / took.len() as f64;
-    took.sort_unstable();
-    println!("list of 50 rows, {connections} connections");
-    println!("  CPU per page     {cpu:>8.1} µs");
-    println!("  pages            {:>8.0} /s", took.len() as f64 / began.elapsed().as_secs_f64());
-    println!("  latency p50      {:>8.2?}", percentile(&took, 0.5));
-    println!("  latency p99      {:>8.2?}", percentile(&took, 0.99));
+    measure("list of 50 rows", process.id(), &address, &session, is_list).await;
     println!("  resident memory  {:>8.1} MiB", process.resident() as f64 / 1024.0);
 }
 

@@ -10,12 +10,10 @@ mod load;
 mod nginx;
 mod support;
 
-use std::time::{Duration, Instant};
-
 use axum::{Router, routing::get};
-use load::load;
+use load::measure;
 use nginx::Nginx;
-use support::{Process, percentile, setting};
+use support::Process;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -25,32 +23,21 @@ async fn main() {
     let browser = process.signed_in().await;
     let session = browser.cookies.lock().expect("cookies")["breezeway"].clone();
     let address = format!("{}/api/proxy/x", process.origin);
-    let ours = measure("Breezeway", process.id(), &address, &session).await;
+    let ours = measure("Breezeway: GET of 2 KB", process.id(), &address, &session, is_right).await;
     println!("  resident memory  {:>8.1} MiB", process.resident() as f64 / 1024.0);
     drop(process);
     let Some(nginx) = Nginx::start(&upstream).await else {
         return println!("nginx is not installed, so there is nothing to compare with");
     };
-    let floor = measure("nginx", nginx.id(), &format!("{}/x", nginx.origin), &session).await;
+    let floor = {
+        let address = format!("{}/x", nginx.origin);
+        measure("nginx: GET of 2 KB", nginx.id(), &address, &session, is_right).await
+    };
     println!("\nBreezeway uses {:.2} times the CPU of nginx", ours / floor);
 }
 
-/// Loads the server at `address`; prints what it took and answers its CPU time per request, in µs.
-async fn measure(name: &str, process: u32, address: &str, session: &str) -> f64 {
-    let connections = setting("CONNECTIONS", 64);
-    let length = Duration::from_secs(setting("SECONDS", 8) as u64);
-    let load = |length| load(address, session, connections, length, |body| body.len() == 2048);
-    load(Duration::from_secs(2)).await;
-    let (cpu, began) = (support::cpu(process), Instant::now());
-    let mut took = load(length).await;
-    let cpu = (support::cpu(process) - cpu).as_secs_f64() * 1e6 / took.len() as f64;
-    took.sort_unstable();
-    println!("{name}: GET of 2 KB, {connections} connections");
-    println!("  CPU per request  {cpu:>8.1} µs");
-    println!("  requests         {:>8.0} /s", took.len() as f64 / began.elapsed().as_secs_f64());
-    println!("  latency p50      {:>8.2?}", percentile(&took, 0.5));
-    println!("  latency p99      {:>8.2?}", percentile(&took, 0.99));
-    cpu
+fn is_right(body: &[u8]) -> bool {
+    body.len() == 2048
 }
 
 async fn upstream() -> String {

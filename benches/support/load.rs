@@ -2,8 +2,34 @@
 
 use std::time::{Duration, Instant};
 
+use super::support::{cpu, percentile, setting};
+
+/// Loads the server at `address`; prints what it took and answers its CPU time per request, in µs.
+pub async fn measure(
+    what: &str,
+    process: u32,
+    address: &str,
+    session: &str,
+    is_right: fn(&[u8]) -> bool,
+) -> f64 {
+    let connections = setting("CONNECTIONS", 64);
+    let length = Duration::from_secs(setting("SECONDS", 8) as u64);
+    let load = |length| load(address, session, connections, length, is_right);
+    load(Duration::from_secs(2)).await;
+    let (before, began) = (cpu(process), Instant::now());
+    let mut took = load(length).await;
+    let each = (cpu(process) - before).as_secs_f64() * 1e6 / took.len() as f64;
+    took.sort_unstable();
+    println!("{what}, {connections} connections");
+    println!("  CPU per request  {each:>8.1} µs");
+    println!("  requests         {:>8.0} /s", took.len() as f64 / began.elapsed().as_secs_f64());
+    println!("  latency p50      {:>8.2?}", percentile(&took, 0.5));
+    println!("  latency p99      {:>8.2?}", percentile(&took, 0.99));
+    each
+}
+
 /// How long each answer took that so many connections got in this time. Each must be right.
-pub async fn load(
+async fn load(
     address: &str,
     session: &str,
     connections: usize,

@@ -55,7 +55,7 @@ struct Kept {
 }
 
 /// Whether a backend is out, rather than saying no.
-pub fn is_out(answer: &Result<Response<Body>>) -> bool {
+fn is_out(answer: &Result<Response<Body>>) -> bool {
     match answer {
         Ok(answer) => matches!(answer.status().as_u16(), 502..=504),
         Err(error) => {
@@ -113,9 +113,23 @@ impl LastGood {
         Self(cache.build())
     }
 
+    /// What to answer to a question: what the backend did or, while it is out, the last good answer
+    /// there is. What it did is kept for the next time, if it `is_whole`.
+    pub fn bridge(
+        &self,
+        question: Question,
+        answer: Result<Response<Body>>,
+        is_whole: bool,
+    ) -> Result<Response<Body>> {
+        if is_out(&answer) {
+            return self.recall(&question).map_or(answer, Ok);
+        }
+        if is_whole { answer.map(|answer| self.watch(question, answer)) } else { answer }
+    }
+
     /// Lets an answer pass. A good one is kept once it has come whole, unless there is one of the same
     /// second; one that says that there is nothing to see ends what was kept.
-    pub fn watch(&self, question: Question, answer: Response<Body>) -> Response<Body> {
+    fn watch(&self, question: Question, answer: Response<Body>) -> Response<Body> {
         if matches!(answer.status().as_u16(), 401 | 403 | 404 | 410) {
             self.0.invalidate(&question);
         }
@@ -138,7 +152,7 @@ impl LastGood {
     }
 
     /// The last good answer, marked as old (RFC 9111 §5.5, as of RFC 7234).
-    pub fn recall(&self, question: &Question) -> Option<Response<Body>> {
+    fn recall(&self, question: &Question) -> Option<Response<Body>> {
         let kept = self.0.get(question)?;
         let mut response = Response::new(Body::from(kept.body.clone()));
         *response.headers_mut() = kept.headers.clone();

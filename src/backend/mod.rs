@@ -44,6 +44,6 @@ pub use {
     body::IdleBody,
     call::Call,
     client::{Backend, Backends, read, refusal},
-    last_good::{LastGood, Question, age, is_out},
+    last_good::{LastGood, Question, age},
     silence::Silence,
 };

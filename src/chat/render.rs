@@ -102,6 +102,7 @@ fn in_bytes(size: u64) -> String {
     }
 }
 
+/// The way to what stands beside a message.
 fn pager(html: &mut Html, message: &MessageView) {
     let Some(fork) = &message.fork else { return };
     html.markup("<form class=\"pager\" method=\"post\" data-act action=\"");

@@ -48,30 +48,6 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("delete", Action::Delete),
 ];
 
-/// `type` of a field.
-pub(super) const FIELD_TYPES: &[(&str, &str)] = &[
-    ("text", "text"),
-    ("long-text", "long-text"),
-    ("markdown", "markdown"),
-    ("html", "html"),
-    ("integer", "integer"),
-    ("decimal", "decimal"),
-    ("money", "money"),
-    ("percent", "percent"),
-    ("boolean", "boolean"),
-    ("date", "date"),
-    ("datetime", "datetime"),
-    ("email", "email"),
-    ("url", "url"),
-    ("phone", "phone"),
-    ("choice", "choice"),
-    ("multi-choice", "multi-choice"),
-    ("relation", "relation"),
-    ("file", "file"),
-    ("image", "image"),
-    ("json", "json"),
-];
-
 /// `filter` of a style.
 pub(super) const FILTER_FORMS: &[(&str, FilterForm)] = &[
     ("django", FilterForm::Django),
@@ -91,7 +67,7 @@ pub(super) const UPDATE_METHODS: &[(&str, UpdateMethod)] =
     &[("patch", UpdateMethod::Patch), ("put", UpdateMethod::Put)];
 
 /// A day, as files and forms write it.
-pub(super) const ISO_DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
+pub const ISO_DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
 
 const LONGEST: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
 const MOST_THREADS: usize = 1024;

@@ -6,9 +6,8 @@ use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 use moka::sync::Cache;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
-use url::Url;
 
-use super::value::{day, moment, plain};
+use super::value::{day, moment, plain, web_address};
 use crate::{
     config::{Choice, FieldConfig, FieldKind, FileRule, Paging, ResourceConfig, Rules},
     session::Caller,
@@ -83,12 +82,9 @@ pub fn inferred(
     // Only these styles sort by whatever they are given; of others it must be declared.
     let sorts_all = config.style.paging == Paging::Whole
         || config.style.name.is_some_and(|name| name.starts_with("json"));
-    Vec::retain(&mut fields, |field: &FieldConfig| field.name != config.id);
-    let title = |field: &FieldConfig| TITLES.iter().position(|name| *name == field.name);
-    if let Some(at) = (0..fields.len())
-        .filter(|at| title(&fields[*at]).is_some())
-        .min_by_key(|at| title(&fields[*at]))
-    {
+    fields.retain(|field| field.name != config.id);
+    let place = |title: &&str| fields.iter().position(|field| field.name == *title);
+    if let Some(at) = TITLES.iter().find_map(place) {
         fields[..=at].rotate_right(1);
     }
     let mut columns = 0;
@@ -270,7 +266,7 @@ fn seen_kind(name: &str, rows: &[Value]) -> FieldKind {
         FieldKind::DateTime
     } else if texts(is_email) {
         FieldKind::Email
-    } else if texts(is_url) {
+    } else if texts(|text| web_address(text).is_some()) {
         FieldKind::Url
     } else if texts(|text| text.starts_with('<') && text.ends_with('>')) {
         FieldKind::Html
@@ -299,10 +295,6 @@ fn is_email(text: &str) -> bool {
     text.split_once('@').is_some_and(|(name, host)| {
         !name.is_empty() && host.contains('.') && !text.contains(char::is_whitespace)
     })
-}
-
-fn is_url(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 fn is_long(text: &str) -> bool {

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 use super::{
     resources::{address, record_address},
     style::lookup,
-    value::{Moment, day, instant, moment, plain},
+    value::{Moment, day, instant, moment, plain, web_address},
 };
 use crate::{
     chat::markdown::{self, foreign},
@@ -195,11 +195,9 @@ fn related<'r>(
 
 /// Only what a browser may safely open becomes a link.
 fn link(text: Cow<'_, str>) -> Shown<'_> {
-    match Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => {
-            Shown::Link { href: url.into(), text }
-        }
-        _ => Shown::Text(text),
+    match web_address(&text) {
+        Some(url) => Shown::Link { href: url.into(), text },
+        None => Shown::Text(text),
     }
 }
 

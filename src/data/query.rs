@@ -11,7 +11,7 @@ pub const USUAL_SIZE: u64 = 25;
 /// What people can choose from.
 pub const PAGE_SIZES: [u64; 4] = [25, 50, 100, 200];
 /// Before the name of a field that the list is narrowed by.
-const FILTER: &str = "f.";
+pub const FILTER: &str = "f.";
 
 /// What part of a list is wanted, and how it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +112,16 @@ impl ListQuery {
 
     /// The same as names and values.
     pub fn pairs(&self) -> Vec<(String, String)> {
-        let mut pairs = self.pairs_of_rows();
+        let mut pairs = Vec::new();
+        if !self.q.is_empty() {
+            pairs.push(("q".to_owned(), self.q.clone()));
+        }
+        for filter in &self.filters {
+            pairs.extend(filter.pairs());
+        }
+        if let Some(sort) = &self.sort {
+            pairs.push(("sort".to_owned(), sort.write()));
+        }
         if let Some(columns) = &self.columns {
             pairs.push(("columns".to_owned(), columns.join(",")));
         }
@@ -124,21 +133,6 @@ impl ListQuery {
         }
         if self.page != 1 {
             pairs.push(("page".to_owned(), self.page.to_string()));
-        }
-        pairs
-    }
-
-    /// What of it decides which rows there are, and in which order.
-    fn pairs_of_rows(&self) -> Vec<(String, String)> {
-        let mut pairs = Vec::new();
-        if !self.q.is_empty() {
-            pairs.push(("q".to_owned(), self.q.clone()));
-        }
-        for filter in &self.filters {
-            pairs.extend(filter.pairs());
-        }
-        if let Some(sort) = &self.sort {
-            pairs.push(("sort".to_owned(), sort.write()));
         }
         pairs
     }

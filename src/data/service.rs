@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::http::{
-    HeaderMap, HeaderValue, Method, Uri,
-    header::{ACCEPT, ETAG},
-};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header::ACCEPT};
 use bytes::Bytes;
 use serde_json::Value;
 use time::{OffsetDateTime, UtcOffset};
@@ -17,7 +14,7 @@ use super::{
     style::{Asking, Found},
 };
 use crate::{
-    backend::{Backends, Call, LastGood, Question, age, is_out, read, refusal},
+    backend::{Backends, Call, LastGood, Question, age, read, refusal},
     config::{Action, FieldConfig, FieldKind, FilterForm, Paging, RecordForm, ResourceConfig},
     error::{Error, Kind, Result},
     session::Caller,
@@ -63,8 +60,6 @@ pub struct Listing {
 pub struct Record {
     /// Its fields.
     pub value: Value,
-    /// The backend's name for this version of it, where it has one.
-    pub etag: Option<String>,
     /// When it was true, where the backend is out and this is its last good answer.
     pub as_of: Option<OffsetDateTime>,
 }
@@ -233,10 +228,9 @@ impl Data {
         access::check(config, caller, Action::Read)?;
         let path = self.resources.item_path(config, id);
         let answer = self.ask(caller, config, path, None).await?;
-        let etag = answer.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let value = serde_json::from_slice(&answer.text).map_err(not_understood)?;
         let value = resource.asking(UtcOffset::UTC).single(value);
-        Ok(Record { value, etag, as_of: answer.as_of })
+        Ok(Record { value, as_of: answer.as_of })
     }
 
     /// What its records hold: as declared, or as the backend tells.
@@ -253,11 +247,7 @@ impl Data {
     }
 
     /// Works the fields of a resource out: by what the backend says of them, or by what it has.
-    pub async fn work_out(
-        &self,
-        caller: &Caller,
-        config: &ResourceConfig,
-    ) -> Result<Vec<FieldConfig>> {
+    async fn work_out(&self, caller: &Caller, config: &ResourceConfig) -> Result<Vec<FieldConfig>> {
         let path = self.resources.list_path(config);
         let asking = Asking { style: &config.style, fields: &[], zone: UtcOffset::UTC };
         let page_size = config.style.largest().min(USUAL_SIZE);
@@ -285,13 +275,11 @@ impl Data {
         if config.style.records == RecordForm::JsonApi {
             call.own.insert(ACCEPT, HeaderValue::from_static(JSON_API));
         }
-        let mut answer = backend.send(caller, call).await;
-        if let Some(question) = question {
-            answer = match answer {
-                answer if is_out(&answer) => self.last_good.recall(&question).map_or(answer, Ok),
-                answer => answer.map(|answer| self.last_good.watch(question, answer)),
-            };
-        }
+        let answer = backend.send(caller, call).await;
+        let answer = match question {
+            Some(question) => self.last_good.bridge(question, answer, true),
+            None => answer,
+        };
         let (head, body) = answer?.into_parts();
         let text = read(body).await?;
         if !head.status.is_success() {

@@ -265,7 +265,7 @@ impl Asking<'_> {
     }
 
     /// One record as an object of its fields.
-    pub fn record(&self, item: Value) -> Value {
+    fn record(&self, item: Value) -> Value {
         match (self.style.records, item) {
             (RecordForm::JsonApi, Value::Object(item)) => flattened(item),
             (_, item) => item,

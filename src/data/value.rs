@@ -8,8 +8,10 @@ use time::{
     format_description::{StaticFormatDescription, well_known::Rfc3339},
     macros::format_description,
 };
+use url::Url;
 
-const ISO_DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
+use crate::config::ISO_DAY;
+
 const ISO_LOCAL: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
 const ISO_INSTANT: StaticFormatDescription =
@@ -23,6 +25,11 @@ pub fn plain(value: &Value) -> Cow<'_, str> {
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", ").into(),
         other => other.to_string().into(),
     }
+}
+
+/// An address of the web; of no other kind a link is made.
+pub fn web_address(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
 }
 
 /// The day that `text` begins with.

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::answer::{Asked, Mount, address_of};
 use crate::{
-    backend::{Backend, Call, Question, is_out},
+    backend::{Backend, Call, Question},
     config::{Action, ResourceConfig},
     data::access,
     error::{Error, Kind, Result},
@@ -69,12 +69,9 @@ pub async fn answer(
     let is_get = request.method() == Method::GET;
     let (asked, call) = place.call(client, request)?;
     let answer = asked.backend.send(caller, call).await.map(|answer| asked.pass(answer));
-    match (answer, question) {
-        (answer, Some(question)) if is_out(&answer) => {
-            app.last_good.recall(&question).map_or(answer, Ok)
-        }
-        (Ok(answer), Some(question)) if is_get => Ok(app.last_good.watch(question, answer)),
-        (answer, _) => answer,
+    match question {
+        Some(question) => app.last_good.bridge(question, answer, is_get),
+        None => answer,
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Reader {
     numbers: Option<DecimalFormatter>,
     days: Option<DateTimeFormatter<YMD>>,
     moments: Option<DateTimeFormatter<YMDT>>,
-    times: Option<DateTimeFormatter<T>>,
+    language: Locale,
 }
 
 impl Reader {
@@ -50,7 +50,7 @@ impl Reader {
             numbers: DecimalFormatter::try_new(language.clone().into(), Default::default()).ok(),
             days: DateTimeFormatter::try_new(days(), YMD::medium()).ok(),
             moments: DateTimeFormatter::try_new(days(), YMD::medium().with_time_hm()).ok(),
-            times: DateTimeFormatter::try_new(days(), T::hm()).ok(),
+            language: language.clone(),
         }
     }
 
@@ -95,14 +95,13 @@ impl Reader {
         written.unwrap_or_else(|| at.to_string())
     }
 
-    /// What the clock shows at a moment, in the reader's own time.
+    /// What the clock shows at a moment, in the reader's own time. Few pages say it, so the formatter
+    /// is made here.
     pub fn time(&self, moment: OffsetDateTime) -> String {
         let here = self.here(moment);
-        let written = self
-            .times
-            .as_ref()
-            .zip(clock(here.time()))
-            .map(|(f, time)| f.format(&time).to_string());
+        let format = DateTimeFormatter::try_new(self.language.clone().into(), T::hm()).ok();
+        let written =
+            format.zip(clock(here.time())).map(|(format, time)| format.format(&time).to_string());
         written.unwrap_or_else(|| here.time().to_string())
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     config::{FieldConfig, FieldKind},
     data::{
         present,
-        query::{Filter, ListQuery, Test},
+        query::{FILTER, Filter, ListQuery, Test},
     },
     ui::icon::Icon,
 };
@@ -102,23 +102,7 @@ impl Tools<'_, '_> {
         let rest = ListQuery { filters: Vec::new(), page: 1, ..query.clone() };
         let clear = self.0.href(&rest);
         let controls = filters.iter().map(|field| self.control(field)).collect_view();
-        view! {
-            <section id="filters" class="sheet" popover aria-labelledby="filters-title">
-                <form method="get">
-                    {sheet_head("filters", "Filter")}
-                    {hidden(rest.pairs())}
-                    <div class="sheet-body">{controls}</div>
-                    <div class="actions">
-                        <button class="button" data-variant="primary">
-                            "Show"
-                        </button>
-                        <a class="button" href=clear>
-                            "Clear all"
-                        </a>
-                    </div>
-                </form>
-            </section>
-        }
+        sheet("filters", "Filter", rest.pairs(), controls, ("Clear all", clear))
     }
 
     fn control(&self, field: &FieldConfig) -> impl IntoView + use<> {
@@ -130,7 +114,7 @@ impl Tools<'_, '_> {
             .filter(|filter| filter.field == field.name)
             .map(|filter| &filter.test)
             .collect();
-        let name = format!("f.{}", field.name);
+        let name = format!("{FILTER}{}", field.name);
         match &field.kind {
             FieldKind::Choice(_) | FieldKind::MultiChoice(_) | FieldKind::Boolean => {
                 options(field, name, &chosen(&tests), self.0.resource.asks_exactly()).into_any()
@@ -167,49 +151,24 @@ impl Tools<'_, '_> {
         });
         let rest = ListQuery { columns: None, is_dense: false, ..query.clone() };
         let usual = self.0.href(&rest);
-        view! {
-            <section id="columns" class="sheet" popover aria-labelledby="columns-title">
-                <form method="get">
-                    {sheet_head("columns", "Columns")}
-                    {hidden(rest.pairs())}
-                    <div class="sheet-body">
-                        <fieldset>
-                            <legend>"Shown"</legend>
-                            {fields.collect_view()}
-                        </fieldset>
-                        <fieldset>
-                            <legend>"Rows"</legend>
-                            <label class="check">
-                                <input
-                                    type="radio"
-                                    name="density"
-                                    value=""
-                                    checked=!query.is_dense
-                                />
-                                "Comfortable"
-                            </label>
-                            <label class="check">
-                                <input
-                                    type="radio"
-                                    name="density"
-                                    value="compact"
-                                    checked=query.is_dense
-                                />
-                                "Compact"
-                            </label>
-                        </fieldset>
-                    </div>
-                    <div class="actions">
-                        <button class="button" data-variant="primary">
-                            "Show"
-                        </button>
-                        <a class="button" href=usual>
-                            "As usual"
-                        </a>
-                    </div>
-                </form>
-            </section>
-        }
+        let body = view! {
+            <fieldset>
+                <legend>"Shown"</legend>
+                {fields.collect_view()}
+            </fieldset>
+            <fieldset>
+                <legend>"Rows"</legend>
+                <label class="check">
+                    <input type="radio" name="density" value="" checked=!query.is_dense />
+                    "Comfortable"
+                </label>
+                <label class="check">
+                    <input type="radio" name="density" value="compact" checked=query.is_dense />
+                    "Compact"
+                </label>
+            </fieldset>
+        };
+        sheet("columns", "Columns", rest.pairs(), body, ("As usual", usual))
     }
 }
 
@@ -221,22 +180,45 @@ pub(super) fn hidden(pairs: Vec<(String, String)>) -> impl IntoView {
     pairs.into_iter().map(field).collect_view()
 }
 
-fn sheet_head(id: &'static str, title: &'static str) -> impl IntoView {
+/// A panel that asks for the list in another way. `kept` goes along unseen; `reset` is the way back.
+fn sheet<B: IntoView>(
+    id: &'static str,
+    title: &'static str,
+    kept: Vec<(String, String)>,
+    body: B,
+    (reset, usual): (&'static str, String),
+) -> impl IntoView + use<B> {
+    let named_by = format!("{id}-title");
+    let title_id = named_by.clone();
     view! {
-        <div class="sheet-head">
-            <h2 id=format!("{id}-title")>{title}</h2>
-            <button
-                class="button"
-                data-variant="quiet"
-                data-shape="icon"
-                type="button"
-                popovertarget=id
-                popovertargetaction="hide"
-            >
-                <Icon name="close" />
-                <span class="visually-hidden">"Close"</span>
-            </button>
-        </div>
+        <section id=id class="sheet" popover aria-labelledby=named_by>
+            <form method="get">
+                <div class="sheet-head">
+                    <h2 id=title_id>{title}</h2>
+                    <button
+                        class="button"
+                        data-variant="quiet"
+                        data-shape="icon"
+                        type="button"
+                        popovertarget=id
+                        popovertargetaction="hide"
+                    >
+                        <Icon name="close" />
+                        <span class="visually-hidden">"Close"</span>
+                    </button>
+                </div>
+                {hidden(kept)}
+                <div class="sheet-body">{body}</div>
+                <div class="actions">
+                    <button class="button" data-variant="primary">
+                        "Show"
+                    </button>
+                    <a class="button" href=usual>
+                        {reset}
+                    </a>
+                </div>
+            </form>
+        </section>
     }
 }
 

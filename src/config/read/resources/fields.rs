@@ -10,6 +10,32 @@ use crate::config::{
 const TONES: &[(&str, Tone)] =
     &[("plain", Tone::Plain), ("good", Tone::Good), ("warning", Tone::Warning), ("bad", Tone::Bad)];
 
+type ReadKind = fn(&Section<'_>, &[String]) -> Read<FieldKind>;
+
+/// The types, and how what belongs to them is read.
+const KINDS: &[(&str, ReadKind)] = &[
+    ("text", plain_text),
+    ("long-text", |_, _| Ok(FieldKind::LongText)),
+    ("markdown", |_, _| Ok(FieldKind::Markdown)),
+    ("html", |_, _| Ok(FieldKind::Html)),
+    ("integer", |_, _| Ok(FieldKind::Integer)),
+    ("decimal", |_, _| Ok(FieldKind::Decimal)),
+    ("money", |s, _| Ok(FieldKind::Money { currency: s.optional("currency", currency)? })),
+    ("percent", |_, _| Ok(FieldKind::Percent)),
+    ("boolean", |_, _| Ok(FieldKind::Boolean)),
+    ("date", |_, _| Ok(FieldKind::Date)),
+    ("datetime", |_, _| Ok(FieldKind::DateTime)),
+    ("email", |_, _| Ok(FieldKind::Email)),
+    ("url", |_, _| Ok(FieldKind::Url)),
+    ("phone", |_, _| Ok(FieldKind::Phone)),
+    ("choice", |s, _| Ok(FieldKind::Choice(choices(s)?))),
+    ("multi-choice", |s, _| Ok(FieldKind::MultiChoice(choices(s)?))),
+    ("relation", |s, known| Ok(FieldKind::Relation(relation(s, known)?))),
+    ("file", |s, _| Ok(FieldKind::File(file(s)?))),
+    ("image", |s, _| Ok(FieldKind::Image(file(s)?))),
+    ("json", |_, _| Ok(FieldKind::Json)),
+];
+
 /// A field is a name, or a table with a name. `known` are all resources, for relations.
 pub(super) fn field(value: &Value<'_>, known: &[String]) -> Read<FieldConfig> {
     if value.is_table() {
@@ -76,41 +102,16 @@ impl FieldConfig {
 
 /// `type`, and the keys that only this type has.
 fn kind(s: &Section<'_>, known: &[String]) -> Read<FieldKind> {
-    let word = s.defaulted("type", |v| values::choice(v, values::FIELD_TYPES, &[]), "text");
-    let word = word?;
-    Ok(match word {
-        "choice" => FieldKind::Choice(choices(s)?),
-        "multi-choice" => FieldKind::MultiChoice(choices(s)?),
-        "relation" => FieldKind::Relation(relation(s, known)?),
-        "file" => FieldKind::File(file(s)?),
-        "image" => FieldKind::Image(file(s)?),
-        "money" => FieldKind::Money { currency: s.optional("currency", currency)? },
-        word => FieldKind::plain(word).unwrap_or(FieldKind::Text),
-    })
+    let usual: ReadKind = plain_text;
+    let read = s.defaulted("type", |v| values::choice(v, KINDS, &[]), usual)?;
+    read(s, known)
+}
+
+fn plain_text(_: &Section<'_>, _: &[String]) -> Read<FieldKind> {
+    Ok(FieldKind::Text)
 }
 
 impl FieldKind {
-    /// A type that needs no more than its name.
-    pub fn plain(word: &str) -> Option<Self> {
-        Some(match word {
-            "text" => Self::Text,
-            "long-text" => Self::LongText,
-            "markdown" => Self::Markdown,
-            "html" => Self::Html,
-            "integer" => Self::Integer,
-            "decimal" => Self::Decimal,
-            "percent" => Self::Percent,
-            "boolean" => Self::Boolean,
-            "date" => Self::Date,
-            "datetime" => Self::DateTime,
-            "email" => Self::Email,
-            "url" => Self::Url,
-            "phone" => Self::Phone,
-            "json" => Self::Json,
-            _ => return None,
-        })
-    }
-
     /// How the file spells it.
     pub fn word(&self) -> &'static str {
         match self {

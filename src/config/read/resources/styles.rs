@@ -156,6 +156,19 @@ fn parameters(value: &Value<'_>) -> Read<Vec<(String, String)>> {
     })
 }
 
+fn by_number(page: &str, size: &str) -> Paging {
+    Paging::Numbers { page: page.to_owned(), size: size.to_owned(), first: 1, largest: LARGEST }
+}
+
+fn by_offset(offset: &str, limit: &str, largest: u64) -> Paging {
+    Paging::Offsets { offset: offset.to_owned(), limit: limit.to_owned(), largest }
+}
+
+/// An order that a `-` before the field turns round.
+fn with_dash(param: &str) -> Option<Sorting> {
+    Some(Sorting { param: param.to_owned(), order: None })
+}
+
 /// Django REST framework.
 fn drf() -> StyleConfig {
     StyleConfig {
@@ -163,13 +176,8 @@ fn drf() -> StyleConfig {
         items: Some("results".to_owned()),
         total: Total::At("count".to_owned()),
         next: Some("next".to_owned()),
-        paging: Paging::Numbers {
-            page: "page".to_owned(),
-            size: "page_size".to_owned(),
-            first: 1,
-            largest: LARGEST,
-        },
-        sorting: Some(Sorting { param: "ordering".to_owned(), order: None }),
+        paging: by_number("page", "page_size"),
+        sorting: with_dash("ordering"),
         search: Some("search".to_owned()),
         filters: FilterForm::Django,
         ..plain()
@@ -182,12 +190,8 @@ fn wagtail() -> StyleConfig {
         name: Some("wagtail"),
         items: Some("items".to_owned()),
         total: Total::At("meta.total_count".to_owned()),
-        paging: Paging::Offsets {
-            offset: "offset".to_owned(),
-            limit: "limit".to_owned(),
-            largest: 20,
-        },
-        sorting: Some(Sorting { param: "order".to_owned(), order: None }),
+        paging: by_offset("offset", "limit", 20),
+        sorting: with_dash("order"),
         search: Some("search".to_owned()),
         filters: FilterForm::Exact,
         always: vec![("fields".to_owned(), "*".to_owned())],
@@ -211,13 +215,8 @@ fn json_server() -> StyleConfig {
         name: Some("json-server"),
         items: Some("data".to_owned()),
         total: Total::At("items".to_owned()),
-        paging: Paging::Numbers {
-            page: "_page".to_owned(),
-            size: "_per_page".to_owned(),
-            first: 1,
-            largest: LARGEST,
-        },
-        sorting: Some(Sorting { param: "_sort".to_owned(), order: None }),
+        paging: by_number("_page", "_per_page"),
+        sorting: with_dash("_sort"),
         filters: FilterForm::Where,
         ..plain()
     }
@@ -228,12 +227,7 @@ fn json_server_0() -> StyleConfig {
     StyleConfig {
         name: Some("json-server-0"),
         total: Total::In(HeaderName::from_static("x-total-count")),
-        paging: Paging::Numbers {
-            page: "_page".to_owned(),
-            size: "_limit".to_owned(),
-            first: 1,
-            largest: LARGEST,
-        },
+        paging: by_number("_page", "_limit"),
         sorting: Some(Sorting { param: "_sort".to_owned(), order: Some("_order".to_owned()) }),
         search: Some("q".to_owned()),
         filters: FilterForm::Underscore,
@@ -248,12 +242,8 @@ fn jsonapi() -> StyleConfig {
         items: Some("data".to_owned()),
         total: Total::At("meta.count".to_owned()),
         next: Some("links.next".to_owned()),
-        paging: Paging::Offsets {
-            offset: "page[offset]".to_owned(),
-            limit: "page[limit]".to_owned(),
-            largest: 50,
-        },
-        sorting: Some(Sorting { param: "sort".to_owned(), order: None }),
+        paging: by_offset("page[offset]", "page[limit]", 50),
+        sorting: with_dash("sort"),
         filters: FilterForm::JsonApi,
         records: RecordForm::JsonApi,
         ..plain()
