@@ -128,9 +128,10 @@ $(SITE): $(WASM) $(BINDGEN) $(STAMPS)/npm $(SITE_FILES)
 	@node tools/ship.mjs $(WASM) $(BINDGEN)
 	@touch $@
 
-$(STAMPS)/npm-test: tools/versions.env tools/npm.sh tools/chromium.sh
+$(STAMPS)/npm-test: tools/versions.env tools/npm.sh tools/chromium.sh tools/python.sh end2end/drf/requirements.txt
 	$(call step,7,Installing Chromium$(,) Playwright and what the tests speak with)
 	@tools/chromium.sh
+	@tools/python.sh $(TOOLS)/python
 	@tools/npm.sh end2end @playwright/test@$(PLAYWRIGHT) oidc-provider@$(OIDC_PROVIDER) deep-chat@$(DEEP_CHAT) @axe-core/playwright@$(AXE)
 	@touch $@
 

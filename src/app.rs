@@ -10,7 +10,7 @@ use leptos_router::{
 
 use crate::{
     chat::page::{AllPage, ConversationPage, NewChatPage, PromptsPage, SharedPage},
-    data::page::{IndexPage, ListPage, RecordPage},
+    data::page::{ChangesPage, EditPage, IndexPage, ListPage, NewPage, RecordPage},
     server::context,
     session::page::SessionsPage,
     ui::{header::SiteHeader, home::HomePage},
@@ -24,6 +24,8 @@ pub fn shell<V: IntoView>(options: LeptosOptions, body: impl FnOnce() -> V) -> i
     provide_meta_context();
     let stylesheet = context::app().stylesheet.clone();
     let body = body();
+    let scripts = has_islands(context::parts().uri.path())
+        .then(|| view! { <HydrationScripts options=options.clone() islands=true /> });
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -33,8 +35,8 @@ pub fn shell<V: IntoView>(options: LeptosOptions, body: impl FnOnce() -> V) -> i
                 <meta name="color-scheme" content="light dark" />
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
                 <link id="style" rel="stylesheet" href=stylesheet />
-                <AutoReload options=options.clone() />
-                <HydrationScripts options islands=true />
+                <AutoReload options=options />
+                {scripts}
                 <MetaTags />
             </head>
             <body>
@@ -46,6 +48,11 @@ pub fn shell<V: IntoView>(options: LeptosOptions, body: impl FnOnce() -> V) -> i
             </body>
         </html>
     }
+}
+
+/// Whether a page has something that must come alive; pages of data do with a small script.
+fn has_islands(path: &str) -> bool {
+    path != "/data" && !path.starts_with("/data/")
 }
 
 /// The table of pages. Every page waits for its data, so that its status is right.
@@ -64,6 +71,9 @@ pub fn Pages() -> impl IntoView {
                 <Route path=path!("/settings/prompts") view=PromptsPage ssr=SsrMode::Async />
                 <Route path=path!("/settings/sessions") view=SessionsPage ssr=SsrMode::Async />
                 <Route path=path!("/data") view=IndexPage ssr=SsrMode::Async />
+                <Route path=path!("/data/-/changes") view=ChangesPage ssr=SsrMode::Async />
+                <Route path=path!("/data/:group/:name/-/new") view=NewPage ssr=SsrMode::Async />
+                <Route path=path!("/data/:group/:name/:id/edit") view=EditPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name") view=ListPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/:id") view=RecordPage ssr=SsrMode::Async />
             </Routes>

@@ -15,6 +15,7 @@ pub mod auth;
 pub mod backend;
 pub mod channels;
 pub mod chat;
+#[cfg(feature = "ssr")]
 pub mod data;
 pub mod error;
 pub mod proxy;

@@ -16,6 +16,8 @@ const NAME = 'breezeway';
 const PKG = 'pkg';
 /** What chat pages load besides. */
 const PAGE_SCRIPT = 'chat.js';
+/** Scripts of ours that are not compiled. */
+const SCRIPTS = [PAGE_SCRIPT, 'data.js'];
 /** Chat page, compressed: more than this many bytes of wasm, script and style is refused. */
 const LIMIT = Number(process.env.SITE_LIMIT ?? 120_000);
 /** The same browsers as `browserquery` in Cargo.toml. */
@@ -122,11 +124,12 @@ async function ship(wasmFile, command) {
   const js = writeHashed('js', Buffer.from(await minify(built.js.replaceAll(`${NAME}_bg.wasm`, wasm.file))));
   const css = writeHashed('css', stylesheet());
   const shipped = [js, wasm, css];
-  const script = join(fresh, PAGE_SCRIPT);
-  writeFileSync(script, await minify(readFileSync(script, 'utf8')));
+  for (const script of SCRIPTS.map((name) => join(fresh, name))) {
+    writeFileSync(script, await minify(readFileSync(script, 'utf8')));
+  }
 
   for (const path of filesUnder(fresh)) if (COMPRESSIBLE.has(extname(path))) precompress(path);
-  weigh([...shipped.map(({ extension, file }) => [extension, join(fresh, PKG, file)]), [PAGE_SCRIPT, script]]);
+  weigh([...shipped.map(({ extension, file }) => [extension, join(fresh, PKG, file)]), [PAGE_SCRIPT, join(fresh, PAGE_SCRIPT)]]);
   swapIn(shipped);
 }
 

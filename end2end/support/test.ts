@@ -102,6 +102,11 @@ export const withTables = (tables: string) =>
     },
   });
 
+/** Waits until a data page's script has run. */
+export async function alive(page: Page): Promise<void> {
+  await page.locator('html[data-alive]').waitFor();
+}
+
 /** Waits until the page's islands answer to input. */
 export async function hydrated(page: Page): Promise<void> {
   await page.waitForFunction(() => 'hydrated' in globalThis);

@@ -61,7 +61,7 @@ async fn callback(
 }
 
 async fn logout(State(app): State<App>, session: Session, caller: Caller) -> Result<Response> {
-    Ok(app.auth.sign_out(&session, &caller).await?.into_response())
+    Ok(app.sign_out(&session, &caller).await?.into_response())
 }
 
 #[derive(Deserialize)]

@@ -14,6 +14,7 @@ use crate::{
     backend::LastGood,
     chat::Chat,
     config::JobsConfig,
+    data::Changes,
     error::{Error, Result},
     session::Sessions,
     store::{Lease, Store},
@@ -26,13 +27,15 @@ const AT_MOST: Duration = Duration::from_secs(60);
 /// All jobs. Cheap to clone.
 #[derive(Clone)]
 pub struct Jobs {
-    store: Store,
-    sessions: Sessions,
-    chat: Chat,
-    deliveries: Deliveries,
-    last_good: LastGood,
-    config: JobsConfig,
-    runtime: Handle,
+    pub store: Store,
+    pub sessions: Sessions,
+    pub chat: Chat,
+    pub deliveries: Deliveries,
+    pub changes: Changes,
+    pub last_good: LastGood,
+    pub config: JobsConfig,
+    /// Where they run.
+    pub runtime: Handle,
 }
 
 /// What a round of jobs did.
@@ -63,19 +66,6 @@ impl Report {
 }
 
 impl Jobs {
-    /// The jobs of these services.
-    pub fn new(
-        store: Store,
-        sessions: Sessions,
-        chat: Chat,
-        deliveries: Deliveries,
-        last_good: LastGood,
-        config: JobsConfig,
-        runtime: Handle,
-    ) -> Self {
-        Self { store, sessions, chat, deliveries, last_good, config, runtime }
-    }
-
     /// 401 unless `secret` is the configured one. Without one nobody can call.
     pub fn check_secret(&self, secret: Option<&[u8]>) -> Result<()> {
         let is_right = match (&self.config.cron_secret, secret) {
@@ -103,6 +93,8 @@ impl Jobs {
             outcome("finished_run_events", self.chat.prune().await),
             outcome("ended_leases", Lease::remove_ended(&self.store).await.map_err(Error::from)),
             outcome("undelivered_replies", self.deliveries.wake().await.map(i64::unsigned_abs)),
+            outcome("due_changes", self.changes.run_due().await),
+            outcome("old_changes", self.changes.prune().await),
             outcome("old_deliveries", self.deliveries.prune().await),
         ];
         lease.give_back().await;

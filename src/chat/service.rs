@@ -20,7 +20,6 @@ use futures::{
 };
 use tokio::{runtime::Handle, sync::Notify, task::spawn_blocking};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use uuid::Uuid;
 
 use self::assistants::thread;
 use super::{
@@ -39,7 +38,7 @@ use crate::{
     config::{AssistantConfig, Config, Sharing},
     error::{Error, Result},
     session::{Caller, Identity},
-    store::Store,
+    store::{Store, new_id},
 };
 
 pub use self::{reading::Conversation, share::Shared};
@@ -538,10 +537,6 @@ fn title(text: &str) -> String {
 }
 
 /// A new id: random, and sorting by time of creation.
-fn new_id() -> String {
-    Uuid::now_v7().simple().to_string()
-}
-
 fn no_conversation() -> Error {
     Error::not_found("There is no such conversation, or it is not yours.")
 }

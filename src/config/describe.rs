@@ -55,6 +55,9 @@ pub(super) fn describe(config: &Config) -> String {
         page.text("cron_secret", REDACTED);
     }
     page.span("every", config.jobs.every);
+    page.table("data");
+    page.span("undo", config.data.undo);
+    page.texts("admins", config.data.admins.iter().cloned());
     for (name, group) in &config.groups {
         page.table(format_args!("groups.{name}"));
         page.text("title", &group.title);

@@ -42,6 +42,8 @@ pub struct Config {
     pub webhooks: BTreeMap<String, WebhookConfig>,
     /// `[jobs]`
     pub jobs: JobsConfig,
+    /// `[data]`
+    pub data: DataConfig,
     /// `[groups.<group>]`, by the path segment.
     pub groups: BTreeMap<String, GroupConfig>,
     /// `[resources.<group>.<name>]`, in the order of the file.
@@ -507,4 +509,13 @@ pub struct JobsConfig {
     pub cron_secret: Option<SecretString>,
     /// `every`: how often they run by themselves. Default `1m`.
     pub every: Duration,
+}
+
+/// `[data]`: what holds for all resources.
+#[derive(Debug, Clone)]
+pub struct DataConfig {
+    /// `undo`: how long a change or deletion waits before it is done. Default `10s`.
+    pub undo: Duration,
+    /// `admins`: the roles that see everybody's changes. Default none.
+    pub admins: Vec<String>,
 }

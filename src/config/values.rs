@@ -6,6 +6,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    str::FromStr,
     time::Duration,
 };
 
@@ -47,6 +48,21 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("update", Action::Update),
     ("delete", Action::Delete),
 ];
+
+impl Action {
+    /// How the file, the database and programs spell it.
+    pub fn word(self) -> &'static str {
+        word_for(ACTIONS, &self)
+    }
+}
+
+impl FromStr for Action {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        ACTIONS.iter().find(|(name, _)| *name == word).map(|(_, action)| *action).ok_or(())
+    }
+}
 
 /// `filter` of a style.
 pub(super) const FILTER_FORMS: &[(&str, FilterForm)] = &[
@@ -168,17 +184,25 @@ fn postgres_problem(url: &Url) -> Option<&'static str> {
     )
 }
 
+const A_SPAN: &str = "write a number and a unit, such as \"10s\", \"5m\", \"8h\" or \"7d\"";
+
 /// A duration longer than nothing.
 pub(super) fn span(value: &Value<'_>) -> Read<Duration> {
-    const REMEDY: &str = "write a number and a unit, such as \"10s\", \"5m\", \"8h\" or \"7d\"";
-    let text = value.text(REMEDY)?;
+    match wait(value)? {
+        span if span.is_zero() => Err(value.refuse(&format!("is no time at all; {A_SPAN}"))),
+        span => Ok(span),
+    }
+}
+
+/// A duration, or `"0s"` for none.
+pub(super) fn wait(value: &Value<'_>) -> Read<Duration> {
+    let text = value.text(A_SPAN)?;
     match duration::parse(&text) {
-        Some(span) if span.is_zero() => Err(value.refuse(&format!("is no time at all; {REMEDY}"))),
         Some(span) if span > LONGEST => {
             Err(value.refuse("is longer than ten years; write at most \"3650d\""))
         }
         Some(span) => Ok(span),
-        None => Err(value.refuse(&format!("is not a duration; {REMEDY}"))),
+        None => Err(value.refuse(&format!("is not a duration; {A_SPAN}"))),
     }
 }
 

@@ -11,29 +11,27 @@
 //! | `query` | which part of a list does an address ask for? |
 //! | `style` | how is a backend asked for that, and what did it answer? |
 //! | `value`, `present` | what does a value mean, and how do people read it? |
+//! | `form`, `rules` | how is it entered, and what may it be? |
+//! | `refusal` | why does a backend not take it? |
+//! | `export` | how does a list leave as a file? |
+//! | `changes` | what is still to be done, and what was done? |
 //! | `service` | all of it, in order |
 //! | `page` | the pages |
 
-pub mod island;
-
-#[cfg(feature = "ssr")]
 pub mod access;
-#[cfg(feature = "ssr")]
+mod changes;
+mod export;
 mod fields;
-#[cfg(feature = "ssr")]
+mod form;
 pub mod page;
-#[cfg(feature = "ssr")]
 mod present;
-#[cfg(feature = "ssr")]
 mod query;
-#[cfg(feature = "ssr")]
+mod refusal;
 mod resources;
-#[cfg(feature = "ssr")]
+pub mod routes;
+mod rules;
 mod service;
-#[cfg(feature = "ssr")]
 mod style;
-#[cfg(feature = "ssr")]
 mod value;
 
-#[cfg(feature = "ssr")]
-pub use {fields::KnownFields, resources::Resources, service::Data};
+pub use {changes::Changes, fields::KnownFields, resources::Resources, service::Data};

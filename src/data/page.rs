@@ -1,4 +1,4 @@
-//! The console's pages: all collections, one list, one record.
+//! The console's pages: all collections, one list, one record, its form, and what is still to be done.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -10,14 +10,17 @@ use super::{
 };
 use crate::{
     config::ResourceConfig,
-    server::context,
+    server::{context, state::App},
     session::Caller,
     ui::{icon::Icon, page::awaited, reader::Reader},
 };
 
 mod cells;
+pub mod form;
+mod history;
 mod list;
 mod narrow;
+mod pending;
 mod record;
 
 /// How many resources a group's card names.
@@ -57,6 +60,28 @@ pub fn RecordPage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
     let (group, name, id) = (param("group"), param("name"), param("id"));
     awaited(record::page(app, caller, group, name, id, Reader::of_page()))
+}
+
+/// `/data/{group}/{name}/-/new`
+#[component]
+pub fn NewPage() -> impl IntoView {
+    let (app, caller) = (context::app(), context::caller());
+    awaited(form::new_page(app, caller, param("group"), param("name")))
+}
+
+/// `/data/{group}/{name}/{id}/edit`
+#[component]
+pub fn EditPage() -> impl IntoView {
+    let (app, caller) = (context::app(), context::caller());
+    let (group, name, id) = (param("group"), param("name"), param("id"));
+    awaited(form::edit_page(app, caller, group, name, id, Reader::of_page()))
+}
+
+/// `/data/-/changes`
+#[component]
+pub fn ChangesPage() -> impl IntoView {
+    let (app, caller) = (context::app(), context::caller());
+    awaited(pending::page(app, caller, Reader::of_page()))
 }
 
 /// A card for each group, naming a few of its resources.
@@ -129,6 +154,16 @@ fn nothing_declared() -> impl IntoView {
     }
 }
 
+/// The way to what is below a list.
+fn trail(app: &App, config: &ResourceConfig) -> Vec<(String, String)> {
+    let group = app.resources.group(&config.group).map(|group| group.title.clone());
+    vec![
+        ("Data".to_owned(), "/data".to_owned()),
+        (group.unwrap_or_else(|_| config.group.clone()), "/data".to_owned()),
+        (config.title.clone(), address(config)),
+    ]
+}
+
 fn breadcrumb(trail: Vec<(String, String)>, here: &str) -> impl IntoView + use<> {
     let link = |(title, href): (String, String)| view! { <li><a href=href>{title}</a></li> };
     view! {
@@ -159,6 +194,12 @@ fn stale_notice(reader: &Reader, as_of: time::OffsetDateTime) -> impl IntoView +
             </a>
         </div>
     }
+}
+
+/// The page's script.
+fn script() -> impl IntoView {
+    let nonce = leptos::nonce::use_nonce();
+    view! { <script type="module" src="/data.js" nonce=nonce></script> }
 }
 
 fn address(resource: &ResourceConfig) -> String {

@@ -103,6 +103,13 @@ pub fn title(
         .unwrap_or_else(|| format!("#{}", id(resource, record)))
 }
 
+/// The same for those who do not know whose eyes will read it; none for a record that tells nothing.
+pub fn plain_title(fields: &[FieldConfig], record: &Value) -> Option<String> {
+    let mut shorts = fields.iter().filter(|field| !field.kind.is_wide());
+    let text = |field: &FieldConfig| plain(lookup(record, &field.name)).into_owned();
+    shorts.find_map(|field| Some(text(field)).filter(|text| !text.is_empty()))
+}
+
 /// What names a record.
 pub fn id(resource: &ResourceConfig, record: &Value) -> String {
     plain(lookup(record, &resource.id)).into_owned()

@@ -86,6 +86,35 @@ pub fn address(group: &str, name: &str) -> String {
     format!("/data/{group}/{name}")
 }
 
+/// Where everything is that is still to be done. What is not one record has a `-` in its address,
+/// where no group and no verb has one.
+pub const CHANGES: &str = "/data/-/changes";
+
+/// Where one change is.
+pub fn change_address(id: &str) -> String {
+    format!("{CHANGES}/{id}")
+}
+
+/// Where a record is made, in the list at `list`.
+pub fn new_address(list: &str) -> String {
+    format!("{list}/-/new")
+}
+
+/// Where the list at `list` is a file.
+pub fn export_address(list: &str) -> String {
+    format!("{list}/-/export.csv")
+}
+
+/// Where the record of this id is edited, in the list at `list`.
+pub fn edit_address(list: &str, id: &str) -> String {
+    format!("{}/edit", record_address(list, id))
+}
+
+/// Where the record of this id is deleted, in the list at `list`.
+pub fn delete_address(list: &str, id: &str) -> String {
+    format!("{}/delete", record_address(list, id))
+}
+
 /// Where the record of this id is, in the list at `list`.
 pub fn record_address(list: &str, id: &str) -> String {
     format!("{list}/{}", utf8_percent_encode(id, SEGMENT))

@@ -1,21 +1,32 @@
-//! Reading declared resources through the backend client.
+//! Reading and writing declared resources through the backend client.
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header::ACCEPT};
+use axum::{
+    body::Body,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, Uri,
+        header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MATCH, LOCATION},
+    },
+};
 use bytes::Bytes;
-use serde_json::Value;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::{
     KnownFields, Resources, access,
     fields::{inferred, keys},
     query::{ListQuery, PAGE_SIZES, Test, USUAL_SIZE},
-    style::{Asking, Found},
+    refusal::Refusal,
+    style::{Asking, Found, lookup},
 };
 use crate::{
     backend::{Backends, Call, LastGood, Question, age, read, refusal},
-    config::{Action, FieldConfig, FieldKind, FilterForm, Paging, RecordForm, ResourceConfig},
+    config::{
+        Action, FieldConfig, FieldKind, FilterForm, Paging, RecordForm, ResourceConfig,
+        UpdateMethod,
+    },
     error::{Error, Kind, Result},
     session::Caller,
 };
@@ -23,7 +34,12 @@ use crate::{
 /// The media type of JSON:API.
 const JSON_API: &str = "application/vnd.api+json";
 
-/// Reads declared resources for a caller.
+const JSON: &str = "application/json";
+/// What keeps some backends from doing the same thing twice.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Declared resources as a caller sees them. Cheap to clone.
+#[derive(Clone)]
 pub struct Data {
     resources: Resources,
     backends: Backends,
@@ -62,6 +78,45 @@ pub struct Record {
     pub value: Value,
     /// When it was true, where the backend is out and this is its last good answer.
     pub as_of: Option<OffsetDateTime>,
+}
+
+/// One record as its backend has it at this moment.
+#[derive(Debug)]
+pub struct Fresh {
+    /// Its fields.
+    pub value: Value,
+    /// What the backend calls this state of it, where that can be held against (RFC 9110 §8.8.3).
+    pub tag: Option<HeaderValue>,
+}
+
+/// Something that is done to a record, or to the collection.
+#[derive(Debug)]
+pub struct Write<'a> {
+    /// What is done.
+    pub action: Action,
+    /// The record's id; empty for one that is to be made.
+    pub record: &'a str,
+    /// The new values.
+    pub values: &'a Map<String, Value>,
+    /// The record as it is, for backends that take records whole.
+    pub current: &'a Value,
+    /// The state that the record must be in.
+    pub tag: Option<HeaderValue>,
+    /// What this is called, so that it is not done twice.
+    pub name: &'a str,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Written {
+    /// It is done; the record as it is now, where the backend tells.
+    Done(Value),
+    /// The backend said no.
+    Refused(Refusal),
+    /// The record is not in the state that it had to be in.
+    Stale,
+    /// The record is not there.
+    Gone,
 }
 
 /// What a backend answered to a GET.
@@ -233,6 +288,85 @@ impl Data {
         Ok(Record { value, as_of: answer.as_of })
     }
 
+    /// One record as it is now, and not as it was before an outage.
+    pub async fn fresh(&self, caller: &Caller, resource: &Resource, id: &str) -> Result<Fresh> {
+        let config = &resource.config;
+        access::check(config, caller, Action::Read)?;
+        let call = Call::get(self.resources.item_path(config, id), None);
+        let answer =
+            self.backends.find(&config.backend)?.send(caller, spoken(config, call)).await?;
+        let (head, body) = answer.into_parts();
+        let text = read(body).await?;
+        if !head.status.is_success() {
+            return Err(refusal(head.status.as_u16()));
+        }
+        let value = serde_json::from_slice(&text).map_err(not_understood)?;
+        let value = resource.asking(UtcOffset::UTC).single(value);
+        // A weak one cannot be asked for (RFC 9110 §13.1.1).
+        let tag = head.headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
+        Ok(Fresh { value, tag: tag.cloned() })
+    }
+
+    /// Has something done by the backend.
+    ///
+    /// 401, 429 and what a backend answers when it is broken, or nothing, are errors: nobody knows
+    /// then whether it was done.
+    pub async fn write(
+        &self,
+        caller: &Caller,
+        resource: &Resource,
+        write: Write<'_>,
+    ) -> Result<Written> {
+        let config = &resource.config;
+        access::check(config, caller, write.action)?;
+        let call = self.call_of(resource, &write)?;
+        let answer =
+            self.backends.find(&config.backend)?.send(caller, spoken(config, call)).await?;
+        let (head, body) = answer.into_parts();
+        let text = read(body).await?;
+        match head.status.as_u16() {
+            200..=299 => {
+                let value = serde_json::from_slice(&text).unwrap_or_default();
+                let value = resource.asking(UtcOffset::UTC).single(value);
+                Ok(Written::Done(named_by(config, value, &head.headers)))
+            }
+            412 => Ok(Written::Stale),
+            404 | 410 if write.action != Action::Create => Ok(Written::Gone),
+            status @ (401 | 425 | 429 | 503) => Err(refusal(status)),
+            status @ (408 | 500..) => Err(unclear(status)),
+            status => Ok(Written::Refused(Refusal::read(status, &text))),
+        }
+    }
+
+    fn call_of(&self, resource: &Resource, write: &Write<'_>) -> Result<Call> {
+        let config = &resource.config;
+        let method = match (write.action, config.style.update) {
+            (Action::Create, _) => Method::POST,
+            (Action::Delete, _) => Method::DELETE,
+            (_, UpdateMethod::Patch) => Method::PATCH,
+            (_, UpdateMethod::Put) => Method::PUT,
+        };
+        let path = match write.action {
+            Action::Create => self.resources.list_path(config),
+            _ => self.resources.item_path(config, write.record),
+        };
+        let mut call = Call::new(method, path);
+        if write.action != Action::Delete {
+            let body = resource.asking(UtcOffset::UTC).body(config, write, &self.resources);
+            call.body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+            let kind = if config.style.records == RecordForm::JsonApi { JSON_API } else { JSON };
+            call.own.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        }
+        if write.action == Action::Create {
+            let name = HeaderValue::try_from(write.name).map_err(Error::internal)?;
+            call.own.insert(IDEMPOTENCY_KEY, name);
+        }
+        if let Some(tag) = &write.tag {
+            call.own.insert(IF_MATCH, tag.clone());
+        }
+        Ok(call)
+    }
+
     /// What its records hold: as declared, or as the backend tells.
     async fn fields(&self, caller: &Caller, config: &ResourceConfig) -> Result<Arc<[FieldConfig]>> {
         if !config.fields.is_empty() {
@@ -271,11 +405,7 @@ impl Data {
     ) -> Result<Answer> {
         let backend = self.backends.find(&config.backend)?;
         let question = question(caller, config, &path, query.as_deref());
-        let mut call = Call::get(path, query);
-        if config.style.records == RecordForm::JsonApi {
-            call.own.insert(ACCEPT, HeaderValue::from_static(JSON_API));
-        }
-        let answer = backend.send(caller, call).await;
+        let answer = backend.send(caller, spoken(config, Call::get(path, query))).await;
         let answer = match question {
             Some(question) => self.last_good.bridge(question, answer, true),
             None => answer,
@@ -288,6 +418,33 @@ impl Data {
         let as_of = age(&head.headers).map(|age| OffsetDateTime::now_utc() - age);
         Ok(Answer { headers: head.headers, text, as_of })
     }
+}
+
+/// A call that asks for answers in the form that the backend has.
+fn spoken(config: &ResourceConfig, mut call: Call) -> Call {
+    if config.style.records == RecordForm::JsonApi {
+        call.own.insert(ACCEPT, HeaderValue::from_static(JSON_API));
+    }
+    call
+}
+
+/// A record that was made or changed, with its id: a backend that does not send it back says where
+/// it is.
+fn named_by(config: &ResourceConfig, value: Value, headers: &HeaderMap) -> Value {
+    if !lookup(&value, &config.id).is_null() {
+        return value;
+    }
+    let place = headers.get(LOCATION).and_then(|place| place.to_str().ok()).unwrap_or_default();
+    let path = place.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let id = path.rsplit('/').next().filter(|id| !id.is_empty());
+    let id = id.map(|id| percent_decode_str(id).decode_utf8_lossy().into_owned());
+    id.map_or(value, |id| json!({ config.id.as_str(): id }))
+}
+
+/// A backend that breaks may have done what it was asked.
+fn unclear(status: u16) -> Error {
+    Error::bad_gateway("The backend has trouble right now. Try again in a moment.")
+        .because(format!("the backend answered {status} to a change"))
 }
 
 fn not_understood(cause: serde_json::Error) -> Error {

@@ -8,11 +8,16 @@ use time::{Duration, UtcOffset};
 use url::form_urlencoded::Serializer;
 
 use super::{
+    Resources,
     query::{Filter, ListQuery, Test},
-    value::{day_in, instant},
+    service::Write,
+    value::{day_in, instant, plain},
 };
 use crate::{
-    config::{FieldConfig, FieldKind, FilterForm, Paging, RecordForm, StyleConfig, Total},
+    config::{
+        Action, FieldConfig, FieldKind, FilterForm, Paging, RecordForm, ResourceConfig,
+        StyleConfig, Total, UpdateMethod,
+    },
     error::{Error, Result},
 };
 
@@ -272,12 +277,77 @@ impl Asking<'_> {
         }
     }
 
+    /// What is sent to make or change a record.
+    pub fn body(&self, config: &ResourceConfig, write: &Write<'_>, all: &Resources) -> Value {
+        let mut values = match (write.action, self.style.update) {
+            (Action::Update, UpdateMethod::Put) => {
+                write.current.as_object().cloned().unwrap_or_default()
+            }
+            _ => Map::new(),
+        };
+        values.extend(write.values.clone());
+        match self.style.records {
+            RecordForm::Flat => Value::Object(values),
+            RecordForm::JsonApi => self.wrapped(config, write, values, all),
+        }
+    }
+
+    /// `{data: {type, id, attributes, relationships}}`.
+    fn wrapped(
+        &self,
+        config: &ResourceConfig,
+        write: &Write<'_>,
+        values: Map<String, Value>,
+        all: &Resources,
+    ) -> Value {
+        let (mut attributes, mut relationships) = (Map::new(), Map::new());
+        for (name, value) in values {
+            match self.kind_of(&name) {
+                Some(FieldKind::Relation(relation)) => {
+                    let other = all.find(&relation.group, &relation.name);
+                    let kind = other.map(|other| kind_of_path(&other.path)).unwrap_or_default();
+                    let data = match value {
+                        Value::Null => Value::Null,
+                        id => json!({ "type": kind, "id": plain(&id) }),
+                    };
+                    relationships.insert(name, json!({ "data": data }));
+                }
+                Some(_) => drop(attributes.insert(name, value)),
+                // Not a field: a link, or what the record is called.
+                None => {}
+            }
+        }
+        let kind = write.current.get("type").and_then(Value::as_str).map(str::to_owned);
+        let mut data = json!({
+            "type": kind.unwrap_or_else(|| kind_of_path(&config.path)),
+            "attributes": attributes,
+        });
+        if !relationships.is_empty() {
+            data["relationships"] = Value::Object(relationships);
+        }
+        if write.action == Action::Update {
+            data["id"] = write.record.into();
+        }
+        json!({ "data": data })
+    }
+
     /// A record that was read by itself: some styles wrap it.
     pub fn single(&self, answer: Value) -> Value {
         match self.style.records {
             RecordForm::JsonApi => self.record(take(answer, "data")),
             RecordForm::Flat => answer,
         }
+    }
+}
+
+/// Drupal's `/jsonapi/node/article` holds what it calls `node--article`; elsewhere the last part says
+/// it.
+fn kind_of_path(path: &str) -> String {
+    let mut parts = path.trim_matches('/').rsplit('/');
+    match (parts.next(), parts.next()) {
+        (Some(bundle), Some(entity)) if path.contains("/jsonapi/") => format!("{entity}--{bundle}"),
+        (Some(last), _) => last.to_owned(),
+        (None, _) => String::new(),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     app::{Pages, shell},
     auth,
     channels::{self, Widgets},
-    chat,
+    chat, data,
     error::Result,
     session::{self, Caller},
 };
@@ -31,6 +31,7 @@ pub fn router(app: App) -> Router {
         .merge(session::routes::routes())
         .merge(channels::routes::routes())
         .merge(chat::routes::routes())
+        .merge(data::routes::routes())
         .merge(health::routes())
         .merge(assets::routes(&app.leptos))
         .fallback(move |request| assets::fallback(root.clone(), request));

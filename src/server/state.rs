@@ -7,17 +7,18 @@ use leptos::config::LeptosOptions;
 use secrecy::SecretString;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tower_sessions::Session;
 
 use crate::{
-    auth::{Auth, MachineTokens, Provider, Renewer, Source, limits::Limits},
+    auth::{Auth, MachineTokens, Provider, Renewer, Source, limits::Limits, service::Hop},
     backend::{Backends, LastGood},
     channels::{Deliveries, Widgets, jobs::Jobs},
     chat::Chat,
     config::{AuthConfig, Config, MachineEndpoint, ProviderConfig, Registration},
-    data::{Data, KnownFields, Resources},
+    data::{Changes, Data, KnownFields, Resources},
     error::{Error, Result},
     sandbox::{Sandbox, SandboxOptions},
-    session::{Grants, Sessions, grants::TokenEndpoint, seal::Sealer},
+    session::{Caller, Grants, Sessions, grants::TokenEndpoint, seal::Sealer},
     store::Store,
 };
 
@@ -51,6 +52,8 @@ pub struct Services {
     pub chat: Chat,
     /// Declared resources.
     pub resources: Resources,
+    /// Changes of their records that are still to be done, and what was done.
+    pub changes: Changes,
     /// What was found out about those that declare no fields.
     pub known_fields: KnownFields,
     /// Chats on other sites.
@@ -109,15 +112,24 @@ impl App {
         let deliveries =
             Deliveries::new(store.clone(), chat.clone(), webhooks, stop.child_token())?;
         let last_good = LastGood::default();
-        let jobs = Jobs::new(
+        let known_fields = KnownFields::default();
+        let changes = Changes::new(
             store.clone(),
+            Data::new(resources.clone(), backends.clone(), last_good.clone(), known_fields.clone()),
             sessions.clone(),
-            chat.clone(),
-            deliveries.clone(),
-            last_good.clone(),
-            config.jobs.clone(),
+            config.data.undo,
             runtime.clone(),
         );
+        let jobs = Jobs {
+            store: store.clone(),
+            sessions: sessions.clone(),
+            chat: chat.clone(),
+            deliveries: deliveries.clone(),
+            changes: changes.clone(),
+            last_good: last_good.clone(),
+            config: config.jobs.clone(),
+            runtime: runtime.clone(),
+        };
         let services = Services {
             config: Arc::new(config),
             stylesheet: assets::stylesheet(&leptos).into(),
@@ -128,7 +140,8 @@ impl App {
             backends,
             chat,
             resources,
-            known_fields: KnownFields::default(),
+            changes,
+            known_fields,
             widgets,
             deliveries,
             jobs,
@@ -144,7 +157,15 @@ impl App {
         Ok(Self(Arc::new(Services { backends, ..Services::clone(self) })))
     }
 
-    /// Reading declared resources.
+    /// Signs a browser out, once what it still wants done is done.
+    pub async fn sign_out(&self, session: &Session, caller: &Caller) -> Result<Hop> {
+        if let Some(active) = caller.session() {
+            self.changes.flush(active.key()).await;
+        }
+        self.auth.sign_out(session, caller).await
+    }
+
+    /// Reading and writing declared resources.
     pub fn data(&self) -> Data {
         Data::new(
             self.resources.clone(),

@@ -18,7 +18,7 @@ pub async fn who_am_i() -> Result<SessionInfo, Failure> {
 pub async fn sign_out() -> Result<(), Failure> {
     use crate::server::context::{app, caller, failing, follow};
     let session = failing(crate::server::context::session().await)?;
-    let hop = failing(app().auth.sign_out(&session, &caller()).await)?;
+    let hop = failing(app().sign_out(&session, &caller()).await)?;
     follow(hop);
     Ok(())
 }

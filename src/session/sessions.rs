@@ -93,19 +93,26 @@ impl Sessions {
 
     /// The signed-in session of this cookie, if there is one and it has not ended.
     async fn find(&self, id: &Id) -> Result<Option<Arc<ActiveSession>>> {
-        let key = SessionKey::of(id);
-        let active = match self.cache.get(&key) {
+        let active = self.find_by_key(&SessionKey::of(id)).await?;
+        if let Some(active) = &active {
+            self.touch(active);
+        }
+        Ok(active)
+    }
+
+    /// The session of this name, if it has not ended; that somebody asks for it is no use of it.
+    pub async fn find_by_key(&self, key: &SessionKey) -> Result<Option<Arc<ActiveSession>>> {
+        let active = match self.cache.get(key) {
             Some(active) => active,
-            None => match self.load(&key).await? {
+            None => match self.load(key).await? {
                 Some(active) => active,
                 None => return Ok(None),
             },
         };
         if active.has_ended(now()) {
-            self.cache.invalidate(&key);
+            self.cache.invalidate(key);
             return Ok(None);
         }
-        self.touch(&active);
         Ok(Some(active))
     }
 

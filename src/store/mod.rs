@@ -20,6 +20,7 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::MigrateError,
 };
+use uuid::Uuid;
 
 pub use self::{
     engine::Engine,
@@ -192,6 +193,11 @@ fn config_for_tests(folder: &std::path::Path, database_url: Option<&str>) -> Ser
 /// committed, and reads a state that never changes.
 pub fn is_clean(connection: &impl Connection) -> bool {
     !connection.is_in_transaction()
+}
+
+/// An id that nothing else has; newer ones sort behind older ones.
+pub fn new_id() -> String {
+    Uuid::now_v7().simple().to_string()
 }
 
 /// Milliseconds since 1970, as every table keeps time.

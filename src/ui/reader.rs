@@ -95,11 +95,20 @@ impl Reader {
         written.unwrap_or_else(|| at.to_string())
     }
 
-    /// What the clock shows at a moment, in the reader's own time. Few pages say it, so the formatter
-    /// is made here.
+    /// What the clock shows at a moment, in the reader's own time.
     pub fn time(&self, moment: OffsetDateTime) -> String {
+        self.clock(moment, T::hm())
+    }
+
+    /// The same to the second.
+    pub fn second(&self, moment: OffsetDateTime) -> String {
+        self.clock(moment, T::hms())
+    }
+
+    /// Few pages say it, so the formatter is made here.
+    fn clock(&self, moment: OffsetDateTime, shown: T) -> String {
         let here = self.here(moment);
-        let format = DateTimeFormatter::try_new(self.language.clone().into(), T::hm()).ok();
+        let format = DateTimeFormatter::try_new(self.language.clone().into(), shown).ok();
         let written =
             format.zip(clock(here.time())).map(|(format, time)| format.format(&time).to_string());
         written.unwrap_or_else(|| here.time().to_string())

@@ -238,3 +238,44 @@ async fn a_list_that_is_not_counted_is_paged_all_the_same() {
     assert!(!last.contains("?page=4") && last.contains("href=\"?page=2\""));
     assert_eq!(upstream.seen()[0].headers["accept"], "application/vnd.api+json");
 }
+
+#[tokio::test]
+async fn a_whole_list_leaves_as_a_file() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let answer =
+        ada.get("/data/django-crm/deals/-/export.csv?f.stage=Won&f.stage=Lost&sort=name").await;
+    assert_eq!(answer.headers()["content-disposition"], "attachment; filename=\"deals.csv\"");
+    let text = answer.text().await.unwrap();
+    let text = text.strip_prefix('\u{feff}').expect("a mark for spreadsheets");
+    assert!(text.starts_with("id,name,company,contact,stage,"), "{text}");
+    let won = |line: &str| line.contains(",Won,") || line.contains(",Lost,");
+    assert!(text.lines().skip(1).all(won) && text.lines().count() > 5, "{text}");
+
+    // More than the backend gives on one page.
+    let all = ada.get("/data/django-crm/contacts/-/export.csv?columns=name,email").await;
+    let all = all.text().await.unwrap();
+    assert_eq!(all.lines().count(), 241);
+    assert!(all.contains("id,name,email\r\n"));
+
+    let nobody = site.browser().get("/data/django-crm/deals/-/export.csv").await;
+    assert_eq!(nobody.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn an_export_that_breaks_off_is_seen_to() {
+    let upstream = Upstream::start(|seen| {
+        if seen.target.contains("page=2") {
+            return Response::builder().status(500).body("x".into()).unwrap();
+        }
+        let rows: Vec<Value> = (0..200).map(|id| json!({ "id": id, "name": "=1+1" })).collect();
+        Response::new(json!({ "count": 400, "results": rows }).to_string().into())
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
+    let ada = site.signed_in("ada").await;
+    let answer = ada.get("/data/crm/contacts/-/export.csv").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.text().await.is_err(), "half a list must not pass for a whole one");
+}

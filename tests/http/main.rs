@@ -5,6 +5,7 @@
 
 mod auth;
 mod branches;
+mod changes;
 mod channels;
 mod chat;
 mod chat_api;

@@ -1,7 +1,7 @@
 //! Branches: questions in other words, further replies to the same question, and which of them is
 //! shown.
 
-use super::{Chat, Position, gone_on, new_id, no_message};
+use super::{Chat, Position, gone_on, no_message};
 use crate::{
     chat::{
         live::RunTarget,
@@ -10,6 +10,7 @@ use crate::{
     },
     error::Result,
     session::Caller,
+    store::new_id,
 };
 
 impl Chat {

@@ -7,7 +7,7 @@ use futures::Stream;
 use serde_json::Value;
 use tokio::fs::File;
 
-use super::{Chat, Position, Question, new_id};
+use super::{Chat, Position, Question};
 use crate::{
     chat::{
         files::{WriteError, is_picture, is_readable, is_taken, kind_of},
@@ -18,7 +18,7 @@ use crate::{
     config::AssistantConfig,
     error::{Error, Result},
     session::Caller,
-    store::{millis, now},
+    store::{millis, new_id, now},
 };
 
 /// How long a file is kept that was never sent.

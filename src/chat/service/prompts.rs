@@ -1,10 +1,11 @@
 //! Texts that people write often, kept under a name.
 
-use super::{Chat, new_id};
+use super::Chat;
 use crate::{
     chat::{view::Prompt, wire::LONGEST_MESSAGE},
     error::{Error, Result},
     session::Caller,
+    store::new_id,
 };
 
 const LONGEST_NAME: usize = 40;

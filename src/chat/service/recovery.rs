@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Chat, Job, MessageRow, assistants::thread, busy, new_id, no_message};
+use super::{Chat, Job, MessageRow, assistants::thread, busy, no_message};
 use crate::{
     chat::{
         live::{LiveRun, RunTarget},
@@ -16,7 +16,7 @@ use crate::{
     config::AssistantConfig,
     error::{Error, Result},
     session::Caller,
-    store::{millis, now},
+    store::{millis, new_id, now},
 };
 
 /// How long a conversation that was deleted can be had back.

@@ -85,6 +85,7 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
     };
     let channels = channels::channels(root, &answerers);
     let jobs = root.section("jobs", channels::jobs);
+    let data = root.section("data", resources::data);
     let groups = resources::groups(root);
     let resources = resources::resources(root, &house);
 
@@ -103,6 +104,7 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
         widgets,
         webhooks,
         jobs: jobs?,
+        data: data?,
         groups: groups?,
         resources: resources?,
     })

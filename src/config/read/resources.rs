@@ -1,16 +1,35 @@
 //! `[groups.<group>]` and `[resources.<group>.<name>]`: the data that is listed and edited.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::House;
 use crate::config::{
-    model::{Action, FieldConfig, GroupConfig, ResourceConfig, in_sentence},
+    model::{Action, DataConfig, FieldConfig, GroupConfig, ResourceConfig, in_sentence},
     section::{Read, Section, Value, all},
     values,
 };
 
 mod fields;
 mod styles;
+
+/// The longest that a change may wait.
+const LONGEST_UNDO: Duration = Duration::from_secs(3_600);
+
+pub(super) fn data(s: &Section<'_>) -> Read<DataConfig> {
+    let undo = s.defaulted("undo", undo, Duration::from_secs(10));
+    let admins = s.defaulted("admins", role_names, Vec::new());
+    Ok(DataConfig { undo: undo?, admins: admins? })
+}
+
+fn undo(value: &Value<'_>) -> Read<Duration> {
+    match values::wait(value)? {
+        span if span <= LONGEST_UNDO => Ok(span),
+        _ => Err(value.refuse("is longer than an hour; changes would come as a surprise")),
+    }
+}
 
 /// The groups that are declared, and those that resources stand in.
 pub(super) fn groups(root: &Section<'_>) -> Read<BTreeMap<String, GroupConfig>> {

@@ -4,8 +4,9 @@
 use serde_json::Value;
 
 use crate::{
-    config::{FieldConfig, ResourceConfig},
+    config::{Action, FieldConfig, ResourceConfig},
     data::{
+        changes::Change,
         present::{self, Shown},
         resources::record_address,
     },
@@ -59,6 +60,8 @@ pub(super) struct Rows<'a> {
     /// The address of the list.
     pub list: String,
     pub columns: Vec<Column<'a>>,
+    /// What is still to be done to some of them.
+    pub changes: &'a [Change],
 }
 
 /// A column, with what every cell of it begins with.
@@ -85,6 +88,17 @@ impl Rows<'_> {
         html.finish()
     }
 
+    /// A row that says what is still to be done to it.
+    fn begins(&self, id: &str) -> &'static str {
+        let change = self.changes.iter().find(|change| change.record == id);
+        match change.map(|change| (change.action, change.is_under_way())) {
+            None => "<tr>",
+            Some((Action::Delete, true)) => "<tr data-change=\"delete\">",
+            Some((_, true)) => "<tr data-change=\"update\">",
+            Some((_, false)) => "<tr data-change=\"problem\">",
+        }
+    }
+
     /// The first cell names the row and leads to the record.
     fn row(&self, html: &mut Html, record: &Value) {
         let id = present::id(self.resource, record);
@@ -94,7 +108,9 @@ impl Rows<'_> {
         };
         let name = first.map(|column| present::shown(self.reader, column.field, record).text());
         let name = name.filter(|text| !text.is_empty()).unwrap_or_else(|| format!("#{id}"));
-        html.markup("<tr><th scope=\"row\"><a href=\"").text(&record_address(&self.list, &id));
+        html.markup(self.begins(&id))
+            .markup("<th scope=\"row\"><a href=\"")
+            .text(&record_address(&self.list, &id));
         html.markup("\">").text(&name).markup("</a></th>");
         for column in rest {
             html.safe(&column.begins);

@@ -2,19 +2,22 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
+use serde_json::Value;
 
 use super::{
     address, breadcrumb,
     cells::{Column, Rows},
     narrow::{Tools, hidden},
-    stale_notice,
+    pending, script, stale_notice,
 };
 use crate::{
-    config::FieldConfig,
+    config::{Action, FieldConfig, in_sentence},
     data::{
-        island::ShowsLoading,
+        access,
+        changes::Change,
         present,
         query::{ListQuery, Sort},
+        resources::new_address,
         service::{Listing, Resource},
     },
     error::{Error, Kind, Result},
@@ -28,6 +31,10 @@ pub(super) struct ListView<'a> {
     pub resource: &'a Resource,
     pub query: &'a ListQuery,
     pub reader: &'a Reader,
+    /// What the reader still wants done to records of it.
+    pub changes: &'a [Change],
+    /// Whether they may make new ones.
+    pub may_create: bool,
 }
 
 pub(super) async fn page(
@@ -46,9 +53,19 @@ pub(super) async fn page(
         Ok(resource) => {
             let query = resource.query(&query);
             let list = data.list(&caller, &resource, &query, reader.zone).await;
-            let view = ListView { resource: &resource, query: &query, reader: &reader };
+            let changes = app.changes.open(&caller, Some(&resource.config)).await?;
+            let view = ListView {
+                resource: &resource,
+                query: &query,
+                reader: &reader,
+                changes: &changes,
+                may_create: access::may(&resource.config, &caller, Action::Create),
+            };
             match list {
-                Ok(list) => view.view(&list),
+                Ok(mut list) => {
+                    view.preview(&mut list.rows);
+                    view.view(&list)
+                }
                 Err(error) if is_final(&error) => return Err(error),
                 Err(error) => view.out(&error),
             }
@@ -63,7 +80,10 @@ pub(super) async fn page(
     Ok(view! {
         <Title text=title.clone() />
         <main id="main" class="page" data-width="wide" tabindex="-1">
-            <ShowsLoading>{breadcrumb(trail, &title)} {body}</ShowsLoading>
+            <div class="progress" role="progressbar" aria-label="Loading" hidden></div>
+            {breadcrumb(trail, &title)}
+            {body}
+            {script()}
         </main>
     })
 }
@@ -108,7 +128,8 @@ impl ListView<'_> {
             .into_any()
         };
         view! {
-            {head(&self.resource.config.title, self.count(list), self.search())}
+            {head(&self.resource.config.title, self.count(list), self.ends(list.as_of.is_none()))}
+            {pending::bar(self.reader, self.changes, self.resource)}
             {Tools(self).view()}
             {stale}
             {body}
@@ -116,10 +137,37 @@ impl ListView<'_> {
         .into_any()
     }
 
+    /// What stands at the end of the head: the search, and the way to a new record where there is one.
+    fn ends(&self, is_there: bool) -> impl IntoView + use<> {
+        let new = (self.may_create && is_there).then(|| {
+            let label = format!("New {}", in_sentence(&self.resource.config.singular));
+            let href = new_address(&address(&self.resource.config));
+            view! {
+                <a class="button" data-variant="primary" href=href data-key="n">
+                    <Icon name="plus" />
+                    {label}
+                </a>
+            }
+        });
+        view! { <div class="ends">{self.search()} {new}</div> }
+    }
+
+    /// Lays what is still to be saved over the rows.
+    fn preview(&self, rows: &mut [Value]) {
+        for change in self.changes.iter().filter(|change| change.is_under_way()) {
+            let of_change =
+                |row: &&mut Value| present::id(&self.resource.config, row) == change.record;
+            if let Some(Value::Object(row)) = rows.iter_mut().find(of_change) {
+                row.extend(change.values.clone());
+            }
+        }
+    }
+
     /// The frame of the list, where the backend did not.
     fn out(&self, error: &Error) -> AnyView {
         view! {
-            {head(&self.resource.config.title, String::new(), self.search())}
+            {head(&self.resource.config.title, String::new(), self.ends(false))}
+            {pending::bar(self.reader, self.changes, self.resource)}
             {Tools(self).view()}
             {trouble(error)}
         }
@@ -146,6 +194,7 @@ impl ListView<'_> {
             resource: &self.resource.config,
             list: address(&self.resource.config),
             columns: columns.iter().map(|field| Column::new(field)).collect(),
+            changes: self.changes,
         };
         let rows = rows.write(&list.rows);
         let totals = self.totals(&columns, list);

@@ -2,12 +2,13 @@
 
 use leptos::prelude::*;
 
-use super::list::ListView;
+use super::{address, list::ListView};
 use crate::{
     config::{FieldConfig, FieldKind},
     data::{
         present,
         query::{FILTER, Filter, ListQuery, Test},
+        resources::export_address,
     },
     ui::icon::Icon,
 };
@@ -39,10 +40,24 @@ impl Tools<'_, '_> {
                     <Icon name="columns" />
                     "Columns"
                 </button>
+                {self.export()}
                 {self.chips()}
             </div>
             {filter_sheet}
             {self.column_sheet()}
+        }
+    }
+
+    /// The way to all of it in a file.
+    fn export(&self) -> impl IntoView + use<> {
+        let query = ListQuery { page: 1, ..self.0.query.clone() };
+        let list = address(&self.0.resource.config);
+        let href = format!("{}?{}", export_address(&list), query.write());
+        view! {
+            <a class="button" href=href download>
+                <Icon name="download" />
+                "Export"
+            </a>
         }
     }
 

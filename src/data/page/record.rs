@@ -1,18 +1,27 @@
-//! `/data/{group}/{name}/{id}`: one record with all its fields.
+//! `/data/{group}/{name}/{id}`: one record with all its fields, and what was done to it.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 use serde_json::Value;
 
-use super::{address, breadcrumb, cells::written, stale_notice};
+use super::{address, breadcrumb, cells::written, history, pending, script, stale_notice, trail};
 use crate::{
-    config::FieldConfig,
-    data::present,
+    config::{Action, FieldConfig},
+    data::{
+        access,
+        changes::Change,
+        form::Opened,
+        present,
+        resources::{delete_address, edit_address},
+    },
     error::Result,
     server::state::App,
     session::Caller,
     ui::{icon::Icon, reader::Reader},
 };
+
+/// How much of its history a page shows.
+const SHOWN: i64 = 50;
 
 pub(super) async fn page(
     app: App,
@@ -24,35 +33,77 @@ pub(super) async fn page(
 ) -> Result<impl IntoView> {
     let data = app.data();
     let resource = data.resource(&caller, &group, &name).await?;
-    let record = data.read(&caller, &resource, &id).await?;
-    let group_title = app.resources.group(&group)?.title.clone();
     let config = &resource.config;
+    let mut record = data.read(&caller, &resource, &id).await?;
+    let opened = Opened::on(&resource.fields, &record.value, reader.zone);
+    let change = app.changes.of_record(&caller, config, &id).await?;
+    if let Some(change) = &change {
+        preview(&mut record.value, change);
+    }
+    let history = app.changes.history(&caller, config, &id, SHOWN).await?;
     let title = present::title(&reader, config, &resource.fields, &record.value);
     let list = address(config);
-    let trail = vec![
-        ("Data".to_owned(), "/data".to_owned()),
-        (group_title, "/data".to_owned()),
-        (config.title.clone(), list.clone()),
-    ];
     let back = format!("Back to {}", config.things());
     let shown = resource.fields.iter().filter(|field| field.in_detail);
     let fields = shown.map(|one| field(&reader, one, &record.value)).collect_view();
     let stale = record.as_of.map(|at| stale_notice(&reader, at));
+    let may = |action| record.as_of.is_none() && access::may(config, &caller, action);
+    let is_deleted = change.as_ref().is_some_and(|change| change.action == Action::Delete);
+    let edit = (may(Action::Update) && !is_deleted).then(|| edit_button(&list, &id));
+    let delete =
+        (may(Action::Delete) && !is_deleted).then(|| delete_form(&list, &id, &title, &opened));
     Ok(view! {
         <Title text=title.clone() />
         <main id="main" class="page" tabindex="-1">
-            {breadcrumb(trail, &title)}
+            {script()}
+            {breadcrumb(trail(&app, config), &title)}
             <div class="page-head">
                 <h1>{title}</h1>
-                <a class="button" href=list>
-                    <Icon name="chevron-left" />
-                    {back}
-                </a>
+                <div class="actions">
+                    <a class="button" href=list>
+                        <Icon name="chevron-left" />
+                        {back}
+                    </a>
+                    {delete}
+                    {edit}
+                </div>
             </div>
             {stale}
+            {pending::bar(&reader, change.as_slice(), &resource)}
             <dl class="record">{fields}</dl>
+            {history::section(&reader, &history, &resource)}
         </main>
     })
+}
+
+/// Lays what is still to be saved over a record.
+fn preview(record: &mut Value, change: &Change) {
+    if let (Value::Object(record), true) = (record, change.is_under_way()) {
+        record.extend(change.values.clone());
+    }
+}
+
+fn edit_button(list: &str, id: &str) -> impl IntoView + use<> {
+    view! {
+        <a class="button" data-variant="primary" href=edit_address(list, id) data-key="e">
+            <Icon name="pencil" />
+            "Edit"
+        </a>
+    }
+}
+
+/// Deleting can be taken back, so nobody is asked whether they are sure.
+fn delete_form(list: &str, id: &str, title: &str, opened: &Opened) -> impl IntoView + use<> {
+    view! {
+        <form method="post" action=delete_address(list, id)>
+            <input type="hidden" name="opened" value=opened.write() />
+            <input type="hidden" name="title" value=title.to_owned() />
+            <button class="button" data-variant="danger">
+                <Icon name="trash" />
+                "Delete"
+            </button>
+        </form>
+    }
 }
 
 fn field(reader: &Reader, field: &FieldConfig, record: &Value) -> impl IntoView + use<> {

@@ -65,6 +65,9 @@ fn field_table(s: &Section<'_>, known: &[String]) -> Read<FieldConfig> {
         return Err(s.refuse("total", "needs a field of numbers; remove it"));
     }
     let usual = FieldConfig::new(&name?, kind);
+    if in_form.as_ref().is_ok_and(|in_form| *in_form == Some(true)) && !usual.in_form {
+        return Err(s.refuse("form", "needs a field of the record itself, not of an object in it"));
+    }
     Ok(FieldConfig {
         label: label?.unwrap_or_else(|| usual.label.clone()),
         help: help?,

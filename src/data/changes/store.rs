@@ -1,0 +1,336 @@
+//! The SQL of changes, and of what they came to.
+
+use sqlx::{AssertSqlSafe, FromRow};
+
+use crate::store::{Store, now};
+
+/// How long what is over is remembered, so that a page that waits for it learns how it ended, in
+/// milliseconds.
+const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
+/// The most changes that are shown at once.
+const MOST: i64 = 200;
+const COLUMNS: &str = "id, owner, tenant, session, resource, record, title, action, fields, opened, \
+                       state, outcome, due_at, created_at";
+
+/// A row of `changes`.
+#[derive(Debug, Clone, FromRow)]
+pub struct ChangeRow {
+    pub id: String,
+    pub owner: String,
+    pub tenant: String,
+    pub session: String,
+    pub resource: String,
+    pub record: String,
+    pub title: String,
+    pub action: String,
+    pub fields: String,
+    pub opened: String,
+    pub state: String,
+    pub outcome: String,
+    pub due_at: i64,
+    pub created_at: i64,
+}
+
+/// A change that is ours to do.
+#[derive(Debug)]
+pub struct Claimed {
+    pub row: ChangeRow,
+    /// Whether somebody began it and did not say how it ended.
+    pub was_begun: bool,
+}
+
+/// A row of `audit_log`.
+#[derive(Debug, Clone, FromRow)]
+pub struct EntryRow {
+    pub id: String,
+    pub at: i64,
+    pub tenant: String,
+    pub owner: String,
+    pub person: String,
+    pub resource: String,
+    pub record: String,
+    pub title: String,
+    pub action: String,
+    pub was: String,
+    pub is_now: String,
+}
+
+/// Whose changes: the person, and the tenant they are in.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    pub owner: &'a str,
+    pub tenant: &'a str,
+}
+
+/// The tables `changes` and `audit_log`.
+#[derive(Debug, Clone)]
+pub struct ChangeStore(Store);
+
+impl ChangeStore {
+    /// In `store`.
+    pub fn new(store: Store) -> Self {
+        Self(store)
+    }
+
+    /// Keeps a change, in the place of what the same person still wanted done to the same record.
+    /// Answers whether it is new.
+    pub async fn keep(&self, row: &ChangeRow) -> sqlx::Result<bool> {
+        let mut tx = self.0.begin().await?;
+        if !row.record.is_empty() {
+            sqlx::query(
+                "UPDATE changes SET state = 'dropped'
+                 WHERE owner = $1 AND tenant = $2 AND resource = $3 AND record = $4
+                 AND state IN ('pending', 'refused', 'conflict', 'held')",
+            )
+            .bind(&row.owner)
+            .bind(&row.tenant)
+            .bind(&row.resource)
+            .bind(&row.record)
+            .execute(&mut *tx)
+            .await?;
+        }
+        let done = sqlx::query(
+            "INSERT INTO changes (id, owner, tenant, session, resource, record, title, action,
+             fields, opened, state, outcome, due_at, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(&row.id)
+        .bind(&row.owner)
+        .bind(&row.tenant)
+        .bind(&row.session)
+        .bind(&row.resource)
+        .bind(&row.record)
+        .bind(&row.title)
+        .bind(&row.action)
+        .bind(&row.fields)
+        .bind(&row.opened)
+        .bind(&row.state)
+        .bind(&row.outcome)
+        .bind(row.due_at)
+        .bind(row.created_at)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// One change of a person's.
+    pub async fn find(&self, whose: Whose<'_>, id: &str) -> sqlx::Result<Option<ChangeRow>> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM changes WHERE id = $1 AND owner = $2 AND tenant = $3");
+        sqlx::query_as(AssertSqlSafe(sql))
+            .bind(id)
+            .bind(whose.owner)
+            .bind(whose.tenant)
+            .fetch_optional(self.0.pool())
+            .await
+    }
+
+    /// What of a person's changes is not over, the oldest first; of one resource, or of all.
+    pub async fn open(
+        &self,
+        whose: Whose<'_>,
+        resource: Option<&str>,
+    ) -> sqlx::Result<Vec<ChangeRow>> {
+        let of_one = if resource.is_some() { "AND resource = $3" } else { "" };
+        let sql = format!(
+            "SELECT {COLUMNS} FROM changes WHERE owner = $1 AND tenant = $2
+             AND state NOT IN ('done', 'dropped') {of_one} ORDER BY created_at, id LIMIT {MOST}"
+        );
+        let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(whose.owner).bind(whose.tenant);
+        if let Some(resource) = resource {
+            query = query.bind(resource);
+        }
+        query.fetch_all(self.0.pool()).await
+    }
+
+    /// What is to be done now: what is due, and what somebody began and did not end.
+    pub async fn due(&self) -> sqlx::Result<Vec<String>> {
+        sqlx::query_scalar(
+            "SELECT id FROM changes WHERE state IN ('pending', 'running') AND due_at <= $1
+             ORDER BY due_at, created_at LIMIT 500",
+        )
+        .bind(now())
+        .fetch_all(self.0.pool())
+        .await
+    }
+
+    /// What a session still wants done.
+    pub async fn of_session(&self, session: &str) -> sqlx::Result<Vec<String>> {
+        sqlx::query_scalar(
+            "SELECT id FROM changes WHERE session = $1 AND state = 'pending' ORDER BY created_at",
+        )
+        .bind(session)
+        .fetch_all(self.0.pool())
+        .await
+    }
+
+    /// Takes a change that is due at `at` or before to do it; nobody else does until `until`. Answers
+    /// it as it was: one that was running was begun, and nobody knows how far it came.
+    pub async fn claim(&self, id: &str, at: i64, until: i64) -> sqlx::Result<Option<Claimed>> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM changes WHERE id = $1 AND state IN ('pending', 'running')
+             AND due_at <= $2"
+        );
+        let row: Option<ChangeRow> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(id)
+            .bind(at)
+            .fetch_optional(self.0.pool())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let done = sqlx::query(
+            "UPDATE changes SET state = 'running', due_at = $4
+             WHERE id = $1 AND state = $2 AND due_at = $3",
+        )
+        .bind(id)
+        .bind(&row.state)
+        .bind(row.due_at)
+        .bind(until)
+        .execute(self.0.pool())
+        .await?;
+        let was_begun = row.state == "running";
+        let row = ChangeRow { due_at: until, ..row };
+        Ok((done.rows_affected() == 1).then_some(Claimed { row, was_begun }))
+    }
+
+    /// Says how a change that was claimed ended, and what it did, if it did something; unless somebody
+    /// else has claimed it since.
+    pub async fn settle(
+        &self,
+        row: &ChangeRow,
+        state: &str,
+        outcome: &str,
+        entry: Option<&EntryRow>,
+    ) -> sqlx::Result<()> {
+        let mut tx = self.0.begin().await?;
+        let done = sqlx::query(
+            "UPDATE changes SET state = $3, outcome = $4, record = $5, title = $6
+             WHERE id = $1 AND due_at = $2 AND state = 'running'",
+        )
+        .bind(&row.id)
+        .bind(row.due_at)
+        .bind(state)
+        .bind(outcome)
+        .bind(&row.record)
+        .bind(&row.title)
+        .execute(&mut *tx)
+        .await?;
+        if let Some(entry) = entry.filter(|_| done.rows_affected() == 1) {
+            insert_entry(&mut tx, entry).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Takes a change back before it is begun; answers whether it was early enough.
+    pub async fn drop(&self, whose: Whose<'_>, id: &str) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "UPDATE changes SET state = 'dropped' WHERE id = $1 AND owner = $2 AND tenant = $3
+             AND state IN ('pending', 'refused', 'conflict', 'held')",
+        )
+        .bind(id)
+        .bind(whose.owner)
+        .bind(whose.tenant)
+        .execute(self.0.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Has a change done at `due_at`, with this session's credentials.
+    pub async fn again(
+        &self,
+        whose: Whose<'_>,
+        id: &str,
+        session: &str,
+        due_at: i64,
+    ) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "UPDATE changes SET state = 'pending', session = $4, due_at = $5, outcome = '{}'
+             WHERE id = $1 AND owner = $2 AND tenant = $3
+             AND state IN ('pending', 'refused', 'conflict', 'held')",
+        )
+        .bind(id)
+        .bind(whose.owner)
+        .bind(whose.tenant)
+        .bind(session)
+        .bind(due_at)
+        .execute(self.0.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Wants the same again with other values; answers whether it did not work out before.
+    pub async fn renew(&self, row: &ChangeRow) -> sqlx::Result<bool> {
+        let done = sqlx::query(
+            "UPDATE changes SET state = 'pending', session = $4, due_at = $5, outcome = '{}',
+             fields = $6, title = $7
+             WHERE id = $1 AND owner = $2 AND tenant = $3 AND state IN ('refused', 'held')",
+        )
+        .bind(&row.id)
+        .bind(&row.owner)
+        .bind(&row.tenant)
+        .bind(&row.session)
+        .bind(row.due_at)
+        .bind(&row.fields)
+        .bind(&row.title)
+        .execute(self.0.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets what is over.
+    pub async fn prune(&self) -> sqlx::Result<u64> {
+        let done = sqlx::query(
+            "DELETE FROM changes WHERE state IN ('done', 'dropped') AND created_at < $1",
+        )
+        .bind(now().saturating_sub(REMEMBERED))
+        .execute(self.0.pool())
+        .await?;
+        Ok(done.rows_affected())
+    }
+
+    /// What was done to one record, the newest first.
+    pub async fn history_of(
+        &self,
+        tenant: &str,
+        resource: &str,
+        record: &str,
+        limit: i64,
+    ) -> sqlx::Result<Vec<EntryRow>> {
+        sqlx::query_as(
+            "SELECT id, at, tenant, owner, person, resource, record, title, action, was, is_now
+             FROM audit_log WHERE resource = $1 AND record = $2 AND tenant = $3
+             ORDER BY at DESC, id DESC LIMIT $4",
+        )
+        .bind(resource)
+        .bind(record)
+        .bind(tenant)
+        .bind(limit)
+        .fetch_all(self.0.pool())
+        .await
+    }
+}
+
+async fn insert_entry(
+    tx: &mut sqlx::Transaction<'static, crate::store::Db>,
+    entry: &EntryRow,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO audit_log (id, at, tenant, owner, person, resource, record, title, action, was,
+         is_now) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(&entry.id)
+    .bind(entry.at)
+    .bind(&entry.tenant)
+    .bind(&entry.owner)
+    .bind(&entry.person)
+    .bind(&entry.resource)
+    .bind(&entry.record)
+    .bind(&entry.title)
+    .bind(&entry.action)
+    .bind(&entry.was)
+    .bind(&entry.is_now)
+    .execute(&mut **tx)
+    .await
+    .map(drop)
+}

@@ -1,0 +1,180 @@
+//! Lists as CSV (RFC 4180), page after page as the backend gives them.
+
+use bytes::Bytes;
+use futures::{Stream, TryStreamExt, stream};
+use serde_json::Value;
+use time::UtcOffset;
+
+use super::{
+    Data,
+    query::ListQuery,
+    service::{Listing, Resource},
+    style::lookup,
+    value::plain,
+};
+use crate::{
+    config::{FieldConfig, FieldKind},
+    error::{Error, Result},
+    session::Caller,
+};
+
+/// What tells spreadsheets that the text is UTF-8.
+const MARK: &str = "\u{feff}";
+/// How spreadsheets know a formula by its first letter.
+const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+/// What keeps them from it.
+const NO_FORMULA: char = '\'';
+
+/// Reads a whole list for a caller, and writes it.
+pub struct Export {
+    data: Data,
+    caller: Caller,
+    resource: Resource,
+    query: ListQuery,
+    zone: UtcOffset,
+}
+
+impl Export {
+    /// Everything that `query` asks for, on however many pages; all fields, where it names none.
+    pub fn new(
+        data: Data,
+        caller: Caller,
+        resource: Resource,
+        query: ListQuery,
+        zone: UtcOffset,
+    ) -> Self {
+        let all = || resource.fields.iter().map(|field| field.name.clone()).collect();
+        let mut names: Vec<String> = query.columns.clone().unwrap_or_else(all);
+        names.retain(|name| resource.field(name).is_some());
+        let page_size = resource.page_sizes().last().copied().unwrap_or(query.page_size);
+        let query = ListQuery { columns: Some(names), page: 1, page_size, ..query };
+        Self { data, caller, resource, query, zone }
+    }
+
+    /// The lines, a page of the backend's at a time. The first page is read before this returns, so
+    /// that what goes wrong with it is told as such; what goes wrong later breaks the stream off.
+    pub async fn lines(self) -> Result<impl Stream<Item = Result<Bytes>> + Send + use<>> {
+        let first = self.page(&self.query).await?;
+        let mut text = MARK.as_bytes().to_vec();
+        text.extend(self.head()?);
+        text.extend(self.rows(&first)?);
+        let next = self.after(&self.query, &first);
+        let rest = stream::try_unfold((self, next), |(this, next)| async move {
+            let Some(query) = next else { return Ok(None) };
+            let list = this.page(&query).await?;
+            let text = Bytes::from(this.rows(&list)?);
+            let next = this.after(&query, &list);
+            Ok::<_, Error>(Some((text, (this, next))))
+        });
+        let first = stream::once(async move { Ok(Bytes::from(text)) });
+        Ok(futures::StreamExt::chain(first, rest).into_stream())
+    }
+
+    /// What the file is called.
+    pub fn file_name(&self) -> String {
+        format!("{}.csv", self.resource.config.name)
+    }
+
+    async fn page(&self, query: &ListQuery) -> Result<Listing> {
+        let list = self.data.list(&self.caller, &self.resource, query, self.zone).await?;
+        match list.as_of {
+            Some(_) => Err(Error::unavailable(
+                "The backend cannot be reached right now, so nothing was exported. Try again later.",
+            )),
+            None => Ok(list),
+        }
+    }
+
+    /// What to ask for behind `list`. A backend may have pages of its own size.
+    fn after(&self, query: &ListQuery, list: &Listing) -> Option<ListQuery> {
+        let more = !list.rows.is_empty() && list.has_next(query.page);
+        more.then(|| ListQuery { page: query.page + 1, page_size: list.page_size, ..query.clone() })
+    }
+
+    /// The id, then the fields, by the names that an import knows them by.
+    fn head(&self) -> Result<Vec<u8>> {
+        let names = self.fields().map(|field| field.name.as_str());
+        written(vec![std::iter::once(self.resource.config.id.as_str()).chain(names)])
+    }
+
+    fn rows(&self, list: &Listing) -> Result<Vec<u8>> {
+        let id = &self.resource.config.id;
+        let rows = list.rows.iter().map(|row| {
+            let id = plain(lookup(row, id)).into_owned();
+            std::iter::once(id).chain(self.fields().map(move |field| cell(field, row)))
+        });
+        written(rows.collect())
+    }
+
+    fn fields(&self) -> impl Iterator<Item = &FieldConfig> {
+        let names = self.query.columns.iter().flatten();
+        let own = &self.resource.config.id;
+        names.filter(move |name| *name != own).filter_map(|name| self.resource.field(name))
+    }
+}
+
+fn written<R, C>(rows: Vec<R>) -> Result<Vec<u8>>
+where
+    R: Iterator<Item = C>,
+    C: AsRef<[u8]>,
+{
+    let terminator = csv::Terminator::CRLF;
+    let mut text = csv::WriterBuilder::new().terminator(terminator).from_writer(Vec::new());
+    for row in rows {
+        text.write_record(row).map_err(Error::internal)?;
+    }
+    text.into_inner().map_err(|cause| Error::internal(cause.to_string()))
+}
+
+/// A value as programs read it: no reader's figures, several values as JSON.
+fn cell(field: &FieldConfig, row: &Value) -> String {
+    let text = match lookup(row, &field.name) {
+        value @ (Value::Array(_) | Value::Object(_)) => value.to_string(),
+        value => plain(value).into_owned(),
+    };
+    let is_formula = text.starts_with(FORMULA) && !is_figure(&field.kind, &text);
+    // One that a backend has already goes along with another, so that an import takes off its own.
+    if is_formula || text.starts_with(NO_FORMULA) { format!("{NO_FORMULA}{text}") } else { text }
+}
+
+/// Numbers may have a sign.
+fn is_figure(kind: &FieldKind, text: &str) -> bool {
+    let is_number = text.parse::<f64>().is_ok();
+    let is_phone = *kind == FieldKind::Phone
+        && text.chars().all(|c| c.is_ascii_digit() || " +-()/.".contains(c));
+    is_number || is_phone
+}
+
+/// The value that [`cell`] has written.
+#[cfg(test)]
+pub fn read_cell(text: &str) -> &str {
+    match text.strip_prefix(NO_FORMULA) {
+        Some(rest) if rest.starts_with(FORMULA) || rest.starts_with(NO_FORMULA) => rest,
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_cell_is_a_formula_and_all_come_back() {
+        let field = |kind| FieldConfig::new("x", kind);
+        let written = |kind, value: Value| cell(&field(kind), &json!({ "x": value }));
+        for text in
+            ["=1+1", "@SUM(A1)", "-cmd", "+x", "\tx", "'quoted", "plain", "", "-5", "a\"b,c\n"]
+        {
+            let cell = written(FieldKind::Text, json!(text));
+            assert!(!cell.starts_with(['=', '@', '\t']), "{cell}");
+            assert_eq!(read_cell(&cell), text);
+        }
+        assert_eq!(written(FieldKind::Decimal, json!(-1.5)), "-1.5");
+        assert_eq!(written(FieldKind::Phone, json!("+351 21 000")), "+351 21 000");
+        assert_eq!(written(FieldKind::Phone, json!("+cmd")), "'+cmd");
+        assert_eq!(written(FieldKind::Json, json!(["a", 1])), "[\"a\",1]");
+        assert_eq!(written(FieldKind::Text, json!(null)), "");
+    }
+}

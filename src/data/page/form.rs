@@ -1,0 +1,516 @@
+//! `/data/{group}/{name}/-/new` and `/data/{group}/{name}/{id}/edit`: a record being filled in.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use serde_json::{Map, Value};
+use time::UtcOffset;
+
+use super::{address, breadcrumb, script, trail};
+use crate::{
+    config::{Action, FieldConfig, ResourceConfig, in_sentence},
+    data::{
+        access,
+        changes::{Change, State},
+        form::{self, Control, Filled, Opened, VALUE},
+        present,
+        refusal::Refusal,
+        resources::{edit_address, new_address, record_address},
+        rules::{Rule, Shape},
+        service::Resource,
+    },
+    error::Result,
+    server::state::App,
+    session::Caller,
+    store::new_id,
+    ui::{html::escaped, icon::Icon, reader::Reader},
+};
+
+/// Rows of a control for long text, and the most of them.
+const ROWS: usize = 4;
+const MOST_ROWS: usize = 20;
+
+/// A form with everything in it.
+#[derive(Clone)]
+pub struct FormView {
+    title: String,
+    trail: Vec<(String, String)>,
+    /// Where it is sent.
+    to: String,
+    /// Where it can be left for.
+    back: String,
+    fields: Vec<FieldView>,
+    /// What goes along unseen.
+    hidden: Vec<(&'static str, String)>,
+    /// What is wrong with it as a whole.
+    problems: Vec<String>,
+    send: &'static str,
+}
+
+/// One field of a form.
+#[derive(Clone)]
+struct FieldView {
+    rule: Rule,
+    label: String,
+    help: Option<String>,
+    control: Control,
+    texts: Vec<String>,
+    options: Vec<(String, String)>,
+    problem: Option<String>,
+    is_wide: bool,
+}
+
+/// What was typed, and what is wrong with it.
+#[derive(Debug, Clone, Default)]
+pub struct Typed {
+    /// Names and texts as the form sent them.
+    pub form: Vec<(String, String)>,
+    /// What is wrong.
+    pub refusal: Refusal,
+}
+
+impl Typed {
+    /// What a form said that cannot be sent on.
+    pub fn of(form: Vec<(String, String)>, filled: Filled) -> Self {
+        Self { form, refusal: Refusal::of_fields(filled.problems) }
+    }
+}
+
+pub(super) async fn new_page(
+    app: App,
+    caller: Caller,
+    group: String,
+    name: String,
+) -> Result<impl IntoView> {
+    let resource = app.data().resource(&caller, &group, &name).await?;
+    access::check(&resource.config, &caller, Action::Create)?;
+    Ok(page(new_form(&app, &resource, &new_id(), None)))
+}
+
+pub(super) async fn edit_page(
+    app: App,
+    caller: Caller,
+    group: String,
+    name: String,
+    id: String,
+    reader: Reader,
+) -> Result<impl IntoView> {
+    let data = app.data();
+    let resource = data.resource(&caller, &group, &name).await?;
+    access::check(&resource.config, &caller, Action::Update)?;
+    let record = data.fresh(&caller, &resource, &id).await?.value;
+    let opened = Opened::on(&resource.fields, &record, reader.zone);
+    let change = app.changes.of_record(&caller, &resource.config, &id).await?;
+    let change = change.filter(|change| change.action == Action::Update);
+    let title = present::title(&reader, &resource.config, &resource.fields, &record);
+    let wanted = change.as_ref().map(Wanted::of).unwrap_or_default();
+    Ok(page(edit_form(&app, &resource, &id, &title, &opened, &wanted, None)))
+}
+
+/// What a person still wants of a record, and why it was not done.
+#[derive(Default)]
+pub struct Wanted {
+    values: Map<String, Value>,
+    refusal: Refusal,
+}
+
+impl Wanted {
+    fn of(change: &Change) -> Self {
+        let refusal = change.outcome.refusal.clone().filter(|_| change.state == State::Refused);
+        Self { values: change.values.clone(), refusal: refusal.unwrap_or_default() }
+    }
+}
+
+/// The form of a record that is to be made; `request` names it.
+pub fn new_form(app: &App, resource: &Resource, request: &str, typed: Option<&Typed>) -> FormView {
+    let config = &resource.config;
+    let start = |field: &FieldConfig| field.default.clone().map_or(Value::Null, Value::from);
+    let fields = form::entered(&resource.fields).map(|field| {
+        let usual = form::texts(field, &Value::Null, UtcOffset::UTC);
+        let usual = match start(field) {
+            Value::String(text) if form::control(field, &Value::Null) != Control::Tick => {
+                vec![text]
+            }
+            Value::String(text) if text == "true" => vec![text],
+            _ => usual,
+        };
+        field_view(field, &Value::Null, usual, typed)
+    });
+    FormView {
+        title: format!("New {}", in_sentence(&config.singular)),
+        trail: trail(app, config),
+        to: new_address(&address(config)),
+        back: address(config),
+        fields: fields.collect(),
+        hidden: vec![("request", request.to_owned())],
+        problems: general(resource, typed.map(|typed| &typed.refusal)),
+        send: "Create",
+    }
+}
+
+/// The form of a record that is there.
+pub fn edit_form(
+    app: &App,
+    resource: &Resource,
+    id: &str,
+    title: &str,
+    opened: &Opened,
+    wanted: &Wanted,
+    typed: Option<&Typed>,
+) -> FormView {
+    let config = &resource.config;
+    let own = Typed { form: Vec::new(), refusal: wanted.refusal.clone() };
+    let typed = typed.or((wanted.refusal != Refusal::default()).then_some(&own));
+    let zone = UtcOffset::from_whole_seconds(opened.zone).unwrap_or(UtcOffset::UTC);
+    let fields = form::entered(&resource.fields).map(|field| {
+        let was = opened.values.get(&field.name).unwrap_or(&Value::Null);
+        let shown = wanted.values.get(&field.name).unwrap_or(was);
+        field_view(field, was, form::texts(field, shown, zone), typed)
+    });
+    let list = address(config);
+    let mut trail = trail(app, config);
+    trail.push((title.to_owned(), record_address(&list, id)));
+    FormView {
+        title: format!("Edit {title}"),
+        trail,
+        to: edit_address(&list, id),
+        back: record_address(&list, id),
+        fields: fields.collect(),
+        hidden: vec![("opened", opened.write()), ("title", title.to_owned())],
+        problems: general(resource, typed.map(|typed| &typed.refusal)),
+        send: "Save",
+    }
+}
+
+/// What is wrong with the whole, and with fields that the form does not have.
+fn general(resource: &Resource, refusal: Option<&Refusal>) -> Vec<String> {
+    let Some(refusal) = refusal else { return Vec::new() };
+    let has = |name: &str| form::entered(&resource.fields).any(|field| field.name == name);
+    let label = |name: &str| resource.field(name).map(|field| field.label.as_str());
+    refusal.clone().for_form(has, label).general
+}
+
+fn field_view(
+    field: &FieldConfig,
+    was: &Value,
+    usual: Vec<String>,
+    typed: Option<&Typed>,
+) -> FieldView {
+    let control = form::control(field, was);
+    let texts = typed.and_then(|typed| form::typed(field, control, &typed.form));
+    let problems = typed.iter().flat_map(|typed| &typed.refusal.fields);
+    let problems = problems.filter(|(name, _)| *name == field.name);
+    let problems: Vec<&str> = problems.map(|(_, problem)| problem.as_str()).collect();
+    FieldView {
+        rule: form::rule(field, was),
+        label: field.label.clone(),
+        help: field.help.clone(),
+        control,
+        texts: texts.unwrap_or(usual),
+        options: match control {
+            Control::Pick | Control::PickSome => form::offered(field, was),
+            _ => Vec::new(),
+        },
+        problem: (!problems.is_empty()).then(|| problems.join(" ")),
+        is_wide: matches!(control, Control::Lines | Control::Json | Control::PickSome),
+    }
+}
+
+/// The page of a form.
+pub fn page(form: FormView) -> impl IntoView {
+    let FormView { title, trail, to, back, fields, hidden, problems, send } = form;
+    let wrong = fields.iter().filter(|field| field.problem.is_some()).count();
+    let hidden = hidden.into_iter().map(|(name, value)| {
+        view! { <input type="hidden" name=name value=value /> }
+    });
+    view! {
+        <Title text=title.clone() />
+        <main id="main" class="page" data-width="narrow" tabindex="-1">
+            {breadcrumb(trail, &title)}
+            <div class="page-head">
+                <h1>{title.clone()}</h1>
+            </div>
+            {summary(problems, wrong)}
+                <form class="record-form" method="post" action=to>
+                    {hidden.collect_view()}
+                    {fields.into_iter().map(field_row).collect_view()}
+                    <div class="actions">
+                        <button class="button" data-variant="primary">
+                            {send}
+                        </button>
+                        <a class="button" href=back>
+                            "Cancel"
+                        </a>
+                    </div>
+                </form>
+            {script()}
+        </main>
+    }
+}
+
+fn summary(problems: Vec<String>, wrong: usize) -> Option<impl IntoView> {
+    let fields = match wrong {
+        0 => None,
+        1 => Some("One field needs another look.".to_owned()),
+        many => Some(format!("{many} fields need another look.")),
+    };
+    let sentences: Vec<String> = problems.into_iter().chain(fields).collect();
+    (!sentences.is_empty()).then(|| {
+        let sentence = |text: String| view! { <p>{text}</p> };
+        view! {
+            <div class="notice" data-kind="error" role="alert">
+                <Icon name="warning" />
+                <div>
+                    <strong>"Nothing was saved yet"</strong>
+                    {sentences.into_iter().map(sentence).collect_view()}
+                </div>
+            </div>
+        }
+    })
+}
+
+fn field_row(field: FieldView) -> impl IntoView {
+    let name = field.rule.name.clone();
+    let mark = (!field.rule.required).then(|| view! { <span class="optional">"optional"</span> });
+    let problem_id = format!("problem-{name}");
+    let help_id = field.help.as_ref().map(|_| format!("help-{name}"));
+    let help = field.help.clone().zip(help_id.clone()).map(|(help, id)| {
+        view! {
+            <p class="hint" id=id>
+                {help}
+            </p>
+        }
+    });
+    let problem = field.problem.clone().unwrap_or_default();
+    let is_fine = field.problem.is_none();
+    let wide = field.is_wide.then_some("");
+    let about = Some(match help_id {
+        Some(help) => format!("{help} {problem_id}"),
+        None => problem_id.clone(),
+    });
+    let label = field.label.clone();
+    let problem = view! {
+        <p class="problem" id=problem_id hidden=is_fine>
+            {problem}
+        </p>
+    };
+    match field.control {
+        Control::Tick => {
+            let checked = !field.texts.is_empty();
+            view! {
+                <div class="field" data-wide=wide>
+                    <label class="check">
+                        <input type="hidden" name=name.clone() value="" />
+                        <input
+                            type="checkbox"
+                            name=name
+                            value="true"
+                            checked=checked
+                            aria-describedby=about
+                        />
+                        {label}
+                    </label>
+                    {help}
+                    {problem}
+                </div>
+            }
+            .into_any()
+        }
+        Control::PickSome => {
+            let option = |(value, label): (String, String)| {
+                let checked = field.texts.contains(&value);
+                view! {
+                    <label class="check">
+                        <input type="checkbox" name=name.clone() value=value checked=checked />
+                        {label}
+                    </label>
+                }
+            };
+            let options = field.options.iter().cloned().map(option).collect_view();
+            view! {
+                <fieldset class="field" data-wide=wide aria-describedby=about>
+                    <legend>{label} " " {mark}</legend>
+                    <input type="hidden" name=name.clone() value="" />
+                    <div class="checks">{options}</div>
+                    {help}
+                    {problem}
+                </fieldset>
+            }
+            .into_any()
+        }
+        _ => view! {
+            <div class="field" data-wide=wide>
+                <label for=name>{label} " " {mark}</label>
+                {one(field, about)}
+                {help}
+                {problem}
+            </div>
+        }
+        .into_any(),
+    }
+}
+
+/// A control with one text in it.
+fn one(field: FieldView, about: Option<String>) -> impl IntoView {
+    let FieldView { rule, control, texts, options, problem, .. } = field;
+    let name = rule.name.clone();
+    let id = name.clone();
+    let text = texts.into_iter().next().unwrap_or_default();
+    let invalid = problem.is_some().then_some("true");
+    let required = rule.required;
+    match control {
+        Control::Pick => {
+            let option = |(value, label): (String, String)| {
+                let selected = value == text;
+                view! {
+                    <option value=value selected=selected>
+                        {label}
+                    </option>
+                }
+            };
+            let nothing = (!required || text.is_empty()).then(|| {
+                view! { <option value="">{if required { "Choose one" } else { "None" }}</option> }
+            });
+            view! {
+                <select
+                    id=id
+                    name=name
+                    required=required
+                    aria-invalid=invalid
+                    aria-describedby=about
+                >
+                    {nothing}
+                    {options.into_iter().map(option).collect_view()}
+                </select>
+            }
+            .into_any()
+        }
+        Control::Lines | Control::Json => {
+            let rows = text.lines().count().max(text.len() / 80).clamp(ROWS, MOST_ROWS);
+            let code = (control == Control::Json).then_some("code");
+            let shape = (control == Control::Json).then_some("json");
+            // A line end at the beginning would be taken for the tag's own.
+            let text = format!("\n{}", escaped(&text));
+            view! {
+                <textarea
+                    id=id
+                    name=name
+                    class=code
+                    rows=rows
+                    dir="auto"
+                    required=required
+                    minlength=rule.min_length
+                    data-most=rule.max_length
+                    data-shape=shape
+                    aria-invalid=invalid
+                    aria-describedby=about
+                    inner_html=text
+                ></textarea>
+            }
+            .into_any()
+        }
+        control => {
+            let kind = match control {
+                Control::Line(kind) => kind,
+                _ => "text",
+            };
+            let step = match (kind, rule.shape) {
+                ("number", Shape::Integer) => Some("1"),
+                ("number", _) => Some("any"),
+                ("datetime-local", _) => Some("1"),
+                _ => None,
+            };
+            let is_bounded = kind == "number" || kind == "date";
+            view! {
+                <input
+                    id=id
+                    type=kind
+                    name=name
+                    value=text
+                    step=step
+                    dir=(kind == "text").then_some("auto")
+                    required=required
+                    min=rule.min.filter(|_| is_bounded)
+                    max=rule.max.filter(|_| is_bounded)
+                    minlength=rule.min_length
+                    maxlength=rule.max_length
+                    pattern=rule.pattern
+                    title=rule.hint
+                    autocomplete="off"
+                    aria-invalid=invalid
+                    aria-describedby=about
+                />
+            }
+            .into_any()
+        }
+    }
+}
+
+/// A form that could not be sent on.
+#[derive(Clone)]
+pub struct Kept {
+    /// Where it is sent.
+    pub to: String,
+    /// Names and texts.
+    pub form: Vec<(String, String)>,
+    /// What happened.
+    pub message: String,
+    /// Whether nobody is signed in any more.
+    pub signed_out: bool,
+}
+
+/// The page of a form that could not be sent on: what it says is kept.
+pub fn kept_page(kept: Kept) -> impl IntoView {
+    let Kept { to, form, message, signed_out } = kept;
+    let advice = if signed_out {
+        "What you wrote is kept below. Sign in again in another tab, then come back and send it."
+    } else {
+        "What you wrote is kept below. Send it again in a moment."
+    };
+    let login = signed_out.then(|| {
+        view! {
+            <a class="button" href="/auth/login" target="_blank" rel="nofollow">
+                "Sign in again"
+            </a>
+        }
+    });
+    let hidden = form.iter().cloned().map(|(name, value)| {
+        view! { <input type="hidden" name=name value=value /> }
+    });
+    let said = form.iter().filter(|(name, value)| name.starts_with(VALUE) && !value.is_empty());
+    let said = said.map(|(name, value)| {
+        let name = name.trim_start_matches(VALUE).to_owned();
+        view! {
+            <div data-wide="">
+                <dt>{name}</dt>
+                <dd>
+                    <span class="lines">{value.clone()}</span>
+                </dd>
+            </div>
+        }
+    });
+    view! {
+        <Title text="Not saved yet" />
+        <main id="main" class="page" data-width="narrow" tabindex="-1">
+            <h1>"Not saved yet"</h1>
+            <p>{message}</p>
+            <p>{advice}</p>
+            <dl class="record">{said.collect_view()}</dl>
+            <form method="post" action=to>
+                {hidden.collect_view()}
+                <div class="actions">
+                    {login} <button class="button" data-variant="primary">
+                        "Send again"
+                    </button>
+                </div>
+            </form>
+        </main>
+    }
+}
+
+/// What a record is called on the pages about it.
+pub fn title_of(resource: &ResourceConfig, id: &str, said: Option<&str>) -> String {
+    match said.map(str::trim).filter(|title| !title.is_empty()) {
+        Some(title) => title.chars().take(200).collect(),
+        None => format!("{} {id}", resource.singular),
+    }
+}

@@ -1,0 +1,73 @@
+//! What was done to records: who, when, from what to what.
+
+use leptos::prelude::*;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::cells::written;
+use crate::{
+    config::{Action, FieldConfig},
+    data::{changes::Entry, present, service::Resource},
+    ui::reader::Reader,
+};
+
+/// What was done to one record; nothing where nothing was.
+pub(super) fn section(
+    reader: &Reader,
+    entries: &[Entry],
+    resource: &Resource,
+) -> Option<impl IntoView + use<>> {
+    (!entries.is_empty()).then(|| {
+        let entries = entries.iter().map(|entry| line(reader, entry, resource)).collect_view();
+        view! {
+            <section class="history" aria-labelledby="history">
+                <h2 id="history">"History"</h2>
+                <ol role="list">{entries}</ol>
+            </section>
+        }
+    })
+}
+
+/// One entry: a sentence and, of a change, the values before and after.
+fn line(reader: &Reader, entry: &Entry, resource: &Resource) -> impl IntoView + use<> {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(entry.at) * 1_000_000);
+    let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let what = match entry.action {
+        Action::Create => "made it",
+        Action::Delete => "deleted it",
+        _ => "changed it",
+    };
+    let changed = (entry.action == Action::Update).then(|| {
+        let names = entry.is_now.keys();
+        let fields = names.filter_map(|name| resource.field(name)).filter(|field| field.in_detail);
+        fields.map(|field| values(reader, field, entry)).collect_view()
+    });
+    view! {
+        <li>
+            <p>
+                <strong>{entry.person.clone()}</strong>
+                {format!(" {what} ")}
+                <time datetime=at.unix_timestamp().to_string()>{reader.moment(at)}</time>
+            </p>
+            <dl>{changed}</dl>
+        </li>
+    }
+}
+
+fn values(reader: &Reader, field: &FieldConfig, entry: &Entry) -> impl IntoView + use<> {
+    let shown = |values: &serde_json::Map<String, Value>| {
+        let record = Value::Object(values.clone());
+        let shown = written(&present::shown(reader, field, &record));
+        if shown.is_empty() { "<span class=\"nothing\">empty</span>".to_owned() } else { shown }
+    };
+    view! {
+        <div>
+            <dt>{field.label.clone()}</dt>
+            <dd>
+                <del inner_html=shown(&entry.was)></del>
+                " → "
+                <ins inner_html=shown(&entry.is_now)></ins>
+            </dd>
+        </div>
+    }
+}

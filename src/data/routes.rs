@@ -1,0 +1,339 @@
+//! The forms of the console, which work without a script.
+
+use axum::{
+    Json, Router,
+    body::{Body, to_bytes},
+    extract::{DefaultBodyLimit, Request, State as Services},
+    http::{
+        HeaderMap, StatusCode, Uri,
+        header::{CONTENT_DISPOSITION, CONTENT_TYPE, REFERER},
+        request::Parts,
+    },
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use serde::Serialize;
+use serde_json::Map;
+use url::{Url, form_urlencoded};
+
+use super::{
+    access,
+    changes::{Change, State, Wish},
+    export::Export,
+    form::{self, Filled, Opened},
+    page::form::{Kept, Typed, edit_form, kept_page, new_form, page, title_of},
+    refusal::Refusal,
+    resources::{CHANGES, address, record_address},
+    service::Resource,
+};
+use crate::{
+    config::Action,
+    error::{Error, Kind, Result},
+    server::{extract::Path, html, state::App},
+    session::Caller,
+    ui::zone::zone_of,
+};
+
+/// The largest form, in bytes: one with long texts, and the same texts as it was opened on.
+const LARGEST: usize = 8 << 20;
+
+/// The forms of records, and what can be done with changes that wait.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/data/{group}/{name}/-/new", post(create))
+        .route("/data/{group}/{name}/-/export.csv", get(export))
+        .route("/data/{group}/{name}/{id}/edit", post(update))
+        .route("/data/{group}/{name}/{id}/delete", post(delete))
+        .route("/data/-/changes/{id}", post(decide))
+        .route("/data/-/changes/{id}/state", get(state))
+        .layer(DefaultBodyLimit::disable())
+}
+
+/// A form as it was sent, and what it was sent with.
+struct Sent {
+    head: Parts,
+    to: String,
+    form: Vec<(String, String)>,
+}
+
+impl Sent {
+    async fn read(head: Parts, request: Request) -> Result<Self> {
+        let body = to_bytes(request.into_body(), LARGEST).await.map_err(|cause| {
+            Error::too_large("The form is too long, or did not arrive whole. Nothing was changed.")
+                .because(cause)
+        })?;
+        let form = form_urlencoded::parse(&body).into_owned().collect();
+        Ok(Self { to: head.uri.path().to_owned(), head, form })
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What the form was opened on.
+    fn opened(&self) -> Result<Opened> {
+        self.text("opened").and_then(Opened::read).ok_or_else(|| {
+            Error::bad_request(
+                "The form does not say what it was opened on, so nothing was changed. Open the \
+                 record again.",
+            )
+        })
+    }
+
+    /// The page that answers an error: one that keeps what was written, for who can send it again.
+    async fn keep(self, app: &App, error: Error) -> Response {
+        let can_be_sent_again = matches!(
+            error.kind(),
+            Kind::Unauthenticated | Kind::Unavailable | Kind::BadGateway | Kind::Timeout
+        );
+        if !can_be_sent_again {
+            return error.into_response();
+        }
+        let kept = Kept {
+            to: self.to,
+            form: self.form,
+            message: error.message().to_owned(),
+            signed_out: error.kind() == Kind::Unauthenticated,
+        };
+        html::error_page(app, self.head, &error, move || kept_page(kept.clone())).await
+    }
+}
+
+/// `POST /data/{group}/{name}/-/new`: makes a record, and goes to it.
+async fn create(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name)): Path<(String, String)>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let sent = Sent::read(head, request).await?;
+    match created(&app, &caller, &group, &name, &sent).await {
+        Ok(Made::Record(place)) => Ok(Redirect::to(&place).into_response()),
+        Ok(Made::Not(resource, request, typed)) => {
+            let form = new_form(&app, &resource, &request, Some(&typed));
+            let page = move || page(form.clone());
+            Ok(html::page(&app, sent.head, StatusCode::UNPROCESSABLE_ENTITY, page).await)
+        }
+        Err(error) => Ok(sent.keep(&app, error).await),
+    }
+}
+
+/// What became of a new record.
+enum Made {
+    /// It is there.
+    Record(String),
+    /// It is not, and what was typed is on the page again.
+    Not(Resource, String, Typed),
+}
+
+async fn created(app: &App, caller: &Caller, group: &str, name: &str, sent: &Sent) -> Result<Made> {
+    caller.signed_in()?;
+    let resource = app.data().resource(caller, group, name).await?;
+    access::check(&resource.config, caller, Action::Create)?;
+    let request = sent.text("request").unwrap_or_default().to_owned();
+    let filled = form::made(&resource.fields, zone_of(&sent.head.headers), &sent.form);
+    if !filled.problems.is_empty() {
+        let typed = Typed::of(sent.form.clone(), filled);
+        return Ok(Made::Not(resource, request, typed));
+    }
+    let wish = Wish {
+        resource: &resource,
+        record: "",
+        title: resource.config.singular.clone(),
+        action: Action::Create,
+        values: filled.values,
+        opened: Opened::default(),
+    };
+    let change = app.changes.make(caller, &request, wish).await?;
+    if change.state == State::Done {
+        let list = address(group, name);
+        let place = match change.record.as_str() {
+            "" => list,
+            id => record_address(&list, id),
+        };
+        return Ok(Made::Record(place));
+    }
+    let refusal = change.outcome.refusal.unwrap_or_else(|| {
+        Refusal::saying("It is still being made. Wait a moment before you send it again.")
+    });
+    let typed = Typed { form: sent.form.clone(), refusal };
+    Ok(Made::Not(resource, request, typed))
+}
+
+/// `GET /data/{group}/{name}/-/export.csv`: all that the same query lists, on however many pages.
+async fn export(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name)): Path<(String, String)>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response> {
+    caller.signed_in()?;
+    let data = app.data();
+    let resource = data.resource(&caller, &group, &name).await?;
+    let query = resource.query(uri.query().unwrap_or_default());
+    let export = Export::new(data, caller, resource, query, zone_of(&headers));
+    let disposition = format!("attachment; filename=\"{}\"", export.file_name());
+    let lines = export.lines().await?;
+    let head = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
+        (CONTENT_DISPOSITION, disposition),
+    ];
+    Ok((head, Body::from_stream(lines)).into_response())
+}
+
+/// `POST /data/{group}/{name}/{id}/edit`: wants a record changed.
+async fn update(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name, id)): Path<(String, String, String)>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let sent = Sent::read(head, request).await?;
+    let record = record_address(&address(&group, &name), &id);
+    match wanted(&app, &caller, &group, &name, &id, &sent).await {
+        Ok(None) => Ok(Redirect::to(&record).into_response()),
+        Ok(Some((resource, opened, filled))) => {
+            let typed = Typed::of(sent.form.clone(), filled);
+            let title = title_of(&resource.config, &id, sent.text("title"));
+            let none = Default::default();
+            let form = edit_form(&app, &resource, &id, &title, &opened, &none, Some(&typed));
+            let page = move || page(form.clone());
+            Ok(html::page(&app, sent.head, StatusCode::UNPROCESSABLE_ENTITY, page).await)
+        }
+        Err(error) => Ok(sent.keep(&app, error).await),
+    }
+}
+
+/// Keeps what is wanted of a record; answers the form again where it cannot be.
+async fn wanted(
+    app: &App,
+    caller: &Caller,
+    group: &str,
+    name: &str,
+    id: &str,
+    sent: &Sent,
+) -> Result<Option<(Resource, Opened, Filled)>> {
+    caller.signed_in()?;
+    let resource = app.data().resource(caller, group, name).await?;
+    access::check(&resource.config, caller, Action::Update)?;
+    let opened = sent.opened()?;
+    let filled = form::changed(&resource.fields, &opened, &sent.form);
+    if !filled.problems.is_empty() {
+        return Ok(Some((resource, opened, filled)));
+    }
+    if filled.values.is_empty() {
+        // Back to what it was: what was wanted before is not wanted any more.
+        if let Some(change) = app.changes.of_record(caller, &resource.config, id).await? {
+            app.changes.undo(caller, &change.id).await?;
+        }
+        return Ok(None);
+    }
+    let title = title_of(&resource.config, id, sent.text("title"));
+    let wish = Wish {
+        resource: &resource,
+        record: id,
+        title,
+        action: Action::Update,
+        values: filled.values,
+        opened,
+    };
+    app.changes.want(caller, wish).await?;
+    Ok(None)
+}
+
+/// `POST /data/{group}/{name}/{id}/delete`: wants a record deleted.
+async fn delete(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name, id)): Path<(String, String, String)>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let sent = Sent::read(head, request).await?;
+    let deleted = async {
+        caller.signed_in()?;
+        let resource = app.data().resource(&caller, &group, &name).await?;
+        access::check(&resource.config, &caller, Action::Delete)?;
+        let wish = Wish {
+            resource: &resource,
+            record: &id,
+            title: title_of(&resource.config, &id, sent.text("title")),
+            action: Action::Delete,
+            values: Map::new(),
+            opened: sent.opened()?,
+        };
+        app.changes.want(&caller, wish).await
+    };
+    match deleted.await {
+        Ok(_) => Ok(Redirect::to(&address(&group, &name)).into_response()),
+        Err(error) => Ok(sent.keep(&app, error).await),
+    }
+}
+
+/// `POST /data/-/changes/{id}`: what is to become of a change, in `do`: `undo`, `again` or `choose`.
+async fn decide(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let sent = Sent::read(head, request).await?;
+    let change = app.changes.find(&caller, &id).await?;
+    match sent.text("do") {
+        Some("undo") => app.changes.undo(&caller, &id).await?,
+        Some("again") => drop(app.changes.again(&caller, &id).await?),
+        Some("choose") => {
+            let resource = app.data().resource(&caller, &change.group, &change.name).await?;
+            let mine: Vec<String> = sent
+                .form
+                .iter()
+                .filter(|(_, which)| which == "mine")
+                .filter_map(|(name, _)| name.strip_prefix("pick.").map(str::to_owned))
+                .collect();
+            app.changes.choose(&caller, &resource, &id, &mine).await?;
+        }
+        _ => {
+            return Err(Error::bad_request(
+                "Say what is to become of it: `undo`, `again`, `choose`.",
+            ));
+        }
+    }
+    Ok(Redirect::to(&back(&app, &sent.head.headers, &change)).into_response())
+}
+
+/// The page that the form stood on, if it was one of these; the list otherwise.
+fn back(app: &App, headers: &HeaderMap, change: &Change) -> String {
+    let list = address(&change.group, &change.name);
+    let from = headers
+        .get(REFERER)
+        .and_then(|from| from.to_str().ok())
+        .and_then(|from| Url::parse(from).ok());
+    let from =
+        from.filter(|from| from.origin().ascii_serialization() == app.config.server.origin());
+    let path =
+        from.as_ref().map(|from| &from[url::Position::BeforePath..url::Position::AfterQuery]);
+    match path {
+        Some(path) if path == CHANGES => path.to_owned(),
+        Some(path) if path == list || path.starts_with(&format!("{list}?")) => path.to_owned(),
+        Some(path) if path == record_address(&list, &change.record) => path.to_owned(),
+        _ => list,
+    }
+}
+
+/// How far a change has come, for the page that waits for it.
+#[derive(Serialize)]
+struct Progress {
+    state: State,
+}
+
+async fn state(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Progress>> {
+    Ok(Json(Progress { state: app.changes.find(&caller, &id).await?.state }))
+}

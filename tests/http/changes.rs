@@ -1,0 +1,435 @@
+//! Making, changing and deleting records by the console's forms.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU16, Ordering},
+};
+
+use axum::response::Response;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{Browser, Seen, Site, Upstream, eventually, location, with_backend};
+
+const CONTACTS: &str = "/data/django-crm/contacts";
+
+/// A backend of one record, which remembers what it is told.
+#[derive(Clone)]
+struct Shelf {
+    record: Arc<Mutex<Option<Value>>>,
+    /// What it answers to writes instead of doing them.
+    refuses: Arc<AtomicU16>,
+    /// Whether it has names for the states of its record.
+    is_tagged: bool,
+}
+
+impl Shelf {
+    fn of(record: Value) -> Self {
+        let record = Arc::new(Mutex::new(Some(record)));
+        Self { record, refuses: Arc::default(), is_tagged: false }
+    }
+
+    fn set(&self, name: &str, value: Value) {
+        self.record.lock().unwrap().as_mut().unwrap()[name] = value;
+    }
+
+    fn get(&self, name: &str) -> Value {
+        self.record.lock().unwrap().as_ref().map_or(Value::Null, |record| record[name].clone())
+    }
+
+    fn refuse_with(&self, status: u16) {
+        self.refuses.store(status, Ordering::Relaxed);
+    }
+
+    fn answer(&self, seen: &Seen) -> Response {
+        let refuses = self.refuses.load(Ordering::Relaxed);
+        if seen.method != Method::GET && refuses != 0 {
+            let said = json!({ "name": ["That name is taken."], "owner": ["Nobody has it."] });
+            return answered(refuses, &said, None);
+        }
+        let mut record = self.record.lock().unwrap();
+        let tag = self.is_tagged.then(|| {
+            format!("\"{}\"", record.clone().unwrap_or_default()["name"]).replace("\"\"", "\"")
+        });
+        let wanted = seen.headers.get("if-match").map(|tag| tag.to_str().unwrap().to_owned());
+        if wanted.is_some() && wanted != tag {
+            return answered(412, &json!({}), tag);
+        }
+        match (seen.method.as_str(), record.as_mut()) {
+            ("POST", _) => {
+                let mut made: Value = serde_json::from_str(&seen.body).unwrap();
+                made["id"] = json!(8);
+                *record = Some(made.clone());
+                answered(201, &made, None)
+            }
+            (_, None) => answered(404, &json!({ "detail": "Not found." }), None),
+            ("DELETE", _) => {
+                *record = None;
+                answered(204, &Value::Null, None)
+            }
+            ("PATCH", Some(record)) => {
+                let new: Value = serde_json::from_str(&seen.body).unwrap();
+                for (name, value) in new.as_object().unwrap() {
+                    record[name] = value.clone();
+                }
+                answered(200, record, None)
+            }
+            (_, Some(_)) if seen.target.starts_with("/contacts?") => {
+                answered(200, &json!({ "count": 1, "results": [*record] }), None)
+            }
+            (_, Some(record)) => answered(200, record, tag),
+        }
+    }
+}
+
+fn answered(status: u16, body: &Value, tag: Option<String>) -> Response {
+    let mut answer = Response::builder().status(status).header("content-type", "application/json");
+    if let Some(tag) = tag {
+        answer = answer.header("etag", tag);
+    }
+    answer.body(body.to_string().into()).unwrap()
+}
+
+/// A site over a shelf, where changes wait for `undo`.
+async fn over(shelf: &Shelf, undo: &str) -> (Site, tempfile::TempDir, Upstream) {
+    let own = shelf.clone();
+    let upstream = Upstream::start(move |seen| own.answer(seen)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start_with(folder.path(), &configured(&upstream.origin, undo)).await;
+    (site, folder, upstream)
+}
+
+fn configured(origin: &str, undo: &str) -> String {
+    let text = with_backend(origin, "");
+    let fields = "fields = [{ name = \"name\", required = true, max_length = 20, sortable = true }, \
+                  \"email\", { name = \"size\", type = \"decimal\" }]";
+    let (before, _) = text.split_once("fields = [").unwrap();
+    format!("[data]\nundo = \"{undo}\"\n{before}{fields}\n")
+}
+
+fn ada() -> Value {
+    json!({ "id": 7, "name": "Ada", "email": "ada@a.example", "size": "1.50", "secret": "kept" })
+}
+
+async fn page(browser: &Browser, path: &str) -> String {
+    browser.open(path).await.text().await.unwrap()
+}
+
+/// The value of a hidden field of a page.
+fn hidden(page: &str, name: &str) -> String {
+    let marker = format!("name=\"{name}\" value=\"");
+    let (_, rest) = page.split_once(&marker).unwrap_or_else(|| panic!("no {name}: {page}"));
+    let value = rest.split('"').next().unwrap();
+    value.replace("&quot;", "\"").replace("&#39;", "'").replace("&lt;", "<").replace("&amp;", "&")
+}
+
+/// Fills in a record's form as its page has it, and sends it.
+async fn edit(browser: &Browser, record: &str, values: &[(&str, &str)]) -> reqwest::Response {
+    let form = page(browser, &format!("{record}/edit")).await;
+    send_edit(browser, record, &form, values).await
+}
+
+async fn send_edit(
+    browser: &Browser,
+    record: &str,
+    form: &str,
+    values: &[(&str, &str)],
+) -> reqwest::Response {
+    let opened = hidden(form, "opened");
+    let mut fields = vec![("opened", opened.as_str()), ("title", "Ada")];
+    fields.extend_from_slice(values);
+    browser.post_form(&format!("{record}/edit"), &fields).await
+}
+
+async fn delete(browser: &Browser, record: &str) -> reqwest::Response {
+    let opened = hidden(&page(browser, record).await, "opened");
+    let fields = [("opened", opened.as_str()), ("title", "Ada")];
+    browser.post_form(&format!("{record}/delete"), &fields).await
+}
+
+/// The address of the first change on a page.
+fn change_on(page: &str) -> String {
+    let (_, rest) = page.split_once("action=\"/data/-/changes/").expect("a change");
+    format!("/data/-/changes/{}", rest.split('"').next().unwrap())
+}
+
+async fn decide(browser: &Browser, change: &str, what: &str) -> reqwest::Response {
+    browser.post_form(change, &[("do", what)]).await
+}
+
+fn writes(upstream: &Upstream) -> Vec<Seen> {
+    upstream.seen().into_iter().filter(|seen| seen.method != Method::GET).collect()
+}
+
+const RECORD: &str = "/data/crm/contacts/7";
+
+#[tokio::test]
+async fn a_record_is_made_once_however_often_its_form_is_sent() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let form = page(&ada, &format!("{CONTACTS}/-/new")).await;
+    assert!(form.contains("New contact") && form.contains("name=\"v.email\""), "{form}");
+    let request = hidden(&form, "request");
+    let post = async |fields: &[(&str, &str)]| {
+        let mut all = vec![("request", request.as_str())];
+        all.extend_from_slice(fields);
+        ada.post_form(&format!("{CONTACTS}/-/new"), &all).await
+    };
+
+    // Held to the rules here, and nothing typed is lost.
+    let wrong = post(&[("v.name", ""), ("v.email", "nobody"), ("v.city", "Porto")]).await;
+    assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let wrong = wrong.text().await.unwrap();
+    assert!(wrong.contains("2 fields need another look") && wrong.contains("value=\"Porto\""));
+    assert!(wrong.contains("Fill this in.") && wrong.contains("Write an address such as"));
+    assert_eq!(hidden(&wrong, "request"), request);
+
+    let right = [("v.name", "Zoë & Co"), ("v.email", "zoe@z.example"), ("v.notes", "a\r\nb")];
+    let made = post(&right).await;
+    assert_eq!(made.status(), StatusCode::SEE_OTHER);
+    let place = location(&made).unwrap();
+    let record = page(&ada, &place).await;
+    assert!(record.contains("Zoë &amp; Co") && record.contains("made it"), "{record}");
+    assert_eq!(location(&post(&right).await).unwrap(), place, "sent twice");
+    assert!(page(&ada, CONTACTS).await.contains("241 records"));
+}
+
+#[tokio::test]
+async fn what_a_backend_refuses_is_told_at_its_fields() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "0s").await;
+    let ada = site.signed_in("ada").await;
+    shelf.refuse_with(400);
+    let new = page(&ada, "/data/crm/contacts/-/new").await;
+    let request = hidden(&new, "request");
+    let fields = [("request", request.as_str()), ("v.name", "Bo"), ("v.email", "b@b.example")];
+    let refused = ada.post_form("/data/crm/contacts/-/new", &fields).await.text().await.unwrap();
+    assert!(refused.contains("That name is taken.") && refused.contains("value=\"Bo\""));
+    assert!(refused.contains("owner: Nobody has it."), "what the form does not have: {refused}");
+    shelf.refuse_with(0);
+    let made = ada.post_form("/data/crm/contacts/-/new", &fields).await;
+    assert_eq!(location(&made).unwrap(), "/data/crm/contacts/8");
+
+    shelf.refuse_with(400);
+    let record = "/data/crm/contacts/8";
+    edit(&ada, record, &[("v.name", "Bob"), ("v.size", "2")]).await;
+    let shown = page(&ada, record).await;
+    assert!(shown.contains("was not saved") && shown.contains("That name is taken."), "{shown}");
+    let form = page(&ada, &format!("{record}/edit")).await;
+    assert!(form.contains("value=\"Bob\"") && form.contains("That name is taken."));
+    shelf.refuse_with(0);
+    send_edit(&ada, record, &form, &[("v.name", "Bobby"), ("v.size", "2")]).await;
+    assert_eq!((shelf.get("name"), shelf.get("size")), (json!("Bobby"), json!(2)));
+    assert!(!page(&ada, record).await.contains("was not saved"));
+}
+
+#[tokio::test]
+async fn a_change_waits_can_be_taken_back_and_sends_only_what_is_new() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, upstream) = over(&shelf, "1h").await;
+    let ada = site.signed_in("ada").await;
+    let touched = [("v.name", "Ada L."), ("v.email", "ada@a.example"), ("v.size", "1.50")];
+    let answer = edit(&ada, RECORD, &touched).await;
+    assert_eq!(location(&answer).unwrap(), RECORD);
+    let waiting = page(&ada, RECORD).await;
+    assert!(waiting.contains("will be saved") && waiting.contains("<h1>Ada L.</h1>"), "{waiting}");
+    let list = page(&ada, "/data/crm/contacts").await;
+    assert!(list.contains("data-change=\"update\"") && list.contains(">Ada L.</a>"), "{list}");
+    assert!(page(&ada, "/data/-/changes").await.contains("will be saved"));
+    assert!(writes(&upstream).is_empty());
+
+    let change = change_on(&waiting);
+    let ben = site.signed_in("ben").await;
+    assert_eq!(decide(&ben, &change, "again").await.status(), StatusCode::NOT_FOUND);
+    decide(&ada, &change, "undo").await;
+    assert!(!page(&ada, RECORD).await.contains("will be saved"));
+
+    edit(&ada, RECORD, &touched).await;
+    let change = change_on(&page(&ada, RECORD).await);
+    decide(&ada, &change, "again").await;
+    let writes = writes(&upstream);
+    assert_eq!(writes.len(), 1);
+    assert_eq!(
+        (writes[0].method.as_str(), writes[0].body.as_str()),
+        ("PATCH", r#"{"name":"Ada L."}"#)
+    );
+    assert_eq!(decide(&ada, &change, "undo").await.status(), StatusCode::CONFLICT);
+    let done = page(&ada, RECORD).await;
+    assert!(done.contains("changed it") && done.contains("<del>Ada</del>"), "{done}");
+    assert!(!done.contains("will be saved"));
+}
+
+#[tokio::test]
+async fn a_change_is_done_when_its_time_has_come_and_the_tab_is_closed() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "300ms").await;
+    let ada = site.signed_in("ada").await;
+    edit(&ada, RECORD, &[("v.name", "Ada L.")]).await;
+    eventually("the change", async || shelf.get("name") == "Ada L.").await;
+    assert_eq!(shelf.get("secret"), "kept");
+    assert_eq!(location(&delete(&ada, RECORD).await).unwrap(), "/data/crm/contacts");
+    eventually("the deletion", async || shelf.record.lock().unwrap().is_none()).await;
+}
+
+#[tokio::test]
+async fn what_waits_outlives_the_server() {
+    let shelf = Shelf::of(ada());
+    let (site, folder, upstream) = over(&shelf, "700ms").await;
+    let ada = site.signed_in("ada").await;
+    edit(&ada, RECORD, &[("v.name", "Ada L.")]).await;
+    drop(site);
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let again = Site::start_with(folder.path(), &configured(&upstream.origin, "700ms")).await;
+    eventually("the change", async || {
+        again.app.jobs.run().await.unwrap();
+        shelf.get("name") == "Ada L."
+    })
+    .await;
+    assert_eq!(writes(&upstream).len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_writes_over_what_somebody_else_has_written() {
+    for is_tagged in [false, true] {
+        let shelf = Shelf { is_tagged, ..Shelf::of(ada()) };
+        let (site, _folder, upstream) = over(&shelf, "1h").await;
+        let ada = site.signed_in("ada").await;
+        let form = page(&ada, &format!("{RECORD}/edit")).await;
+        // Another field: both changes are kept.
+        shelf.set("email", json!("new@a.example"));
+        send_edit(&ada, RECORD, &form, &[("v.name", "Ada L.")]).await;
+        decide(&ada, &change_on(&page(&ada, RECORD).await), "again").await;
+        assert_eq!(
+            (shelf.get("name"), shelf.get("email")),
+            (json!("Ada L."), json!("new@a.example"))
+        );
+        let sent = writes(&upstream)[0].headers.contains_key("if-match");
+        assert_eq!(sent, is_tagged);
+
+        // The same field: the person decides, field by field.
+        let form = page(&ada, &format!("{RECORD}/edit")).await;
+        shelf.set("name", json!("Adele"));
+        send_edit(&ada, RECORD, &form, &[("v.name", "Ada M."), ("v.size", "3")]).await;
+        decide(&ada, &change_on(&page(&ada, RECORD).await), "again").await;
+        assert_eq!(shelf.get("name"), "Adele");
+        let both = page(&ada, RECORD).await;
+        assert!(both.contains("somebody else has changed it since"), "{both}");
+        for text in [">Ada L.<", ">Adele<", ">Ada M.<"] {
+            assert!(both.contains(text), "{text}: {both}");
+        }
+        let change = change_on(&both);
+        ada.post_form(&change, &[("do", "choose"), ("pick.name", "theirs")]).await;
+        decide(&ada, &change_on(&page(&ada, RECORD).await), "again").await;
+        assert_eq!((shelf.get("name"), shelf.get("size")), (json!("Adele"), json!("3")));
+
+        let form = page(&ada, &format!("{RECORD}/edit")).await;
+        shelf.set("name", json!("Adelina"));
+        send_edit(&ada, RECORD, &form, &[("v.name", "Ada N.")]).await;
+        decide(&ada, &change_on(&page(&ada, RECORD).await), "again").await;
+        let change = change_on(&page(&ada, RECORD).await);
+        ada.post_form(&change, &[("do", "choose"), ("pick.name", "mine")]).await;
+        decide(&ada, &change_on(&page(&ada, RECORD).await), "again").await;
+        assert_eq!(shelf.get("name"), "Ada N.");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_has_changed_is_not_deleted_unseen() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "1h").await;
+    let ada = site.signed_in("ada").await;
+    delete(&ada, RECORD).await;
+    let list = page(&ada, "/data/crm/contacts").await;
+    assert!(list.contains("will be deleted") && list.contains("data-change=\"delete\""), "{list}");
+    shelf.set("email", json!("new@a.example"));
+    decide(&ada, &change_on(&list), "again").await;
+    let list = page(&ada, "/data/crm/contacts").await;
+    assert!(list.contains("somebody else has changed it since") && list.contains("new@a.example"));
+    decide(&ada, &change_on(&list), "choose").await;
+    decide(&ada, &change_on(&page(&ada, "/data/crm/contacts").await), "again").await;
+    assert!(shelf.record.lock().unwrap().is_none());
+    let gone = ada.open(RECORD).await;
+    assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn while_a_backend_is_out_a_change_is_kept_and_sent_again() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, upstream) = over(&shelf, "0s").await;
+    let ada = site.signed_in("ada").await;
+    let form = page(&ada, &format!("{RECORD}/edit")).await;
+    shelf.refuse_with(503);
+    send_edit(&ada, RECORD, &form, &[("v.name", "Ada L.")]).await;
+    let held = page(&ada, RECORD).await;
+    assert!(held.contains("was not saved") && held.contains("Send again"), "{held}");
+    shelf.refuse_with(0);
+    decide(&ada, &change_on(&held), "again").await;
+    assert_eq!(shelf.get("name"), "Ada L.");
+
+    // Whether it was made is not known, so it is not made again by itself.
+    shelf.refuse_with(502);
+    let request = hidden(&page(&ada, "/data/crm/contacts/-/new").await, "request");
+    let fields = [("request", request.as_str()), ("v.name", "Bo")];
+    let unclear = ada.post_form("/data/crm/contacts/-/new", &fields).await.text().await.unwrap();
+    assert!(unclear.contains("did not say whether it was made"), "{unclear}");
+    assert!(unclear.contains("value=\"Bo\""), "{unclear}");
+    let posts = writes(&upstream).into_iter().filter(|seen| seen.method == Method::POST);
+    let posts: Vec<Seen> = posts.collect();
+    assert_eq!(posts.len(), 1);
+    assert_eq!(posts[0].headers["idempotency-key"], request.as_str());
+}
+
+#[tokio::test]
+async fn signing_out_does_what_waits_and_an_ended_session_keeps_it() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "1h").await;
+    let ada = site.signed_in("ada").await;
+    edit(&ada, RECORD, &[("v.name", "Ada L.")]).await;
+    ada.post_form("/auth/logout", &[]).await;
+    assert_eq!(shelf.get("name"), "Ada L.");
+
+    ada.sign_in("ada").await;
+    let form = page(&ada, &format!("{RECORD}/edit")).await;
+    let elsewhere = site.signed_in("ada").await;
+    edit(&ada, RECORD, &[("v.name", "Ada M.")]).await;
+    let ended = elsewhere.send(elsewhere.request(Method::DELETE, "/api/sessions")).await;
+    assert!(ended.status().is_success());
+    let waiting = page(&elsewhere, "/data/-/changes").await;
+    assert!(waiting.contains("will be saved"), "a person's changes follow them: {waiting}");
+
+    // A form whose session has ended keeps what was written.
+    let kept = send_edit(&ada, RECORD, &form, &[("v.name", "Kept <b>")]).await;
+    assert_eq!(kept.status(), StatusCode::UNAUTHORIZED);
+    let kept = kept.text().await.unwrap();
+    assert!(kept.contains("Sign in again") && kept.contains("Kept &lt;b&gt;"), "{kept}");
+    assert!(!hidden(&kept, "opened").is_empty());
+}
+
+#[tokio::test]
+async fn who_may_not_change_is_not_asked_to() {
+    let (site, _folder) = Site::start().await;
+    let dana = site.signed_in("dana").await;
+    let record = format!("{CONTACTS}/241");
+    let opened = hidden(&page(&dana, &record).await, "opened");
+    let fields = [("opened", opened.as_str()), ("v.name", "Mine")];
+    dana.post_form(&format!("{record}/edit"), &fields).await;
+    let waiting = page(&dana, &record).await;
+    decide(&dana, &change_on(&waiting), "again").await;
+    let refused = page(&dana, &record).await;
+    assert!(refused.contains("was not saved") && refused.contains("permission"), "{refused}");
+
+    let shelf = Shelf::of(ada());
+    let own = shelf.clone();
+    let upstream = Upstream::start(move |seen| own.answer(seen)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("{}\nactions = [\"list\", \"read\"]\n", configured(&upstream.origin, "0s"));
+    let site = Site::start_with(folder.path(), &text).await;
+    let ada = site.signed_in("ada").await;
+    let shown = page(&ada, RECORD).await;
+    assert!(!shown.contains("Edit") && !shown.contains("Delete"), "{shown}");
+    assert_eq!(ada.open(&format!("{RECORD}/edit")).await.status(), StatusCode::FORBIDDEN);
+    let fields = [("opened", "{\"values\":{}}"), ("v.name", "Mine")];
+    let refused = ada.post_form(&format!("{RECORD}/edit"), &fields).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+    assert!(writes(&upstream).is_empty());
+}
