@@ -113,6 +113,69 @@ async function follow(change) {
 
 for (const change of $$('[data-change][data-left]')) follow(change);
 
+/** Follows many changes, and shows the page anew when they are done. */
+async function followAll(batch) {
+  await sleep(Number(batch.dataset.left ?? 0));
+  const bar = $('progress', batch);
+  const words = $('p', batch);
+  for (let round = 0; round < 3600; round += 1) {
+    const answer = await fetch(`/data/-/batches/${batch.dataset.batch}/state`).catch(() => undefined);
+    if (answer?.status === 404) return;
+    if (answer?.ok) {
+      const { left, done, failed } = await answer.json();
+      if (bar) [bar.max, bar.value] = [left + done + failed || 1, done + failed];
+      words.textContent = [`${done} done`, `${left} left`, failed && `${failed} did not work out`].filter(Boolean).join(' · ');
+      if (left === 0 && !isTyping()) return location.reload();
+    }
+    await sleep(500);
+  }
+}
+
+for (const batch of $$('[data-batch]')) followAll(batch);
+
+// --- Choosing rows ------------------------------------------------------------------------------
+
+const rows = $('.bulk-form');
+if (rows) {
+  const boxes = $$('tbody input[name=id]', rows);
+  const all = $('input[name=all]', rows);
+  const every = Object.assign(document.createElement('input'), { type: 'checkbox', title: 'Choose all on this page' });
+  every.setAttribute('aria-label', 'Choose all on this page');
+  $('thead .pick', rows)?.replaceChildren(every);
+  let last;
+
+  const show = () => {
+    const count = boxes.filter((box) => box.checked).length;
+    $('.bulk', rows).hidden = count === 0 && !all?.checked;
+    $('.bulk-count', rows).textContent = all?.checked ? 'All:' : `${count} chosen:`;
+    every.checked = count === boxes.length;
+    every.indeterminate = count > 0 && count < boxes.length;
+  };
+  rows.addEventListener('click', ({ target, shiftKey }) => {
+    const at = boxes.indexOf(target);
+    if (at < 0) return;
+    // Everything between the last one and this.
+    if (shiftKey && last !== undefined) {
+      for (const box of boxes.slice(Math.min(at, last), Math.max(at, last) + 1)) box.checked = target.checked;
+    }
+    last = at;
+  });
+  rows.addEventListener('change', ({ target }) => {
+    if (target === every) boxes.forEach((box) => (box.checked = every.checked));
+    show();
+  });
+  // A page that the browser kept has its boxes as they were.
+  addEventListener('pageshow', show);
+  show();
+}
+
+// Who fills in a field of many records means to change it.
+for (const field of $$('.bulk-field')) {
+  field.addEventListener('input', ({ target }) => {
+    if (target.name !== 'set') $('input[name=set]', field).checked = true;
+  });
+}
+
 // --- Keys ---------------------------------------------------------------------------------------
 
 function walk(step) {
@@ -131,6 +194,7 @@ const KEYS = {
   '/': () => $('input[type=search]')?.focus(),
   j: () => walk(1),
   k: () => walk(-1),
+  x: () => document.activeElement?.closest('tr')?.querySelector('input[name=id]')?.click(),
   e: edit,
   n: () => $('[data-key=n]')?.click(),
 };

@@ -10,7 +10,9 @@ use leptos_router::{
 
 use crate::{
     chat::page::{AllPage, ConversationPage, NewChatPage, PromptsPage, SharedPage},
-    data::page::{ChangesPage, EditPage, IndexPage, ListPage, NewPage, RecordPage},
+    data::page::{
+        BatchPage, ChangesPage, EditPage, ImportPage, IndexPage, ListPage, NewPage, RecordPage,
+    },
     server::context,
     session::page::SessionsPage,
     ui::{header::SiteHeader, home::HomePage},
@@ -72,6 +74,8 @@ pub fn Pages() -> impl IntoView {
                 <Route path=path!("/settings/sessions") view=SessionsPage ssr=SsrMode::Async />
                 <Route path=path!("/data") view=IndexPage ssr=SsrMode::Async />
                 <Route path=path!("/data/-/changes") view=ChangesPage ssr=SsrMode::Async />
+                <Route path=path!("/data/-/batches/:id") view=BatchPage ssr=SsrMode::Async />
+                <Route path=path!("/data/:group/:name/-/import") view=ImportPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/-/new") view=NewPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/:id/edit") view=EditPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name") view=ListPage ssr=SsrMode::Async />

@@ -311,19 +311,33 @@ fn resource(page: &mut Page, resource: &ResourceConfig) {
     page.text("path", &resource.path);
     page.text("title", &resource.title);
     page.text("singular", &resource.singular);
-    let actions = resource.actions.iter();
-    page.texts("actions", actions.map(|a| values::word_for(values::ACTIONS, a).to_owned()));
+    let actions = resource.actions.iter().map(|action| quoted(action.word()));
+    let operations = resource.operations.iter().map(operation);
+    let actions: Vec<String> = actions.chain(operations).collect();
+    page.set("actions", format_args!("[{}]", actions.join(", ")));
     page.set("style", style(&resource.style));
     page.text("id", &resource.id);
     if !resource.fields.is_empty() {
         page.set("fields", fields(&resource.fields));
     }
-    if !resource.roles.is_empty() {
+    let of_operations = resource.operations.iter();
+    let of_operations = of_operations.filter_map(|it| Some((it.name.as_str(), it.roles.as_ref()?)));
+    let roles = resource.roles.iter().map(|(action, roles)| (action.word(), roles));
+    let roles: Vec<_> = roles.chain(of_operations).collect();
+    if !roles.is_empty() {
         page.table(format_args!("resources.{}.{}.roles", resource.group, resource.name));
     }
-    for (action, roles) in &resource.roles {
-        page.texts(values::word_for(values::ACTIONS, action), roles.iter().cloned());
+    for (action, roles) in roles {
+        page.texts(action, roles.iter().cloned());
     }
+}
+
+fn operation(operation: &OperationConfig) -> String {
+    let mut line = Line::default();
+    line.text("name", &operation.name);
+    line.differs("label", &operation.label, &values::in_words(&operation.name));
+    line.differs("path", &operation.path, &operation.name);
+    line.inline_table()
 }
 
 /// The value of `fields`, one field to a line.

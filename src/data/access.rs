@@ -1,7 +1,7 @@
 //! Who may do what with a resource.
 
 use crate::{
-    config::{Action, ResourceConfig},
+    config::{Action, OperationConfig, ResourceConfig},
     error::{Error, Result},
     session::Caller,
 };
@@ -13,6 +13,30 @@ pub fn may(resource: &ResourceConfig, caller: &Caller, action: Action) -> bool {
         caller.identity().is_some_and(|who| who.roles.iter().any(|role| roles.contains(role)))
     };
     resource.actions.contains(&action) && resource.roles.get(&action).is_none_or(has_role)
+}
+
+/// Whether `caller` may do what only this backend knows.
+pub fn may_run(operation: &OperationConfig, caller: &Caller) -> bool {
+    operation.roles.as_ref().is_none_or(|roles| {
+        caller.identity().is_some_and(|who| who.roles.iter().any(|role| roles.contains(role)))
+    })
+}
+
+/// What only this backend knows, for who may do it.
+///
+/// 404 for what nobody has declared, 403 for who has none of the roles it takes.
+pub fn operation<'a>(
+    resource: &'a ResourceConfig,
+    caller: &Caller,
+    name: &str,
+) -> Result<&'a OperationConfig> {
+    let operation = resource
+        .operation(name)
+        .ok_or_else(|| Error::not_found("There is no such action here."))?;
+    if may_run(operation, caller) {
+        return Ok(operation);
+    }
+    Err(Error::forbidden(format!("You are not allowed to do “{}”.", operation.label)))
 }
 
 /// What `caller` may do.

@@ -5,6 +5,7 @@
 //! holds it against what the person had before their eyes, and sends what is still to be changed. What
 //! that came to stays on the row until the person has seen to it.
 
+mod batch;
 mod store;
 
 use std::{
@@ -13,11 +14,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::UtcOffset;
 use tokio::{runtime::Handle, time::timeout};
 
+pub use self::batch::{Batch, Draft, LARGEST as MOST_CHANGES, Tally};
 use self::store::{ChangeRow, ChangeStore, Claimed, EntryRow, Whose};
 use super::{
     Data,
@@ -37,6 +40,8 @@ use crate::{
 const CLAIM: Duration = Duration::from_secs(120);
 /// How often a record may change under a change before it is given up.
 const ATTEMPTS: usize = 4;
+/// How many changes of a batch are done at once.
+const AT_ONCE: usize = 4;
 /// How long signing out waits for what is still to be done.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -58,9 +63,13 @@ pub enum State {
     Done,
     /// It was taken back, or another one has taken its place.
     Dropped,
+    /// Nobody has confirmed it yet.
+    Draft,
+    /// It cannot be done as it is written.
+    Invalid,
 }
 
-const STATES: [(&str, State); 7] = [
+const STATES: [(&str, State); 9] = [
     ("pending", State::Pending),
     ("running", State::Running),
     ("refused", State::Refused),
@@ -68,7 +77,49 @@ const STATES: [(&str, State); 7] = [
     ("held", State::Held),
     ("done", State::Done),
     ("dropped", State::Dropped),
+    ("draft", State::Draft),
+    ("invalid", State::Invalid),
 ];
+
+/// What is done to a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deed {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Update,
+    /// It is deleted.
+    Delete,
+    /// The backend does something of its own with it, which has this name.
+    Run(String),
+}
+
+/// How the database spells [`Deed::Run`], before the name.
+const RUN: &str = "run ";
+
+impl Deed {
+    fn word(&self) -> String {
+        match self {
+            Self::Create => Action::Create.word().to_owned(),
+            Self::Update => Action::Update.word().to_owned(),
+            Self::Delete => Action::Delete.word().to_owned(),
+            Self::Run(name) => format!("{RUN}{name}"),
+        }
+    }
+}
+
+impl FromStr for Deed {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        match word.parse() {
+            Ok(Action::Create) => Ok(Self::Create),
+            Ok(Action::Update) => Ok(Self::Update),
+            Ok(Action::Delete) => Ok(Self::Delete),
+            _ => word.strip_prefix(RUN).map(|name| Self::Run(name.to_owned())).ok_or(()),
+        }
+    }
+}
 
 /// Why a change was not done, or what it came to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -95,7 +146,7 @@ pub struct Change {
     /// What people call the record.
     pub title: String,
     /// What is done to it.
-    pub action: Action,
+    pub deed: Deed,
     /// The new values.
     pub values: Map<String, Value>,
     /// What the person had before their eyes.
@@ -106,6 +157,8 @@ pub struct Change {
     pub outcome: Outcome,
     /// When it is done, in milliseconds since 1970.
     pub due_at: i64,
+    /// Where it stands in its batch: the line of a file.
+    pub place: i64,
 }
 
 /// One line of the history.
@@ -122,7 +175,7 @@ pub struct Entry {
     /// What it was called.
     pub title: String,
     /// What was done.
-    pub action: Action,
+    pub deed: Deed,
     /// The values that were replaced.
     pub was: Map<String, Value>,
     /// The values they were replaced by.
@@ -139,7 +192,7 @@ pub struct Wish<'a> {
     /// What people call it.
     pub title: String,
     /// What is done.
-    pub action: Action,
+    pub deed: Deed,
     /// The new values.
     pub values: Map<String, Value>,
     /// What the person had before their eyes.
@@ -211,7 +264,7 @@ impl Changes {
         let whose = whose(caller)?;
         let rows = self.inner.store.open(whose.borrow(), resource.as_deref()).await?;
         // Making a record needs no watching: the form that asked for it waits.
-        let is_seen = |change: &Change| change.action != Action::Create || change.needs_person();
+        let is_seen = |change: &Change| change.deed != Deed::Create || change.needs_person();
         Ok(rows.into_iter().filter_map(change).filter(is_seen).collect())
     }
 
@@ -265,13 +318,13 @@ impl Changes {
         let clashing = change.clashes(&theirs);
         let mut values = change.values.clone();
         values.retain(|name, _| !clashing.contains(name) || mine.contains(name));
-        if values.is_empty() && change.action == Action::Update {
+        if values.is_empty() && change.deed == Deed::Update {
             self.undo(caller, id).await?;
             return Ok(None);
         }
         let opened = Opened { values: theirs, zone: change.opened.zone };
-        let Change { record, title, action, .. } = change;
-        let wish = Wish { resource, record: &record, title, action, values, opened };
+        let Change { record, title, deed, .. } = change;
+        let wish = Wish { resource, record: &record, title, deed, values, opened };
         self.want(caller, wish).await.map(Some)
     }
 
@@ -292,19 +345,24 @@ impl Changes {
     /// Does what is due; answers how many that were.
     pub async fn run_due(&self) -> Result<u64> {
         let due = self.inner.store.due().await?;
-        for id in &due {
-            self.run(id, now()).await?;
-        }
+        self.run_all(&due, now()).await;
         Ok(due.len() as u64)
+    }
+
+    /// Does several, a few at a time.
+    async fn run_all(&self, ids: &[String], at: i64) {
+        let each = stream::iter(ids).for_each_concurrent(AT_ONCE, async |id| {
+            self.run_and_log(id, at).await;
+        });
+        each.await;
     }
 
     /// Does what a session still wants done, before its credentials are gone.
     pub async fn flush(&self, session: &SessionKey) {
         let session = session.to_hex();
         let all = async {
-            for id in self.inner.store.of_session(&session).await? {
-                self.run(&id, i64::MAX).await?;
-            }
+            let ids = self.inner.store.of_session(&session).await?;
+            self.run_all(&ids, i64::MAX).await;
             Ok::<_, Error>(())
         };
         match timeout(FLUSH, all).await {
@@ -316,6 +374,7 @@ impl Changes {
 
     /// Forgets what is over.
     pub async fn prune(&self) -> Result<u64> {
+        self.inner.store.prune_batches().await?;
         Ok(self.inner.store.prune().await?)
     }
 
@@ -327,21 +386,21 @@ impl Changes {
         let this = self.clone();
         self.inner.runtime.spawn(async move {
             tokio::time::sleep(wait).await;
-            this.run_and_log(&id).await;
+            this.run_and_log(&id, now()).await;
         });
     }
 
     /// Does a change to its end, whoever leaves meanwhile.
     async fn do_at_once(&self, id: &str) {
         let (this, id) = (self.clone(), id.to_owned());
-        let done = self.inner.runtime.spawn(async move { this.run_and_log(&id).await });
+        let done = self.inner.runtime.spawn(async move { this.run_and_log(&id, now()).await });
         if let Err(cause) = done.await {
             tracing::error!(%cause, "a change broke off; it will be looked at again");
         }
     }
 
-    async fn run_and_log(&self, id: &str) {
-        if let Err(error) = self.run(id, now()).await {
+    async fn run_and_log(&self, id: &str, at: i64) {
+        if let Err(error) = self.run(id, at).await {
             tracing::warn!(%error, "a change could not be done; it will be tried again");
         }
     }
@@ -385,11 +444,12 @@ impl Changes {
         let caller = Caller::Session(session);
         let resource = self.inner.data.resource(&caller, &change.group, &change.name).await?;
         let job = Job { data: &self.inner.data, caller: &caller, resource: &resource, change };
-        match change.action {
-            Action::Create if was_begun => Ok(Settled::unknown()),
-            Action::Create => job.make().await,
-            Action::Delete => job.delete(was_begun).await,
-            _ => job.update(was_begun).await,
+        match &change.deed {
+            Deed::Create | Deed::Run(_) if was_begun => Ok(Settled::unknown()),
+            Deed::Create => job.make().await,
+            Deed::Run(_) => job.run().await,
+            Deed::Delete => job.delete(was_begun).await,
+            Deed::Update => job.update(was_begun).await,
         }
     }
 }
@@ -417,6 +477,15 @@ impl Job<'_> {
             Written::Gone | Written::Stale => {
                 Settled::refused(Refusal::saying("The backend has no such collection."))
             }
+        })
+    }
+
+    async fn run(&self) -> Result<Settled> {
+        let written = self.write(&Map::new(), &Value::Null, None).await?;
+        Ok(match written {
+            Written::Done(_) => self.done(Map::new()),
+            Written::Refused(refusal) => Settled::refused(refusal),
+            Written::Gone | Written::Stale => Settled::gone(),
         })
     }
 
@@ -487,8 +556,8 @@ impl Job<'_> {
         current: &Value,
         tag: Option<axum::http::HeaderValue>,
     ) -> Result<Written> {
-        let Change { action, record, id, .. } = self.change;
-        let write = Write { action: *action, record, values, current, tag, name: id };
+        let Change { deed, record, id, .. } = self.change;
+        let write = Write { deed, record, values, current, tag, name: id };
         self.data.write(self.caller, self.resource, write).await
     }
 
@@ -552,7 +621,7 @@ impl Settled {
 
     /// What was to be made may be there, and must not be made twice.
     fn unknown() -> Self {
-        let sentence = "The backend did not say whether it was made. Look at the list before you send \
+        let sentence = "The backend did not say whether it was done. Look at the list before you send \
                         it again.";
         let outcome = Outcome { refusal: Some(Refusal::saying(sentence)), theirs: None };
         Self { outcome, ..Self::as_is(State::Held) }
@@ -564,7 +633,7 @@ impl Settled {
             return Self::refused(Refusal::saying(error.message().to_owned()));
         }
         let is_unclear = matches!(error.kind(), Kind::Timeout | Kind::BadGateway);
-        if change.action == Action::Create && is_unclear {
+        if matches!(change.deed, Deed::Create | Deed::Run(_)) && is_unclear {
             return Self::unknown();
         }
         let sentence = match error.kind() {
@@ -617,10 +686,12 @@ impl Change {
 
     /// The fields that were changed here and, in another way, in `record` since.
     pub fn clashes(&self, record: &Map<String, Value>) -> Vec<String> {
-        let was = |name: &String| self.opened.values.get(name).unwrap_or(&Value::Null);
         let is_now = |name: &String| record.get(name).unwrap_or(&Value::Null);
-        let clashes =
-            |(name, mine): &(&String, &Value)| is_now(name) != was(name) && is_now(name) != *mine;
+        // What the person did not see they cannot have taken for anything.
+        let clashes = |(name, mine): &(&String, &Value)| {
+            let was = self.opened.values.get(*name);
+            was.is_some_and(|was| is_now(name) != was) && is_now(name) != *mine
+        };
         self.values.iter().filter(clashes).map(|(name, _)| name.clone()).collect()
     }
 }
@@ -660,13 +731,15 @@ fn row(caller: &Caller, id: String, wish: Wish<'_>, due_at: i64) -> Result<Chang
         resource: named(&wish.resource.config),
         record: wish.record.to_owned(),
         title: wish.title,
-        action: wish.action.word().to_owned(),
+        action: wish.deed.word(),
         fields: serde_json::to_string(&wish.values).map_err(Error::internal)?,
         opened: wish.opened.write(),
         state: State::Pending.word().to_owned(),
         outcome: "{}".to_owned(),
         due_at,
         created_at: now(),
+        batch: String::new(),
+        place: 0,
     })
 }
 
@@ -676,7 +749,7 @@ fn change(row: ChangeRow) -> Option<Change> {
     Some(Change {
         group: group.to_owned(),
         name: name.to_owned(),
-        action: row.action.parse().ok()?,
+        deed: row.action.parse().ok()?,
         values: serde_json::from_str(&row.fields).ok()?,
         opened: Opened::read(&row.opened)?,
         state: row.state.parse().ok()?,
@@ -685,6 +758,7 @@ fn change(row: ChangeRow) -> Option<Change> {
         record: row.record,
         title: row.title,
         due_at: row.due_at,
+        place: row.place,
     })
 }
 
@@ -711,7 +785,7 @@ fn entry(row: EntryRow) -> Option<Entry> {
         resource: row.resource,
         record: row.record,
         title: row.title,
-        action: row.action.parse().ok()?,
+        deed: row.action.parse().ok()?,
         was: serde_json::from_str(&row.was).ok()?,
         is_now: serde_json::from_str(&row.is_now).ok()?,
     })

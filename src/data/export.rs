@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::UtcOffset;
 
 use super::{
-    Data,
+    Data, present,
     query::ListQuery,
     service::{Listing, Resource},
     style::lookup,
@@ -68,6 +68,22 @@ impl Export {
         });
         let first = stream::once(async move { Ok(Bytes::from(text)) });
         Ok(futures::StreamExt::chain(first, rest).into_stream())
+    }
+
+    /// The ids and titles of all that is listed, up to `most` and one more.
+    pub async fn names(self, most: usize) -> Result<Vec<(String, String)>> {
+        let (mut names, mut next) = (Vec::new(), Some(self.query.clone()));
+        while let Some(query) = next.filter(|_| names.len() <= most) {
+            let list = self.page(&query).await?;
+            names.extend(list.rows.iter().map(|row| {
+                let id = plain(lookup(row, &self.resource.config.id)).into_owned();
+                let title = present::plain_title(&self.resource.fields, row);
+                let title = title.unwrap_or_else(|| format!("#{id}"));
+                (id, title)
+            }));
+            next = self.after(&query, &list);
+        }
+        Ok(names)
     }
 
     /// What the file is called.
@@ -146,7 +162,6 @@ fn is_figure(kind: &FieldKind, text: &str) -> bool {
 }
 
 /// The value that [`cell`] has written.
-#[cfg(test)]
 pub fn read_cell(text: &str) -> &str {
     match text.strip_prefix(NO_FORMULA) {
         Some(rest) if rest.starts_with(FORMULA) || rest.starts_with(NO_FORMULA) => rest,

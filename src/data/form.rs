@@ -225,6 +225,23 @@ pub fn made(fields: &[FieldConfig], zone: UtcOffset, form: &[(String, String)]) 
     filled
 }
 
+/// Reads a form over many records: these fields of them are set, whatever they were.
+pub fn set(
+    fields: &[FieldConfig],
+    names: &[&str],
+    zone: UtcOffset,
+    form: &[(String, String)],
+) -> Filled {
+    let mut filled = Filled::default();
+    for field in entered(fields).filter(|field| names.contains(&field.name.as_str())) {
+        let typed = typed(field, control(field, &Value::Null), form).unwrap_or_default();
+        let is_text = field.kind.is_text() || field.kind.is_wide();
+        let was = if is_text && field.kind != FieldKind::Json { "".into() } else { Value::Null };
+        filled.take(field, &was, &typed, zone);
+    }
+    filled
+}
+
 /// What a form says of a field, as [`texts`] has it; nothing where it does not hold the field.
 pub fn typed(
     field: &FieldConfig,

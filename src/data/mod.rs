@@ -13,7 +13,7 @@
 //! | `value`, `present` | what does a value mean, and how do people read it? |
 //! | `form`, `rules` | how is it entered, and what may it be? |
 //! | `refusal` | why does a backend not take it? |
-//! | `export` | how does a list leave as a file? |
+//! | `export`, `import` | how does a list leave as a file, and come as one? |
 //! | `changes` | what is still to be done, and what was done? |
 //! | `service` | all of it, in order |
 //! | `page` | the pages |
@@ -23,6 +23,7 @@ mod changes;
 mod export;
 mod fields;
 mod form;
+mod import;
 pub mod page;
 mod present;
 mod query;

@@ -15,6 +15,7 @@ use crate::{
     ui::{icon::Icon, page::awaited, reader::Reader},
 };
 
+pub mod batch;
 mod cells;
 pub mod form;
 mod history;
@@ -75,6 +76,20 @@ pub fn EditPage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
     let (group, name, id) = (param("group"), param("name"), param("id"));
     awaited(form::edit_page(app, caller, group, name, id, Reader::of_page()))
+}
+
+/// `/data/{group}/{name}/-/import`
+#[component]
+pub fn ImportPage() -> impl IntoView {
+    let (app, caller) = (context::app(), context::caller());
+    awaited(batch::import_page(app, caller, param("group"), param("name")))
+}
+
+/// `/data/-/batches/{id}`
+#[component]
+pub fn BatchPage() -> impl IntoView {
+    let (app, caller) = (context::app(), context::caller());
+    awaited(batch::page(app, caller, param("id"), Reader::of_page()))
 }
 
 /// `/data/-/changes`

@@ -100,6 +100,21 @@ pub fn new_address(list: &str) -> String {
     format!("{list}/-/new")
 }
 
+/// Where changes of many records are.
+pub fn batch_address(id: &str) -> String {
+    format!("/data/-/batches/{id}")
+}
+
+/// Where records of the list at `list` come from a file.
+pub fn import_address(list: &str) -> String {
+    format!("{list}/-/import")
+}
+
+/// Where something is done with many records of the list at `list`.
+pub fn bulk_address(list: &str) -> String {
+    format!("{list}/-/bulk")
+}
+
 /// Where the list at `list` is a file.
 pub fn export_address(list: &str) -> String {
     format!("{list}/-/export.csv")
@@ -113,6 +128,11 @@ pub fn edit_address(list: &str, id: &str) -> String {
 /// Where the record of this id is deleted, in the list at `list`.
 pub fn delete_address(list: &str, id: &str) -> String {
     format!("{}/delete", record_address(list, id))
+}
+
+/// Where the backend is asked for something of its own with the record of this id.
+pub fn run_address(list: &str, id: &str) -> String {
+    format!("{}/run", record_address(list, id))
 }
 
 /// Where the record of this id is, in the list at `list`.

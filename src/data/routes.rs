@@ -1,9 +1,14 @@
 //! The forms of the console, which work without a script.
 
+use std::collections::BTreeSet;
+
 use axum::{
     Json, Router,
     body::{Body, to_bytes},
-    extract::{DefaultBodyLimit, Request, State as Services},
+    extract::{
+        DefaultBodyLimit, FromRequest, Multipart, Request, State as Services,
+        multipart::MultipartError,
+    },
     http::{
         HeaderMap, StatusCode, Uri,
         header::{CONTENT_DISPOSITION, CONTENT_TYPE, REFERER},
@@ -18,12 +23,17 @@ use url::{Url, form_urlencoded};
 
 use super::{
     access,
-    changes::{Change, State, Wish},
+    changes::{Change, Deed, Draft, MOST_CHANGES, State, Tally, Wish},
     export::Export,
     form::{self, Filled, Opened},
-    page::form::{Kept, Typed, edit_form, kept_page, new_form, page, title_of},
+    import::{self, Allowed, Read},
+    page::{
+        batch::{bulk_form, import_view},
+        form::{Kept, Typed, edit_form, kept_page, new_form, page, title_of},
+    },
+    query::ListQuery,
     refusal::Refusal,
-    resources::{CHANGES, address, record_address},
+    resources::{CHANGES, address, batch_address, record_address},
     service::Resource,
 };
 use crate::{
@@ -34,6 +44,8 @@ use crate::{
     ui::zone::zone_of,
 };
 
+/// The largest file that is imported, in bytes.
+const LARGEST_FILE: usize = 32 << 20;
 /// The largest form, in bytes: one with long texts, and the same texts as it was opened on.
 const LARGEST: usize = 8 << 20;
 
@@ -42,8 +54,13 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/data/{group}/{name}/-/new", post(create))
         .route("/data/{group}/{name}/-/export.csv", get(export))
+        .route("/data/{group}/{name}/-/import", post(import))
+        .route("/data/{group}/{name}/-/bulk", post(bulk))
+        .route("/data/-/batches/{id}", post(decide_all))
+        .route("/data/-/batches/{id}/state", get(tally))
         .route("/data/{group}/{name}/{id}/edit", post(update))
         .route("/data/{group}/{name}/{id}/delete", post(delete))
+        .route("/data/{group}/{name}/{id}/run", post(run))
         .route("/data/-/changes/{id}", post(decide))
         .route("/data/-/changes/{id}/state", get(state))
         .layer(DefaultBodyLimit::disable())
@@ -68,6 +85,10 @@ impl Sent {
 
     fn text(&self, name: &str) -> Option<&str> {
         self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.form.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// What the form was opened on.
@@ -141,7 +162,7 @@ async fn created(app: &App, caller: &Caller, group: &str, name: &str, sent: &Sen
         resource: &resource,
         record: "",
         title: resource.config.singular.clone(),
-        action: Action::Create,
+        deed: Deed::Create,
         values: filled.values,
         opened: Opened::default(),
     };
@@ -236,7 +257,7 @@ async fn wanted(
         resource: &resource,
         record: id,
         title,
-        action: Action::Update,
+        deed: Deed::Update,
         values: filled.values,
         opened,
     };
@@ -261,7 +282,7 @@ async fn delete(
             resource: &resource,
             record: &id,
             title: title_of(&resource.config, &id, sent.text("title")),
-            action: Action::Delete,
+            deed: Deed::Delete,
             values: Map::new(),
             opened: sent.opened()?,
         };
@@ -271,6 +292,31 @@ async fn delete(
         Ok(_) => Ok(Redirect::to(&address(&group, &name)).into_response()),
         Err(error) => Ok(sent.keep(&app, error).await),
     }
+}
+
+/// `POST /data/{group}/{name}/{id}/run`: wants the backend to do something of its own, named in `run`.
+async fn run(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name, id)): Path<(String, String, String)>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let sent = Sent::read(head, request).await?;
+    caller.signed_in()?;
+    let resource = app.data().resource(&caller, &group, &name).await?;
+    let operation =
+        access::operation(&resource.config, &caller, sent.text("run").unwrap_or_default())?;
+    let wish = Wish {
+        resource: &resource,
+        record: &id,
+        title: title_of(&resource.config, &id, sent.text("title")),
+        deed: Deed::Run(operation.name.clone()),
+        values: Map::new(),
+        opened: Opened::default(),
+    };
+    app.changes.want(&caller, wish).await?;
+    Ok(Redirect::to(&record_address(&address(&group, &name), &id)).into_response())
 }
 
 /// `POST /data/-/changes/{id}`: what is to become of a change, in `do`: `undo`, `again` or `choose`.
@@ -303,6 +349,195 @@ async fn decide(
         }
     }
     Ok(Redirect::to(&back(&app, &sent.head.headers, &change)).into_response())
+}
+
+/// `POST /data/{group}/{name}/-/import`: a file, which becomes changes that wait for a yes.
+async fn import(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name)): Path<(String, String)>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    caller.signed_in()?;
+    let resource = app.data().resource(&caller, &group, &name).await?;
+    let allowed = Allowed {
+        create: access::may(&resource.config, &caller, Action::Create),
+        update: access::may(&resource.config, &caller, Action::Update),
+    };
+    let taken = async {
+        let file = file_of(request).await?;
+        let Read { drafts, notes } =
+            import::read(&file, &resource, allowed, zone_of(&head.headers))?;
+        app.changes.propose(&caller, &resource, drafts, &notes).await
+    };
+    match taken.await {
+        Ok(batch) => Ok(Redirect::to(&batch_address(&batch.id)).into_response()),
+        Err(error) => {
+            let (of_page, problem) = (app.clone(), error.message().to_owned());
+            let page = move || import_view(&of_page, &resource, Some(problem.clone()));
+            Ok(html::error_page(&app, head, &error, page).await)
+        }
+    }
+}
+
+/// The file of a form.
+async fn file_of(request: Request) -> Result<Vec<u8>> {
+    let broken = |cause: MultipartError| {
+        Error::bad_request("The file did not arrive whole. Choose it again.").because(cause)
+    };
+    let mut parts = Multipart::from_request(request, &()).await.map_err(|cause| {
+        Error::bad_request("There is no file in the form. Choose one.").because(cause)
+    })?;
+    while let Some(mut part) = parts.next_field().await.map_err(broken)? {
+        if part.name() != Some("file") {
+            continue;
+        }
+        let mut file = Vec::new();
+        while let Some(chunk) = part.chunk().await.map_err(broken)? {
+            if file.len() + chunk.len() > LARGEST_FILE {
+                return Err(Error::too_large("The file is larger than 32 MB. Split it."));
+            }
+            file.extend_from_slice(&chunk);
+        }
+        return Ok(file);
+    }
+    Err(Error::bad_request("There is no file in the form. Choose one."))
+}
+
+/// `POST /data/{group}/{name}/-/bulk`: does something with the records that `id` names or, with `all`,
+/// with everything that `query` lists. `do` says what: `edit` asks for values, `set` takes them.
+async fn bulk(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name)): Path<(String, String)>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let sent = Sent::read(head, request).await?;
+    caller.signed_in()?;
+    let resource = app.data().resource(&caller, &group, &name).await?;
+    let what = sent.text("do").unwrap_or_default();
+    let (deed, values) = match what {
+        "edit" | "set" => {
+            access::check(&resource.config, &caller, Action::Update)?;
+            let names: Vec<&str> = sent.texts("set").collect();
+            let zone = zone_of(&sent.head.headers);
+            let filled = form::set(&resource.fields, &names, zone, &sent.form);
+            if what == "edit" || names.is_empty() || !filled.problems.is_empty() {
+                return ask_for_values(app, caller, resource, sent, filled).await;
+            }
+            (Deed::Update, filled.values)
+        }
+        "delete" => {
+            access::check(&resource.config, &caller, Action::Delete)?;
+            (Deed::Delete, Map::new())
+        }
+        what => {
+            let name = what.strip_prefix("run ").unwrap_or_default();
+            let operation = access::operation(&resource.config, &caller, name)?;
+            (Deed::Run(operation.name.clone()), Map::new())
+        }
+    };
+    let draft = |(record, title): (String, String)| Draft {
+        record,
+        title,
+        deed: deed.clone(),
+        values: values.clone(),
+        problems: Vec::new(),
+        place: 0,
+    };
+    let chosen = chosen(&app, &caller, &resource, &sent).await?;
+    let drafts = chosen.into_iter().map(draft).collect();
+    app.changes.want_all(&caller, &resource, deed.clone(), drafts).await?;
+    let query = resource.query(sent.text("query").unwrap_or_default()).write();
+    let list = address(&group, &name);
+    let list = if query.is_empty() { list } else { format!("{list}?{query}") };
+    Ok(Redirect::to(&list).into_response())
+}
+
+/// The page on which the values for many records are filled in.
+async fn ask_for_values(
+    app: App,
+    caller: Caller,
+    resource: Resource,
+    sent: Sent,
+    filled: Filled,
+) -> Result<Response> {
+    let count = chosen(&app, &caller, &resource, &sent).await?.len();
+    if count == 0 {
+        return Err(Error::bad_request("No record was chosen. Go back, and tick some."));
+    }
+    let is_kept = |name: &str| ["id", "all", "query"].contains(&name);
+    let kept: Vec<_> = sent.form.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
+    let status = match sent.text("do") {
+        Some("edit") => StatusCode::OK,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    let of_page = app.clone();
+    let page = move || bulk_form(&of_page, &resource, &kept, count, &filled.problems);
+    Ok(html::page(&app, sent.head, status, page).await)
+}
+
+/// The ids and titles of the records that a form has chosen.
+async fn chosen(
+    app: &App,
+    caller: &Caller,
+    resource: &Resource,
+    sent: &Sent,
+) -> Result<Vec<(String, String)>> {
+    if sent.text("all").is_none() {
+        let ids: BTreeSet<&str> = sent.texts("id").filter(|id| !id.is_empty()).collect();
+        let title = |id: &str| title_of(&resource.config, id, None);
+        return Ok(ids.into_iter().map(|id| (id.to_owned(), title(id))).collect());
+    }
+    let query = resource.query(sent.text("query").unwrap_or_default());
+    let zone = zone_of(&sent.head.headers);
+    let first = resource.fields.first().map(|field| vec![field.name.clone()]);
+    let query = ListQuery { columns: first, ..query };
+    Export::new(app.data(), caller.clone(), resource.clone(), query, zone).names(MOST_CHANGES).await
+}
+
+/// `POST /data/-/batches/{id}`: what is to become of many changes, in `do`.
+async fn decide_all(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let sent = Sent::read(head, request).await?;
+    let batch = app.changes.batch(&caller, &id).await?;
+    let list = address(&batch.group, &batch.name);
+    let next = match sent.text("do") {
+        Some("confirm") => {
+            app.changes.confirm(&caller, &id).await?;
+            batch_address(&id)
+        }
+        Some("retry") => {
+            app.changes.retry_all(&caller, &id).await?;
+            batch_address(&id)
+        }
+        Some("stop") => {
+            app.changes.stop_batch(&caller, &id).await?;
+            if batch.tally.done + batch.tally.failed > 0 { batch_address(&id) } else { list }
+        }
+        Some("close") => {
+            app.changes.close_batch(&caller, &id).await?;
+            list
+        }
+        _ => return Err(Error::bad_request("Say what is to become of them, in `do`.")),
+    };
+    Ok(Redirect::to(&next).into_response())
+}
+
+/// How far a batch has come, for the page that waits for it.
+async fn tally(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Tally>> {
+    Ok(Json(app.changes.batch(&caller, &id).await?.tally))
 }
 
 /// The page that the form stood on, if it was one of these; the list otherwise.

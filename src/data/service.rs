@@ -16,6 +16,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::{
     KnownFields, Resources, access,
+    changes::Deed,
     fields::{inferred, keys},
     query::{ListQuery, PAGE_SIZES, Test, USUAL_SIZE},
     refusal::Refusal,
@@ -93,7 +94,7 @@ pub struct Fresh {
 #[derive(Debug)]
 pub struct Write<'a> {
     /// What is done.
-    pub action: Action,
+    pub deed: &'a Deed,
     /// The record's id; empty for one that is to be made.
     pub record: &'a str,
     /// The new values.
@@ -318,7 +319,12 @@ impl Data {
         write: Write<'_>,
     ) -> Result<Written> {
         let config = &resource.config;
-        access::check(config, caller, write.action)?;
+        match write.deed {
+            Deed::Create => access::check(config, caller, Action::Create)?,
+            Deed::Update => access::check(config, caller, Action::Update)?,
+            Deed::Delete => access::check(config, caller, Action::Delete)?,
+            Deed::Run(name) => drop(access::operation(config, caller, name)?),
+        }
         let call = self.call_of(resource, &write)?;
         let answer =
             self.backends.find(&config.backend)?.send(caller, spoken(config, call)).await?;
@@ -331,7 +337,7 @@ impl Data {
                 Ok(Written::Done(named_by(config, value, &head.headers)))
             }
             412 => Ok(Written::Stale),
-            404 | 410 if write.action != Action::Create => Ok(Written::Gone),
+            404 | 410 if *write.deed != Deed::Create => Ok(Written::Gone),
             status @ (401 | 425 | 429 | 503) => Err(refusal(status)),
             status @ (408 | 500..) => Err(unclear(status)),
             status => Ok(Written::Refused(Refusal::read(status, &text))),
@@ -340,24 +346,29 @@ impl Data {
 
     fn call_of(&self, resource: &Resource, write: &Write<'_>) -> Result<Call> {
         let config = &resource.config;
-        let method = match (write.action, config.style.update) {
-            (Action::Create, _) => Method::POST,
-            (Action::Delete, _) => Method::DELETE,
-            (_, UpdateMethod::Patch) => Method::PATCH,
-            (_, UpdateMethod::Put) => Method::PUT,
-        };
-        let path = match write.action {
-            Action::Create => self.resources.list_path(config),
-            _ => self.resources.item_path(config, write.record),
+        let item = || self.resources.item_path(config, write.record);
+        let (method, path) = match (write.deed, config.style.update) {
+            (Deed::Create, _) => (Method::POST, self.resources.list_path(config)),
+            (Deed::Delete, _) => (Method::DELETE, item()),
+            (Deed::Update, UpdateMethod::Patch) => (Method::PATCH, item()),
+            (Deed::Update, UpdateMethod::Put) => (Method::PUT, item()),
+            (Deed::Run(name), _) => {
+                let below = config.operation(name).map_or(name.as_str(), |it| &it.path);
+                (Method::POST, format!("{}/{below}", item().trim_end_matches('/')))
+            }
         };
         let mut call = Call::new(method, path);
-        if write.action != Action::Delete {
-            let body = resource.asking(UtcOffset::UTC).body(config, write, &self.resources);
+        let body = match write.deed {
+            Deed::Delete => None,
+            Deed::Run(_) => Some(json!({})),
+            _ => Some(resource.asking(UtcOffset::UTC).body(config, write, &self.resources)),
+        };
+        if let Some(body) = body {
             call.body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
             let kind = if config.style.records == RecordForm::JsonApi { JSON_API } else { JSON };
             call.own.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         }
-        if write.action == Action::Create {
+        if matches!(write.deed, Deed::Create | Deed::Run(_)) {
             let name = HeaderValue::try_from(write.name).map_err(Error::internal)?;
             call.own.insert(IDEMPOTENCY_KEY, name);
         }

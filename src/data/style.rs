@@ -9,14 +9,15 @@ use url::form_urlencoded::Serializer;
 
 use super::{
     Resources,
+    changes::Deed,
     query::{Filter, ListQuery, Test},
     service::Write,
     value::{day_in, instant, plain},
 };
 use crate::{
     config::{
-        Action, FieldConfig, FieldKind, FilterForm, Paging, RecordForm, ResourceConfig,
-        StyleConfig, Total, UpdateMethod,
+        FieldConfig, FieldKind, FilterForm, Paging, RecordForm, ResourceConfig, StyleConfig, Total,
+        UpdateMethod,
     },
     error::{Error, Result},
 };
@@ -279,8 +280,8 @@ impl Asking<'_> {
 
     /// What is sent to make or change a record.
     pub fn body(&self, config: &ResourceConfig, write: &Write<'_>, all: &Resources) -> Value {
-        let mut values = match (write.action, self.style.update) {
-            (Action::Update, UpdateMethod::Put) => {
+        let mut values = match (write.deed, self.style.update) {
+            (Deed::Update, UpdateMethod::Put) => {
                 write.current.as_object().cloned().unwrap_or_default()
             }
             _ => Map::new(),
@@ -325,7 +326,7 @@ impl Asking<'_> {
         if !relationships.is_empty() {
             data["relationships"] = Value::Object(relationships);
         }
-        if write.action == Action::Update {
+        if *write.deed == Deed::Update {
             data["id"] = write.record.into();
         }
         json!({ "data": data })

@@ -371,7 +371,7 @@ async fn while_a_backend_is_out_a_change_is_kept_and_sent_again() {
     let request = hidden(&page(&ada, "/data/crm/contacts/-/new").await, "request");
     let fields = [("request", request.as_str()), ("v.name", "Bo")];
     let unclear = ada.post_form("/data/crm/contacts/-/new", &fields).await.text().await.unwrap();
-    assert!(unclear.contains("did not say whether it was made"), "{unclear}");
+    assert!(unclear.contains("did not say whether it was done"), "{unclear}");
     assert!(unclear.contains("value=\"Bo\""), "{unclear}");
     let posts = writes(&upstream).into_iter().filter(|seen| seen.method == Method::POST);
     let posts: Vec<Seen> = posts.collect();
@@ -432,4 +432,141 @@ async fn who_may_not_change_is_not_asked_to() {
     let refused = ada.post_form(&format!("{RECORD}/edit"), &fields).await;
     assert_eq!(refused.status(), StatusCode::FORBIDDEN);
     assert!(writes(&upstream).is_empty());
+}
+
+/// Waits until nothing of the batch that a page is about is left to be done.
+async fn batch_over(browser: &Browser, batch: &str) -> String {
+    eventually("the batch", async || {
+        let state = browser.get(&format!("{batch}/state")).await.json::<Value>().await.unwrap();
+        state["left"] == 0
+    })
+    .await;
+    page(browser, batch).await
+}
+
+fn batch_on(page: &str) -> String {
+    let (_, rest) = page.split_once("action=\"/data/-/batches/").expect("a batch");
+    format!("/data/-/batches/{}", rest.split('"').next().unwrap())
+}
+
+async fn import(browser: &Browser, list: &str, text: &str) -> reqwest::Response {
+    let boundary = "----test";
+    let body = format!(
+        "--{boundary}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\
+         content-type: text/csv\r\n\r\n{text}\r\n--{boundary}--\r\n"
+    );
+    let request = browser
+        .request(Method::POST, &format!("{list}/-/import"))
+        .header("accept", "text/html")
+        .header("content-type", format!("multipart/form-data; boundary={boundary}"));
+    browser.send(request.body(body)).await
+}
+
+#[tokio::test]
+async fn many_records_are_changed_at_once_and_had_back() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let to = format!("{CONTACTS}/-/bulk");
+    let all = [("all", "1"), ("query", "q=globex"), ("do", "delete")];
+    let back = ada.post_form(&to, &all).await;
+    assert_eq!(location(&back).unwrap(), format!("{CONTACTS}?q=globex"));
+    let list = page(&ada, CONTACTS).await;
+    assert!(list.contains("Deleting") && list.contains("Undo"), "{list}");
+    let batch = batch_on(&list);
+    let ben = site.signed_in("ben").await;
+    assert_eq!(ben.get(&batch).await.status(), StatusCode::NOT_FOUND);
+    decide(&ada, &batch, "stop").await;
+    assert!(!page(&ada, CONTACTS).await.contains("Deleting"));
+    assert!(page(&ada, CONTACTS).await.contains("240 records"));
+
+    // Values for some of them, held to the same rules as one's.
+    let some = [("id", "1"), ("id", "2"), ("id", "999999")];
+    let mut form = some.to_vec();
+    form.push(("do", "edit"));
+    let ask = ada.post_form(&to, &form).await.text().await.unwrap();
+    assert!(ask.contains("Change 3 contacts") && ask.contains("Change city"), "{ask}");
+    let set = |city: &'static str| {
+        let mut form = some.to_vec();
+        form.extend([("do", "set"), ("set", "city"), ("v.city", city), ("v.name", "ignored")]);
+        form
+    };
+    let long = "x".repeat(81);
+    let wrong = ada.post_form(&to, &set(long.clone().leak())).await;
+    assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(wrong.text().await.unwrap().contains("At most 80 characters"));
+    ada.post_form(&to, &set("Porto")).await;
+    let batch = batch_on(&page(&ada, CONTACTS).await);
+    decide(&ada, &batch, "confirm").await;
+    let report = batch_over(&ada, &batch).await;
+    assert!(report.contains("2 done · 1 did not work out"), "{report}");
+    assert!(report.contains("no longer there"), "{report}");
+    for id in [1, 2] {
+        let record = page(&ada, &format!("{CONTACTS}/{id}")).await;
+        assert!(record.contains("Porto") && record.contains("changed it"), "{record}");
+    }
+    decide(&ada, &batch, "close").await;
+    assert!(!page(&ada, CONTACTS).await.contains("Changing 3"));
+
+    let nothing = ada.post_form(&to, &[("do", "delete")]).await;
+    assert_eq!(nothing.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_file_is_looked_at_before_anything_is_written() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let text = "id,name,email,city,unknown\n\
+                ,Zoë Quist,zoe@quist.example,Porto,x\n\
+                ,,nobody@quist.example,,\n\
+                1,,,Faro,\n\
+                ,Max Quist,no-address,,\n";
+    let answer = import(&ada, CONTACTS, text).await;
+    let batch = location(&answer).unwrap();
+    let preview = page(&ada, &batch).await;
+    assert!(preview.contains("nothing is written yet") && preview.contains("Import 2 records"));
+    assert!(preview.contains("Name: Fill this in.") && preview.contains("Changes #1"), "{preview}");
+    assert!(preview.contains("passed over") && preview.contains("unknown"), "{preview}");
+    assert!(page(&ada, CONTACTS).await.contains("240 records"));
+
+    decide(&ada, &batch, "confirm").await;
+    let report = batch_over(&ada, &batch).await;
+    assert!(report.contains("2 done · 2 left out"), "{report}");
+    assert!(page(&ada, CONTACTS).await.contains("241 records"));
+    let first = page(&ada, &format!("{CONTACTS}/1")).await;
+    assert!(first.contains("Faro") && first.contains("mailto:"), "what was empty is kept: {first}");
+
+    let answer = import(&ada, CONTACTS, "name\nA\n").await;
+    let batch = location(&answer).unwrap();
+    assert!(page(&ada, &batch).await.contains("E-mail: Fill this in."));
+    decide(&ada, &batch, "stop").await;
+    for (wrong, why) in [("nothing\n1\n", "names no field"), ("", "names no field")] {
+        let answer = import(&ada, CONTACTS, wrong).await;
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        assert!(answer.text().await.unwrap().contains(why));
+    }
+    let dana = site.signed_in("dana").await;
+    assert_eq!(dana.get(&batch).await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_only_the_backend_knows_can_be_asked_of_it() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let deal = "/data/django-crm/deals/3";
+    assert!(page(&ada, deal).await.contains("Mark as won"));
+    let answer = ada.post_form(&format!("{deal}/run"), &[("run", "win"), ("title", "It")]).await;
+    assert_eq!(location(&answer).unwrap(), deal);
+    let waiting = page(&ada, deal).await;
+    assert!(waiting.contains("“Mark as won” of “It” will be done"), "{waiting}");
+    decide(&ada, &change_on(&waiting), "again").await;
+    let won = page(&ada, deal).await;
+    assert!(won.contains(">Won</span>") && won.contains("did “Mark as won”"), "{won}");
+    let unknown = ada.post_form(&format!("{deal}/run"), &[("run", "explode")]).await;
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    let many = [("id", "4"), ("id", "5"), ("do", "run lose")];
+    ada.post_form("/data/django-crm/deals/-/bulk", &many).await;
+    let batch = batch_on(&page(&ada, "/data/django-crm/deals").await);
+    decide(&ada, &batch, "confirm").await;
+    assert!(batch_over(&ada, &batch).await.contains("2 done"));
+    assert!(page(&ada, "/data/django-crm/deals/5").await.contains(">Lost</span>"));
 }

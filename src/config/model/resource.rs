@@ -29,6 +29,8 @@ pub struct ResourceConfig {
     pub singular: String,
     /// `actions`: what may be done with it. Default all.
     pub actions: Vec<Action>,
+    /// `actions` that are tables: what else the backend can be asked to do with a record.
+    pub operations: Vec<OperationConfig>,
     /// `roles`: who may do it; an action that is not named is open to whoever is signed in.
     pub roles: BTreeMap<Action, Vec<String>>,
     /// `style`: how the backend pages, sorts and searches. Default `drf`.
@@ -43,6 +45,11 @@ impl ResourceConfig {
     /// What its records are called within a sentence.
     pub fn things(&self) -> String {
         in_sentence(&self.title)
+    }
+
+    /// The custom action of this name.
+    pub fn operation(&self, name: &str) -> Option<&OperationConfig> {
+        self.operations.iter().find(|operation| operation.name == name)
     }
 }
 
@@ -71,6 +78,19 @@ pub enum Action {
     Update,
     /// DELETE of one record.
     Delete,
+}
+
+/// One table of a resource's `actions`: a POST that the backend takes below a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationConfig {
+    /// `name`: names it, in `roles` too.
+    pub name: String,
+    /// `label`: what its button says. Default the name in words.
+    pub label: String,
+    /// `path` below the record's. Default the name.
+    pub path: String,
+    /// Who may do it; whoever is signed in where nobody is named.
+    pub roles: Option<Vec<String>>,
 }
 
 /// One entry of a resource's `fields`: a name, or a table.

@@ -7,7 +7,10 @@ use std::{
 
 use super::House;
 use crate::config::{
-    model::{Action, DataConfig, FieldConfig, GroupConfig, ResourceConfig, in_sentence},
+    model::{
+        Action, DataConfig, FieldConfig, GroupConfig, OperationConfig, ResourceConfig, in_sentence,
+    },
+    problem::suggestion,
     section::{Read, Section, Value, all},
     values,
 };
@@ -87,13 +90,18 @@ fn resource(
     );
     let title = s.defaulted_with("title", values::text, || Ok(values::in_words(name)));
     let singular = s.optional("singular", values::text);
-    let actions = s.defaulted_with("actions", actions, || Ok(all_actions()));
-    let roles = s.section("roles", roles);
+    let actions = s.defaulted_with("actions", actions, || Ok(Actions::all()));
+    let known_actions = actions.as_ref().map_or_else(|_| Vec::new(), Actions::names);
+    let roles = roles(s, &known_actions);
     let style = s.defaulted_with("style", styles::style, || Ok(styles::default()));
     let id = s.defaulted_with("id", values::word, || Ok("id".to_owned()));
     let fields = s.defaulted_with("fields", |v| fields(v, known), || Ok(Vec::new()));
 
-    let title = title?;
+    let (title, Actions { actions, mut operations }, mut roles) = (title?, actions?, roles?);
+    for operation in &mut operations {
+        operation.roles = roles.remove(&operation.name);
+    }
+    let of_action = |(name, roles): (String, Vec<String>)| Some((name.parse().ok()?, roles));
     Ok(ResourceConfig {
         group: group.to_owned(),
         name: name.to_owned(),
@@ -101,8 +109,9 @@ fn resource(
         path: path?,
         singular: singular?.unwrap_or_else(|| singular_of(&title)),
         title,
-        actions: actions?,
-        roles: roles?,
+        actions,
+        operations,
+        roles: roles.into_iter().filter_map(of_action).collect(),
         style: style?,
         id: id?,
         fields: fields?.into(),
@@ -119,32 +128,96 @@ fn singular_of(title: &str) -> String {
     }
 }
 
-fn actions(value: &Value<'_>) -> Read<Vec<Action>> {
-    let actions = value.list(|v| values::choice(v, values::ACTIONS, &[]))?;
-    if actions.is_empty() {
-        return Err(value.refuse("is empty; name at least one, or remove the resource"));
-    }
-    Ok(actions)
+/// What can be done with a resource: the usual, and what only its backend knows.
+struct Actions {
+    actions: Vec<Action>,
+    operations: Vec<OperationConfig>,
 }
 
-fn all_actions() -> Vec<Action> {
-    values::ACTIONS.iter().map(|(_, action)| *action).collect()
+impl Actions {
+    fn all() -> Self {
+        let actions = values::ACTIONS.iter().map(|(_, action)| *action).collect();
+        Self { actions, operations: Vec::new() }
+    }
+
+    /// What `roles` can speak of.
+    fn names(&self) -> Vec<String> {
+        let usual = values::ACTIONS.iter().map(|(name, _)| (*name).to_owned());
+        usual.chain(self.operations.iter().map(|operation| operation.name.clone())).collect()
+    }
+}
+
+/// One entry of `actions`.
+enum Named {
+    Usual(Action),
+    Operation(OperationConfig),
+}
+
+/// Names of what is usual, and tables of what is not. Tables alone add to what is usual.
+fn actions(value: &Value<'_>) -> Read<Actions> {
+    let named = value.list(|v| {
+        if v.is_table() {
+            return v.table(operation).map(Named::Operation);
+        }
+        values::choice(v, values::ACTIONS, &[]).map(Named::Usual)
+    })?;
+    if named.is_empty() {
+        return Err(value.refuse("is empty; name at least one, or remove the resource"));
+    }
+    let (mut usual, mut operations) = (Vec::new(), Vec::new());
+    for one in named {
+        match one {
+            Named::Usual(action) => usual.push(action),
+            Named::Operation(operation) => operations.push(operation),
+        }
+    }
+    let actions = if usual.is_empty() { Actions::all().actions } else { usual };
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = operations.iter().find(|operation| !seen.insert(&operation.name)) {
+        return Err(value.refuse(&format!("has `{}` twice; remove one", twice.name)));
+    }
+    Ok(Actions { actions, operations })
+}
+
+fn operation(s: &Section<'_>) -> Read<OperationConfig> {
+    let name = s.required("name", "write what it is called, such as \"win\"", operation_name);
+    let label = s.optional("label", values::text);
+    let path = s.optional("path", values::word);
+    let name = name?;
+    Ok(OperationConfig {
+        label: label?.unwrap_or_else(|| values::in_words(&name)),
+        path: path?.unwrap_or_else(|| name.clone()),
+        roles: None,
+        name,
+    })
+}
+
+/// One that is not usual, and can stand in an address.
+fn operation_name(value: &Value<'_>) -> Read<String> {
+    let name = values::word(value)?;
+    if name.parse::<Action>().is_ok() || name == "all" {
+        return Err(value.refuse("is the name of something usual; choose another"));
+    }
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_plain { Ok(name) } else { Err(value.refuse("takes letters, digits, `-` and `_`")) }
 }
 
 /// Who may do what: a list of roles for each action, or for all of them under `all`.
-fn roles(s: &Section<'_>) -> Read<BTreeMap<Action, Vec<String>>> {
-    let usual = s.optional("all", role_names);
-    let each = values::ACTIONS.iter().map(|(name, action)| {
-        let named = s.optional(name, role_names);
-        named.map(|named| (*action, named))
+fn roles(s: &Section<'_>, actions: &[String]) -> Read<BTreeMap<String, Vec<String>>> {
+    let read = s.named("roles").into_iter().map(|(name, value)| {
+        if name != "all" && !actions.iter().any(|action| action == name) {
+            let names: Vec<&str> = actions.iter().map(String::as_str).chain(["all"]).collect();
+            return Err(value.refuse(&format!("is no action; {}", suggestion(name, &names))));
+        }
+        Ok((name.to_owned(), role_names(&value)?))
     });
-    let each: Vec<(Action, Option<Vec<String>>)> = all(each)?;
-    let usual = usual?;
-    let named = each.into_iter().filter_map(|(action, named)| {
-        let named = named.or_else(|| usual.clone())?;
-        Some((action, named))
-    });
-    Ok(named.collect())
+    let mut named: BTreeMap<String, Vec<String>> = all(read)?;
+    if let Some(usual) = named.remove("all") {
+        for action in actions {
+            named.entry(action.clone()).or_insert_with(|| usual.clone());
+        }
+    }
+    Ok(named)
 }
 
 fn role_names(value: &Value<'_>) -> Read<Vec<String>> {

@@ -1,8 +1,10 @@
 //! The SQL of changes, and of what they came to.
 
+mod batches;
+
 use sqlx::{AssertSqlSafe, FromRow};
 
-use crate::store::{Store, now};
+use crate::store::{Db, Store, now};
 
 /// How long what is over is remembered, so that a page that waits for it learns how it ended, in
 /// milliseconds.
@@ -10,7 +12,7 @@ const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 /// The most changes that are shown at once.
 const MOST: i64 = 200;
 const COLUMNS: &str = "id, owner, tenant, session, resource, record, title, action, fields, opened, \
-                       state, outcome, due_at, created_at";
+                       state, outcome, due_at, created_at, batch, place";
 
 /// A row of `changes`.
 #[derive(Debug, Clone, FromRow)]
@@ -28,6 +30,20 @@ pub struct ChangeRow {
     pub state: String,
     pub outcome: String,
     pub due_at: i64,
+    pub created_at: i64,
+    pub batch: String,
+    pub place: i64,
+}
+
+/// A row of `batches`.
+#[derive(Debug, Clone, FromRow)]
+pub struct BatchRow {
+    pub id: String,
+    pub owner: String,
+    pub tenant: String,
+    pub resource: String,
+    pub action: String,
+    pub notes: String,
     pub created_at: i64,
 }
 
@@ -89,30 +105,9 @@ impl ChangeStore {
             .execute(&mut *tx)
             .await?;
         }
-        let done = sqlx::query(
-            "INSERT INTO changes (id, owner, tenant, session, resource, record, title, action,
-             fields, opened, state, outcome, due_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-             ON CONFLICT (id) DO NOTHING",
-        )
-        .bind(&row.id)
-        .bind(&row.owner)
-        .bind(&row.tenant)
-        .bind(&row.session)
-        .bind(&row.resource)
-        .bind(&row.record)
-        .bind(&row.title)
-        .bind(&row.action)
-        .bind(&row.fields)
-        .bind(&row.opened)
-        .bind(&row.state)
-        .bind(&row.outcome)
-        .bind(row.due_at)
-        .bind(row.created_at)
-        .execute(&mut *tx)
-        .await?;
+        let is_new = insert(&mut tx, row).await?;
         tx.commit().await?;
-        Ok(done.rows_affected() == 1)
+        Ok(is_new)
     }
 
     /// One change of a person's.
@@ -136,7 +131,7 @@ impl ChangeStore {
         let of_one = if resource.is_some() { "AND resource = $3" } else { "" };
         let sql = format!(
             "SELECT {COLUMNS} FROM changes WHERE owner = $1 AND tenant = $2
-             AND state NOT IN ('done', 'dropped') {of_one} ORDER BY created_at, id LIMIT {MOST}"
+             AND batch = '' AND state NOT IN ('done', 'dropped') {of_one} ORDER BY created_at, id LIMIT {MOST}"
         );
         let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(whose.owner).bind(whose.tenant);
         if let Some(resource) = resource {
@@ -311,10 +306,38 @@ impl ChangeStore {
     }
 }
 
-async fn insert_entry(
-    tx: &mut sqlx::Transaction<'static, crate::store::Db>,
-    entry: &EntryRow,
-) -> sqlx::Result<()> {
+type Tx = sqlx::Transaction<'static, Db>;
+
+/// Answers whether it is new.
+async fn insert(tx: &mut Tx, row: &ChangeRow) -> sqlx::Result<bool> {
+    let done = sqlx::query(
+        "INSERT INTO changes (id, owner, tenant, session, resource, record, title, action, fields,
+         opened, state, outcome, due_at, created_at, batch, place)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+         ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(&row.id)
+    .bind(&row.owner)
+    .bind(&row.tenant)
+    .bind(&row.session)
+    .bind(&row.resource)
+    .bind(&row.record)
+    .bind(&row.title)
+    .bind(&row.action)
+    .bind(&row.fields)
+    .bind(&row.opened)
+    .bind(&row.state)
+    .bind(&row.outcome)
+    .bind(row.due_at)
+    .bind(row.created_at)
+    .bind(&row.batch)
+    .bind(row.place)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO audit_log (id, at, tenant, owner, person, resource, record, title, action, was,
          is_now) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

@@ -4,9 +4,9 @@
 use serde_json::Value;
 
 use crate::{
-    config::{Action, FieldConfig, ResourceConfig},
+    config::{FieldConfig, ResourceConfig},
     data::{
-        changes::Change,
+        changes::{Change, Deed},
         present::{self, Shown},
         resources::record_address,
     },
@@ -62,6 +62,8 @@ pub(super) struct Rows<'a> {
     pub columns: Vec<Column<'a>>,
     /// What is still to be done to some of them.
     pub changes: &'a [Change],
+    /// Whether there is a box to tick before each.
+    pub can_be_chosen: bool,
 }
 
 /// A column, with what every cell of it begins with.
@@ -91,9 +93,9 @@ impl Rows<'_> {
     /// A row that says what is still to be done to it.
     fn begins(&self, id: &str) -> &'static str {
         let change = self.changes.iter().find(|change| change.record == id);
-        match change.map(|change| (change.action, change.is_under_way())) {
+        match change.map(|change| (&change.deed, change.is_under_way())) {
             None => "<tr>",
-            Some((Action::Delete, true)) => "<tr data-change=\"delete\">",
+            Some((Deed::Delete, true)) => "<tr data-change=\"delete\">",
             Some((_, true)) => "<tr data-change=\"update\">",
             Some((_, false)) => "<tr data-change=\"problem\">",
         }
@@ -108,9 +110,12 @@ impl Rows<'_> {
         };
         let name = first.map(|column| present::shown(self.reader, column.field, record).text());
         let name = name.filter(|text| !text.is_empty()).unwrap_or_else(|| format!("#{id}"));
-        html.markup(self.begins(&id))
-            .markup("<th scope=\"row\"><a href=\"")
-            .text(&record_address(&self.list, &id));
+        html.markup(self.begins(&id));
+        if self.can_be_chosen {
+            html.markup("<td class=\"pick\"><input type=\"checkbox\" name=\"id\" value=\"");
+            html.text(&id).markup("\" aria-label=\"Choose ").text(&name).markup("\"></td>");
+        }
+        html.markup("<th scope=\"row\"><a href=\"").text(&record_address(&self.list, &id));
         html.markup("\">").text(&name).markup("</a></th>");
         for column in rest {
             html.safe(&column.begins);

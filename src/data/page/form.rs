@@ -10,7 +10,7 @@ use crate::{
     config::{Action, FieldConfig, ResourceConfig, in_sentence},
     data::{
         access,
-        changes::{Change, State},
+        changes::{Change, Deed, State},
         form::{self, Control, Filled, Opened, VALUE},
         present,
         refusal::Refusal,
@@ -100,7 +100,7 @@ pub(super) async fn edit_page(
     let record = data.fresh(&caller, &resource, &id).await?.value;
     let opened = Opened::on(&resource.fields, &record, reader.zone);
     let change = app.changes.of_record(&caller, &resource.config, &id).await?;
-    let change = change.filter(|change| change.action == Action::Update);
+    let change = change.filter(|change| change.deed == Deed::Update);
     let title = present::title(&reader, &resource.config, &resource.fields, &record);
     let wanted = change.as_ref().map(Wanted::of).unwrap_or_default();
     Ok(page(edit_form(&app, &resource, &id, &title, &opened, &wanted, None)))
@@ -442,6 +442,26 @@ fn one(field: FieldView, about: Option<String>) -> impl IntoView {
             }
             .into_any()
         }
+    }
+}
+
+/// A field of a form over many records, which is set only where it is ticked.
+pub(super) fn bulk_row(field: &FieldConfig, problem: Option<String>) -> impl IntoView + use<> {
+    let texts = form::texts(field, &Value::Null, UtcOffset::UTC);
+    let mut view = field_view(field, &Value::Null, texts, None);
+    let name = field.name.clone();
+    let label = format!("Change {}", in_sentence(&view.label));
+    view.rule.required = false;
+    view.problem = problem;
+    let is_ticked = view.problem.is_some();
+    view! {
+        <div class="bulk-field">
+            <label class="check">
+                <input type="checkbox" name="set" value=name checked=is_ticked />
+                {label}
+            </label>
+            {field_row(view)}
+        </div>
     }
 }
 

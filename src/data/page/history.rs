@@ -6,8 +6,12 @@ use time::OffsetDateTime;
 
 use super::cells::written;
 use crate::{
-    config::{Action, FieldConfig},
-    data::{changes::Entry, present, service::Resource},
+    config::FieldConfig,
+    data::{
+        changes::{Deed, Entry},
+        present,
+        service::Resource,
+    },
     ui::reader::Reader,
 };
 
@@ -32,12 +36,16 @@ pub(super) fn section(
 fn line(reader: &Reader, entry: &Entry, resource: &Resource) -> impl IntoView + use<> {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(entry.at) * 1_000_000);
     let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let what = match entry.action {
-        Action::Create => "made it",
-        Action::Delete => "deleted it",
-        _ => "changed it",
+    let what = match &entry.deed {
+        Deed::Create => "made it".to_owned(),
+        Deed::Delete => "deleted it".to_owned(),
+        Deed::Update => "changed it".to_owned(),
+        Deed::Run(name) => match resource.config.operation(name) {
+            Some(operation) => format!("did “{}”", operation.label),
+            None => format!("did “{name}”"),
+        },
     };
-    let changed = (entry.action == Action::Update).then(|| {
+    let changed = (entry.deed == Deed::Update).then(|| {
         let names = entry.is_now.keys();
         let fields = names.filter_map(|name| resource.field(name)).filter(|field| field.in_detail);
         fields.map(|field| values(reader, field, entry)).collect_view()

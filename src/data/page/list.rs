@@ -5,7 +5,9 @@ use leptos_meta::Title;
 use serde_json::Value;
 
 use super::{
-    address, breadcrumb,
+    address,
+    batch::{self, Bulk},
+    breadcrumb,
     cells::{Column, Rows},
     narrow::{Tools, hidden},
     pending, script, stale_notice,
@@ -14,10 +16,10 @@ use crate::{
     config::{Action, FieldConfig, in_sentence},
     data::{
         access,
-        changes::Change,
+        changes::{Batch, Change},
         present,
         query::{ListQuery, Sort},
-        resources::new_address,
+        resources::{bulk_address, new_address},
         service::{Listing, Resource},
     },
     error::{Error, Kind, Result},
@@ -33,8 +35,14 @@ pub(super) struct ListView<'a> {
     pub reader: &'a Reader,
     /// What the reader still wants done to records of it.
     pub changes: &'a [Change],
+    /// The same of many at once.
+    pub batches: &'a [Batch],
+    /// What they may do with many of them.
+    pub bulk: Option<Bulk<'a>>,
     /// Whether they may make new ones.
     pub may_create: bool,
+    /// Whether a file may bring some.
+    pub may_import: bool,
 }
 
 pub(super) async fn page(
@@ -54,12 +62,17 @@ pub(super) async fn page(
             let query = resource.query(&query);
             let list = data.list(&caller, &resource, &query, reader.zone).await;
             let changes = app.changes.open(&caller, Some(&resource.config)).await?;
+            let batches = app.changes.batches(&caller, Some(&resource)).await?;
+            let may = |action| access::may(&resource.config, &caller, action);
             let view = ListView {
                 resource: &resource,
                 query: &query,
                 reader: &reader,
                 changes: &changes,
-                may_create: access::may(&resource.config, &caller, Action::Create),
+                batches: &batches,
+                bulk: Bulk::of(&resource, &caller),
+                may_create: may(Action::Create),
+                may_import: may(Action::Create) || may(Action::Update),
             };
             match list {
                 Ok(mut list) => {
@@ -130,6 +143,7 @@ impl ListView<'_> {
         view! {
             {head(&self.resource.config.title, self.count(list), self.ends(list.as_of.is_none()))}
             {pending::bar(self.reader, self.changes, self.resource)}
+            {self.batch_notices()}
             {Tools(self).view()}
             {stale}
             {body}
@@ -152,6 +166,11 @@ impl ListView<'_> {
         view! { <div class="ends">{self.search()} {new}</div> }
     }
 
+    fn batch_notices(&self) -> impl IntoView + use<> {
+        let notices = self.batches.iter().map(|batch| batch::notice(batch, self.resource));
+        notices.collect_view()
+    }
+
     /// Lays what is still to be saved over the rows.
     fn preview(&self, rows: &mut [Value]) {
         for change in self.changes.iter().filter(|change| change.is_under_way()) {
@@ -168,6 +187,7 @@ impl ListView<'_> {
         view! {
             {head(&self.resource.config.title, String::new(), self.ends(false))}
             {pending::bar(self.reader, self.changes, self.resource)}
+            {self.batch_notices()}
             {Tools(self).view()}
             {trouble(error)}
         }
@@ -195,22 +215,51 @@ impl ListView<'_> {
             list: address(&self.resource.config),
             columns: columns.iter().map(|field| Column::new(field)).collect(),
             changes: self.changes,
+            can_be_chosen: self.picks(list),
         };
         let rows = rows.write(&list.rows);
         let totals = self.totals(&columns, list);
         let label = self.resource.config.title.clone();
         let density = self.query.is_dense.then_some("compact");
-        view! {
+        let pick = self.picks(list).then(|| {
+            view! {
+                <th class="pick">
+                    <span class="visually-hidden">"Choose"</span>
+                </th>
+            }
+        });
+        let table = view! {
             <div class="table-scroll" tabindex="0" role="region" aria-label=label>
                 <table class="records" data-density=density>
                     <thead>
-                        <tr>{headers}</tr>
+                        <tr>{pick} {headers}</tr>
                     </thead>
                     <tbody inner_html=rows></tbody>
                     {totals}
                 </table>
             </div>
+        };
+        match self.bulk.as_ref().filter(|_| self.picks(list)) {
+            None => table.into_any(),
+            Some(bulk) => {
+                let shown = list.rows.len() as u64;
+                let query = ListQuery { page: 1, ..self.query.clone() }.write();
+                let to = bulk_address(&address(&self.resource.config));
+                view! {
+                    <form class="bulk-form" method="post" action=to>
+                        <input type="hidden" name="query" value=query />
+                        {bulk.view(self.resource, list.total, shown)}
+                        {table}
+                    </form>
+                }
+                .into_any()
+            }
         }
+    }
+
+    /// Whether rows can be chosen.
+    fn picks(&self, list: &Listing) -> bool {
+        self.bulk.is_some() && list.as_of.is_none()
     }
 
     fn header_cell(&self, field: &FieldConfig) -> impl IntoView + use<> {
@@ -253,6 +302,7 @@ impl ListView<'_> {
             view! {
                 <tfoot>
                     <tr>
+                        {self.picks(list).then(|| view! { <td></td> })}
                         <th scope="row">{name}</th>
                         {columns.iter().skip(1).map(cell).collect_view()}
                     </tr>

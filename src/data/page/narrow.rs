@@ -8,7 +8,7 @@ use crate::{
     data::{
         present,
         query::{FILTER, Filter, ListQuery, Test},
-        resources::export_address,
+        resources::{export_address, import_address},
     },
     ui::icon::Icon,
 };
@@ -41,6 +41,7 @@ impl Tools<'_, '_> {
                     "Columns"
                 </button>
                 {self.export()}
+                {self.0.may_import.then(|| self.import())}
                 {self.chips()}
             </div>
             {filter_sheet}
@@ -57,6 +58,17 @@ impl Tools<'_, '_> {
             <a class="button" href=href download>
                 <Icon name="download" />
                 "Export"
+            </a>
+        }
+    }
+
+    /// The way in for a file.
+    fn import(&self) -> impl IntoView + use<> {
+        let list = address(&self.0.resource.config);
+        view! {
+            <a class="button" href=import_address(&list)>
+                <Icon name="upload" />
+                "Import"
             </a>
         }
     }

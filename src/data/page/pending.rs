@@ -5,11 +5,11 @@ use leptos_meta::Title;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-use super::{cells::written, script};
+use super::{batch, cells::written, script};
 use crate::{
-    config::{Action, FieldConfig},
+    config::FieldConfig,
     data::{
-        changes::{Change, State},
+        changes::{Change, Deed, State},
         present,
         resources::{address, change_address, edit_address},
         service::Resource,
@@ -23,8 +23,7 @@ use crate::{
 /// `/data/-/changes`: everything that is still to be done.
 pub(super) async fn page(app: App, caller: Caller, reader: Reader) -> Result<impl IntoView> {
     let changes = app.changes.open(&caller, None).await?;
-    let nothing = changes.is_empty().then(|| {
-        view! {
+    let nothing = view! {
             <div class="empty">
                 <Icon name="check" />
                 <strong>"Everything is done"</strong>
@@ -33,13 +32,17 @@ pub(super) async fn page(app: App, caller: Caller, reader: Reader) -> Result<imp
                     "Go to the data"
                 </a>
             </div>
-        }
-    });
+    };
     let mut notices = Vec::new();
     for change in &changes {
         let resource = app.data().resource(&caller, &change.group, &change.name).await.ok();
         notices.push(notice(&reader, change, resource.as_ref()));
     }
+    for batch in app.changes.batches(&caller, None).await? {
+        let resource = app.data().resource(&caller, &batch.group, &batch.name).await?;
+        notices.push(batch::notice(&batch, &resource).into_any());
+    }
+    let nothing = notices.is_empty().then_some(nothing);
     Ok(view! {
         <Title text="Changes" />
         <main id="main" class="page" data-width="narrow" tabindex="-1">
@@ -69,7 +72,7 @@ fn notice(reader: &Reader, change: &Change, resource: Option<&Resource>) -> AnyV
         _ => ("info", "info"),
     };
     let due = OffsetDateTime::from(change.due());
-    let title = view! { <strong>{headline(reader, change, due)}</strong> };
+    let title = view! { <strong>{headline(reader, change, due, resource)}</strong> };
     let refusal = change.outcome.refusal.as_ref().map(|refusal| {
         let label = |name: &str| {
             resource.and_then(|resource| resource.field(name)).map(|field| field.label.as_str())
@@ -86,7 +89,7 @@ fn notice(reader: &Reader, change: &Change, resource: Option<&Resource>) -> AnyV
     let body = view! {
         <Icon name=icon />
         <div>{title} {refusal} {comparison}</div>
-        {(change.state != State::Conflict || change.action != Action::Update)
+        {(change.state != State::Conflict || change.deed != Deed::Update)
             .then(|| buttons(change))}
     };
     let role = if change.needs_person() { "alert" } else { "status" };
@@ -101,12 +104,26 @@ fn notice(reader: &Reader, change: &Change, resource: Option<&Resource>) -> AnyV
     .into_any()
 }
 
-fn headline(reader: &Reader, change: &Change, due: OffsetDateTime) -> impl IntoView + use<> {
+fn headline(
+    reader: &Reader,
+    change: &Change,
+    due: OffsetDateTime,
+    resource: Option<&Resource>,
+) -> impl IntoView + use<> {
     let title = &change.title;
-    let (will, is_being, not, theirs) = match change.action {
-        Action::Delete => ("will be deleted", "is being deleted", "was not deleted", true),
-        Action::Create => ("will be made", "is being made", "was not made", false),
-        _ => ("will be saved", "is being saved", "was not saved", true),
+    let (will, is_being, not) = match change.deed {
+        Deed::Delete => ("will be deleted", "is being deleted", "was not deleted"),
+        Deed::Create => ("will be made", "is being made", "was not made"),
+        Deed::Update => ("will be saved", "is being saved", "was not saved"),
+        Deed::Run(_) => ("will be done", "is being done", "was not done"),
+    };
+    let title = &match &change.deed {
+        Deed::Run(name) => {
+            let operation = resource.and_then(|resource| resource.config.operation(name));
+            let label = operation.map_or(name, |operation| &operation.label);
+            format!("{label}” of “{title}")
+        }
+        _ => title.clone(),
     };
     match change.state {
         State::Pending => view! {
@@ -117,7 +134,7 @@ fn headline(reader: &Reader, change: &Change, due: OffsetDateTime) -> impl IntoV
         }
         .into_any(),
         State::Running => format!("“{title}” {is_being}").into_any(),
-        State::Conflict if theirs => {
+        State::Conflict => {
             format!("“{title}” {not}: somebody else has changed it since").into_any()
         }
         _ => format!("“{title}” {not}").into_any(),
@@ -143,18 +160,21 @@ fn buttons(change: &Change) -> Option<impl IntoView + use<>> {
             </a>
         }
     };
-    let buttons = match (change.state, change.action) {
-        (State::Pending, Action::Delete) => {
+    let buttons = match (change.state, &change.deed) {
+        (State::Pending, Deed::Delete) => {
             view! { {button("undo", "Undo", true)} {button("again", "Delete now", false)} }
                 .into_any()
+        }
+        (State::Pending, Deed::Run(_)) => {
+            view! { {button("undo", "Undo", true)} {button("again", "Do it now", false)} }.into_any()
         }
         (State::Pending, _) => {
             view! { {button("undo", "Undo", true)} {button("again", "Save now", false)} }.into_any()
         }
-        (State::Refused, Action::Update) => {
+        (State::Refused, Deed::Update) => {
             view! { {correct()} {button("undo", "Discard", false)} }.into_any()
         }
-        (State::Conflict, Action::Delete) => {
+        (State::Conflict, Deed::Delete) => {
             view! { {button("choose", "Delete all the same", false)} {button("undo", "Keep it", true)} }
                 .into_any()
         }
@@ -178,7 +198,7 @@ fn comparison(
     resource: &Resource,
     theirs: &Map<String, Value>,
 ) -> impl IntoView + use<> {
-    let is_update = change.action == Action::Update;
+    let is_update = change.deed == Deed::Update;
     let clashing = change.clashes(theirs);
     let differs = |field: &&FieldConfig| match is_update {
         true => clashing.contains(&field.name),

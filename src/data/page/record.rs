@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::{address, breadcrumb, cells::written, history, pending, script, stale_notice, trail};
 use crate::{
-    config::{Action, FieldConfig},
+    config::{Action, FieldConfig, OperationConfig},
     data::{
         access,
-        changes::Change,
+        changes::{Change, Deed},
         form::Opened,
         present,
-        resources::{delete_address, edit_address},
+        resources::{delete_address, edit_address, run_address},
     },
     error::Result,
     server::state::App,
@@ -48,7 +48,12 @@ pub(super) async fn page(
     let fields = shown.map(|one| field(&reader, one, &record.value)).collect_view();
     let stale = record.as_of.map(|at| stale_notice(&reader, at));
     let may = |action| record.as_of.is_none() && access::may(config, &caller, action);
-    let is_deleted = change.as_ref().is_some_and(|change| change.action == Action::Delete);
+    let is_deleted = change.as_ref().is_some_and(|change| change.deed == Deed::Delete);
+    let operations = config
+        .operations
+        .iter()
+        .filter(|it| access::may_run(it, &caller) && record.as_of.is_none() && !is_deleted);
+    let operations = operations.map(|it| operation_form(&list, &id, &title, it)).collect_view();
     let edit = (may(Action::Update) && !is_deleted).then(|| edit_button(&list, &id));
     let delete =
         (may(Action::Delete) && !is_deleted).then(|| delete_form(&list, &id, &title, &opened));
@@ -65,6 +70,7 @@ pub(super) async fn page(
                         {back}
                     </a>
                     {delete}
+                    {operations}
                     {edit}
                 </div>
             </div>
@@ -89,6 +95,22 @@ fn edit_button(list: &str, id: &str) -> impl IntoView + use<> {
             <Icon name="pencil" />
             "Edit"
         </a>
+    }
+}
+
+fn operation_form(
+    list: &str,
+    id: &str,
+    title: &str,
+    operation: &OperationConfig,
+) -> impl IntoView + use<> {
+    view! {
+        <form method="post" action=run_address(list, id)>
+            <input type="hidden" name="title" value=title.to_owned() />
+            <button class="button" name="run" value=operation.name.clone()>
+                {operation.label.clone()}
+            </button>
+        </form>
     }
 }
 

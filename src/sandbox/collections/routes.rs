@@ -35,6 +35,8 @@ pub(crate) fn routes() -> Router<SandboxState> {
         .route("/api/{group}/{name}/", any(serve))
         .route("/api/{group}/{name}/{id}", any(serve))
         .route("/api/{group}/{name}/{id}/", any(serve))
+        .route("/api/{group}/{name}/{id}/{verb}", any(serve))
+        .route("/api/{group}/{name}/{id}/{verb}/", any(serve))
 }
 
 async fn serve(
@@ -56,6 +58,8 @@ struct Target {
     group: String,
     name: String,
     id: Option<String>,
+    /// What is done with the record beside reading and writing it.
+    verb: Option<String>,
 }
 
 /// One request, apart from who sent it.
@@ -92,7 +96,10 @@ impl Call {
             None => self.answer_list(shelf, writable).await,
             Some(id) => {
                 let id = id.parse::<i64>().map_err(|_| Refusal::not_found(collection))?;
-                self.answer_item(shelf, writable, id).await
+                match &self.target.verb {
+                    None => self.answer_item(shelf, writable, id).await,
+                    Some(verb) => self.answer_verb(shelf, writable, id, verb).await,
+                }
             }
         }
     }
@@ -130,6 +137,28 @@ impl Call {
             }
             _ => Err(self.not_allowed(item_methods(shelf.collection))),
         }
+    }
+
+    /// `POST /api/django-crm/deals/7/win`: a change that the backend has a name for.
+    async fn answer_verb(
+        &self,
+        shelf: Shelf<'_>,
+        writable: bool,
+        id: i64,
+        verb: &str,
+    ) -> Result<Response, Refusal> {
+        let place = (shelf.collection.name, verb);
+        let verb = VERBS.iter().find(|(name, verb, ..)| (*name, *verb) == place);
+        let (.., field, value) = verb.ok_or_else(Refusal::no_collection)?;
+        if self.method != Method::POST {
+            return Err(self.not_allowed("POST, OPTIONS"));
+        }
+        self.check_may_change(shelf.collection, writable)?;
+        let refuse = |error| Refusal::unchanged(shelf.collection, error);
+        let wanted = Map::from_iter([((*field).to_owned(), Value::from(*value))]);
+        let changes = validate(shelf.collection, Mode::Patch, &wanted)?;
+        let record = shelf.change(id, &Precondition::Exists, changes).await.map_err(refuse)?;
+        Ok(tagged(&record))
     }
 
     async fn list(&self, shelf: Shelf<'_>) -> Result<Response, Refusal> {
@@ -239,6 +268,13 @@ impl Call {
     }
 }
 
+/// What can be done with single records: of which collection, by which name, and what it sets.
+const VERBS: [(&str, &str, &str, &str); 3] = [
+    ("deals", "win", "stage", "Won"),
+    ("deals", "lose", "stage", "Lost"),
+    ("tasks", "complete", "status", "Done"),
+];
+
 const READ_METHODS: &str = "GET, HEAD, OPTIONS";
 
 fn list_methods(collection: &Collection) -> &'static str {
@@ -326,6 +362,7 @@ mod tests {
                 group: parts.next().unwrap(),
                 name: parts.next().unwrap(),
                 id: parts.next(),
+                verb: parts.next(),
             };
             let mut all = HeaderMap::new();
             all.insert(header::HOST, value("sandbox.example"));
