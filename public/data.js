@@ -14,7 +14,7 @@ document.cookie = `tz=${-new Date().getTimezoneOffset()}; path=/; max-age=315360
 const loading = (isLoading) => $$('.progress').forEach((bar) => (bar.hidden = !isLoading));
 
 addEventListener('click', (event) => {
-  const link = event.target.closest?.('a[href]:not([download], [target], [href^="mailto:"], [href^="tel:"])');
+  const link = event.target.closest?.('a:is([href^="/"], [href^="?"]):not([download], [target])');
   if (link && !event.defaultPrevented && !(event.ctrlKey || event.metaKey || event.shiftKey)) loading(true);
 });
 addEventListener('submit', (event) => event.defaultPrevented || loading(true));
@@ -23,7 +23,9 @@ addEventListener('pageshow', () => loading(false));
 // --- Forms of records ---------------------------------------------------------------------------
 
 const form = $('.record-form');
-let isChanged = false;
+/** What the server has sent back holds what somebody wrote. */
+let isChanged = form?.dataset.unsent === '';
+let isSent = false;
 
 /** The same sentences as the server's (src/data/rules.rs). */
 function problemOf(control) {
@@ -57,13 +59,17 @@ function problemOf(control) {
 function check(control) {
   const place = document.getElementById(`problem-${control.name}`);
   if (!place || !control.willValidate || ['checkbox', 'radio'].includes(control.type)) return true;
-  const problem = problemOf(control);
+  // A record may break the rules already: nobody is held to what they leave alone.
+  const isLeftAlone = form.elements.opened && control.value === initial.get(control);
+  const problem = isLeftAlone ? '' : problemOf(control);
   place.textContent = problem;
   place.hidden = !problem;
   if (problem) control.setAttribute('aria-invalid', 'true');
   else control.removeAttribute('aria-invalid');
   return !problem;
 }
+
+const initial = new Map([...(form?.elements ?? [])].map((control) => [control, control.value]));
 
 if (form) {
   form.noValidate = true;
@@ -75,13 +81,17 @@ if (form) {
   });
   form.addEventListener('submit', (event) => {
     const wrong = [...form.elements].filter((control) => control.name && !check(control));
-    if (wrong.length) {
+    if (isSent) {
+      event.preventDefault();
+    } else if (wrong.length) {
       event.preventDefault();
       wrong[0].focus();
     } else {
       isChanged = false;
+      isSent = true;
     }
   });
+  addEventListener('pageshow', () => (isSent = false));
   form.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
@@ -93,10 +103,22 @@ if (form) {
 const UNDER_WAY = ['pending', 'running'];
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
+let isTouched = false;
+addEventListener('input', () => (isTouched = true));
+
+/** Loads the page again, unless somebody has begun something on it. */
+function showAnew(notice) {
+  if (!isTouched && !isTyping() && !$('dialog[open], [popover]:popover-open')) return location.reload();
+  const link = Object.assign(document.createElement('a'), { href: location.href, textContent: 'Show how it is now', className: 'button' });
+  notice.replaceChildren(link);
+}
+
 /** Counts down to when a change is done, and shows the page anew once it is. */
 async function follow(change) {
   const until = Date.now() + Number(change.dataset.left);
   const countdown = $('.countdown', change);
+  // Who listens has heard the time, and need not hear every second of it.
+  countdown?.setAttribute('aria-hidden', 'true');
   for (let left = until - Date.now(); left > 0; left = until - Date.now()) {
     if (countdown) countdown.textContent = `in ${Math.ceil(left / 1000)} s`;
     await sleep(Math.min(left, 250));
@@ -106,8 +128,7 @@ async function follow(change) {
     await sleep(Math.min(300 + 100 * round, 2000));
     const answer = await fetch(`/data/-/changes/${change.dataset.change}/state`).catch(() => undefined);
     const state = answer?.ok ? (await answer.json()).state : answer?.status === 404 ? 'done' : 'pending';
-    // Whoever writes something meanwhile is not disturbed.
-    if (!UNDER_WAY.includes(state) && !isTyping()) return location.reload();
+    if (!UNDER_WAY.includes(state)) return showAnew(change);
   }
 }
 
@@ -125,7 +146,7 @@ async function followAll(batch) {
       const { left, done, failed } = await answer.json();
       if (bar) [bar.max, bar.value] = [left + done + failed || 1, done + failed];
       words.textContent = [`${done} done`, `${left} left`, failed && `${failed} did not work out`].filter(Boolean).join(' · ');
-      if (left === 0 && !isTyping()) return location.reload();
+      if (left === 0) return showAnew(batch);
     }
     await sleep(500);
   }

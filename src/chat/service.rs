@@ -536,7 +536,6 @@ fn title(text: &str) -> String {
     format!("{words}…")
 }
 
-/// A new id: random, and sorting by time of creation.
 fn no_conversation() -> Error {
     Error::not_found("There is no such conversation, or it is not yours.")
 }

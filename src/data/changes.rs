@@ -6,6 +6,7 @@
 //! that came to stays on the row until the person has seen to it.
 
 mod batch;
+mod job;
 mod store;
 
 use std::{
@@ -17,18 +18,12 @@ use std::{
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use time::UtcOffset;
 use tokio::{runtime::Handle, time::timeout};
 
 pub use self::batch::{Batch, Draft, LARGEST as MOST_CHANGES, Tally};
+use self::job::{Job, Settled};
 use self::store::{ChangeRow, ChangeStore, Claimed, EntryRow, Whose};
-use super::{
-    Data,
-    form::Opened,
-    present,
-    refusal::Refusal,
-    service::{Resource, Write, Written},
-};
+use super::{Data, form::Opened, refusal::Refusal, service::Resource};
 use crate::{
     config::{Action, ResourceConfig},
     error::{Error, Kind, Result},
@@ -36,10 +31,13 @@ use crate::{
     store::{Store, millis, new_id, now},
 };
 
-/// How long whoever does a change keeps others off it. Longer than a backend may take.
-const CLAIM: Duration = Duration::from_secs(120);
-/// How often a record may change under a change before it is given up.
-const ATTEMPTS: usize = 4;
+/// How long whoever does a change keeps others off it.
+const CLAIM: Duration = Duration::from_secs(15 * 60);
+/// How long doing it may take, so that it is over before others may begin.
+const LONGEST: Duration = Duration::from_secs(14 * 60);
+/// How often a form that was sent twice asks whether the first one is done, and how many times.
+const LOOK: Duration = Duration::from_millis(200);
+const LOOKS: usize = 300;
 /// How many changes of a batch are done at once.
 const AT_ONCE: usize = 4;
 /// How long signing out waits for what is still to be done.
@@ -127,6 +125,9 @@ pub struct Outcome {
     /// What is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// Whether the record is not there any more.
+    #[serde(default)]
+    pub is_gone: bool,
     /// The record as somebody else has left it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theirs: Option<Map<String, Value>>,
@@ -227,25 +228,63 @@ impl Changes {
     }
 
     /// Keeps a change of a record that is there, to be done when it can no longer be taken back. Takes
-    /// the place of what the same person still wanted done to it.
-    pub async fn want(&self, caller: &Caller, wish: Wish<'_>) -> Result<Change> {
+    /// the place of those that it `replaces`, because the form it came from held their values too.
+    ///
+    /// What the person wanted before is done before a record is deleted: whoever takes the deletion
+    /// back has the record as they left it.
+    pub async fn want(
+        &self,
+        caller: &Caller,
+        wish: Wish<'_>,
+        replaces: &[String],
+    ) -> Result<Change> {
+        if wish.deed == Deed::Delete {
+            for change in self.of_record(caller, &wish.resource.config, wish.record).await? {
+                if change.state == State::Pending && change.deed != Deed::Delete {
+                    self.again(caller, &change.id).await?;
+                }
+            }
+        }
         let due_at = now().saturating_add(millis(self.inner.undo));
         let row = row(caller, new_id(), wish, due_at)?;
-        self.inner.store.keep(&row).await?;
+        self.inner.store.keep(&row, replaces).await?;
         self.do_in_time(row.id.clone(), self.inner.undo).await;
         self.find(caller, &row.id).await
     }
 
-    /// Makes a record at once. `request` names the form: sent twice, it makes one record.
+    /// Makes a record at once. `request` names the form: sent twice, it makes one record; sent again
+    /// with other values, another one.
     pub async fn make(&self, caller: &Caller, request: &str, wish: Wish<'_>) -> Result<Change> {
         let id = if is_id(request) { request.to_owned() } else { new_id() };
-        let row = row(caller, id, wish, now())?;
-        if !self.inner.store.keep(&row).await? {
-            // Sent before. What was not made then may be made now, with values that were corrected.
-            self.inner.store.renew(&row).await?;
+        let mut row = row(caller, id, wish, now())?;
+        if !self.inner.store.keep(&row, &[]).await? {
+            let known = self.settled(caller, &row.id).await?;
+            let is_same =
+                serde_json::to_string(&known.values).is_ok_and(|known| known == row.fields);
+            match known.state {
+                State::Held => drop(self.inner.store.renew(&row).await?),
+                State::Done if is_same => return Ok(known),
+                _ => {
+                    row.id = new_id();
+                    self.inner.store.keep(&row, &[known.id]).await?;
+                }
+            }
         }
         self.do_at_once(&row.id).await;
         self.find(caller, &row.id).await
+    }
+
+    /// A change once it is no longer under way, if that does not take too long.
+    async fn settled(&self, caller: &Caller, id: &str) -> Result<Change> {
+        let mut change = self.find(caller, id).await?;
+        for _ in 0..LOOKS {
+            if !change.is_under_way() {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+            change = self.find(caller, id).await?;
+        }
+        Ok(change)
     }
 
     /// One change of the caller's.
@@ -268,15 +307,16 @@ impl Changes {
         Ok(rows.into_iter().filter_map(change).filter(is_seen).collect())
     }
 
-    /// What the caller still wants done to one record.
+    /// What the caller still wants done to one record, the oldest first.
     pub async fn of_record(
         &self,
         caller: &Caller,
         resource: &ResourceConfig,
         record: &str,
-    ) -> Result<Option<Change>> {
-        let open = self.open(caller, Some(resource)).await?;
-        Ok(open.into_iter().rfind(|change| change.record == record))
+    ) -> Result<Vec<Change>> {
+        let mut open = self.open(caller, Some(resource)).await?;
+        open.retain(|change| change.record == record);
+        Ok(open)
     }
 
     /// Takes a change back.
@@ -322,10 +362,12 @@ impl Changes {
             self.undo(caller, id).await?;
             return Ok(None);
         }
-        let opened = Opened { values: theirs, zone: change.opened.zone };
+        // Whoever deletes a record that has changed means it, however often it changes.
+        let seen = if change.deed == Deed::Delete { Map::new() } else { theirs };
+        let opened = Opened { values: seen, zone: change.opened.zone };
         let Change { record, title, deed, .. } = change;
         let wish = Wish { resource, record: &record, title, deed, values, opened };
-        self.want(caller, wish).await.map(Some)
+        self.want(caller, wish, &[id.to_owned()]).await.map(Some)
     }
 
     /// What was done to a record, the newest first.
@@ -342,11 +384,18 @@ impl Changes {
         Ok(rows.into_iter().filter_map(entry).collect())
     }
 
-    /// Does what is due; answers how many that were.
+    /// Begins to do what is due; answers how many that are.
     pub async fn run_due(&self) -> Result<u64> {
         let due = self.inner.store.due().await?;
-        self.run_all(&due, now()).await;
-        Ok(due.len() as u64)
+        let (this, count) = (self.clone(), due.len() as u64);
+        self.inner.runtime.spawn(async move { this.run_all(&due, now()).await });
+        Ok(count)
+    }
+
+    /// Takes up what was begun before the server went down.
+    pub async fn recover(&self) -> Result<u64> {
+        self.inner.store.release().await?;
+        self.run_due().await
     }
 
     /// Does several, a few at a time.
@@ -412,7 +461,7 @@ impl Changes {
         let was_begun = claimed.was_begun;
         let Claimed { mut row, .. } = claimed;
         let settled = match change(row.clone()) {
-            Some(change) => self.carry_out(&row, change, was_begun).await,
+            Some(change) => self.carry_out(&row, &change, was_begun).await,
             None => Settled::refused(Refusal::saying("This change can no longer be read.")),
         };
         if let Some(record) = &settled.record {
@@ -426,10 +475,12 @@ impl Changes {
         Ok(self.inner.store.settle(&row, settled.state.word(), &outcome, entry.as_ref()).await?)
     }
 
-    async fn carry_out(&self, row: &ChangeRow, change: Change, was_begun: bool) -> Settled {
-        match self.attempt(row, &change, was_begun).await {
+    /// Does a change within the time in which nobody else does.
+    async fn carry_out(&self, row: &ChangeRow, change: &Change, was_begun: bool) -> Settled {
+        let attempt = timeout(LONGEST, self.attempt(row, change, was_begun)).await;
+        match attempt.unwrap_or_else(|_| Err(took_too_long())) {
             Ok(settled) => settled,
-            Err(error) => Settled::held(&change, &error),
+            Err(error) => Settled::held(change, &error),
         }
     }
 
@@ -439,8 +490,7 @@ impl Changes {
             Some(key) => self.inner.sessions.find_by_key(&key).await?,
             None => None,
         };
-        let session = session
-            .ok_or_else(|| Error::unauthenticated().because("the session of a change has ended"))?;
+        let session = session.ok_or_else(session_ended)?;
         let caller = Caller::Session(session);
         let resource = self.inner.data.resource(&caller, &change.group, &change.name).await?;
         let job = Job { data: &self.inner.data, caller: &caller, resource: &resource, change };
@@ -448,203 +498,8 @@ impl Changes {
             Deed::Create | Deed::Run(_) if was_begun => Ok(Settled::unknown()),
             Deed::Create => job.make().await,
             Deed::Run(_) => job.run().await,
-            Deed::Delete => job.delete(was_begun).await,
-            Deed::Update => job.update(was_begun).await,
+            Deed::Delete | Deed::Update => job.alter(was_begun).await,
         }
-    }
-}
-
-/// One change while it is being done.
-struct Job<'a> {
-    data: &'a Data,
-    caller: &'a Caller,
-    resource: &'a Resource,
-    change: &'a Change,
-}
-
-impl Job<'_> {
-    async fn make(&self) -> Result<Settled> {
-        let written = self.write(&self.change.values, &Value::Null, None).await?;
-        Ok(match written {
-            Written::Done(record) => {
-                let config = &self.resource.config;
-                let id = present::id(config, &record);
-                let title = present::plain_title(&self.resource.fields, &record);
-                let done = self.done(Map::new());
-                Settled { record: Some(id), title, ..done }
-            }
-            Written::Refused(refusal) => Settled::refused(refusal),
-            Written::Gone | Written::Stale => {
-                Settled::refused(Refusal::saying("The backend has no such collection."))
-            }
-        })
-    }
-
-    async fn run(&self) -> Result<Settled> {
-        let written = self.write(&Map::new(), &Value::Null, None).await?;
-        Ok(match written {
-            Written::Done(_) => self.done(Map::new()),
-            Written::Refused(refusal) => Settled::refused(refusal),
-            Written::Gone | Written::Stale => Settled::gone(),
-        })
-    }
-
-    /// Sends what is not so yet, again and again while others change the record, but never over what
-    /// they have changed in the same fields.
-    async fn update(&self, was_begun: bool) -> Result<Settled> {
-        let Change { record, values, opened, .. } = self.change;
-        let mut last_tag = None;
-        for _ in 0..ATTEMPTS {
-            let fresh = match self.data.fresh(self.caller, self.resource, record).await {
-                Err(error) if error.kind() == Kind::NotFound => return Ok(Settled::gone()),
-                fresh => fresh?,
-            };
-            let now = Opened::on(&self.resource.fields, &fresh.value, UtcOffset::UTC).values;
-            if !self.change.clashes(&now).is_empty() {
-                return Ok(Settled::conflict(now));
-            }
-            let is_so = |name: &String, value: &Value| now.get(name) == Some(value);
-            let mut left = values.clone();
-            left.retain(|name, value| !is_so(name, value));
-            if left.is_empty() {
-                let was = if was_begun { self.before(&opened.values) } else { Map::new() };
-                return Ok(if was_begun { self.done(was) } else { Settled::nothing_to_do() });
-            }
-            // A state that is refused under its own name has a name that cannot be asked for.
-            let tag = fresh.tag.filter(|tag| last_tag.as_ref() != Some(tag));
-            last_tag.clone_from(&tag);
-            match self.write(&left, &fresh.value, tag).await? {
-                Written::Done(_) => return Ok(self.done_to(&fresh.value, self.before(&now))),
-                Written::Refused(refusal) => return Ok(Settled::refused(refusal)),
-                Written::Gone => return Ok(Settled::gone()),
-                Written::Stale => {}
-            }
-        }
-        Err(Error::conflict("The record changes too often right now. Your change is kept."))
-    }
-
-    async fn delete(&self, was_begun: bool) -> Result<Settled> {
-        let Change { record, opened, .. } = self.change;
-        let mut last_tag = None;
-        for _ in 0..ATTEMPTS {
-            let fresh = match self.data.fresh(self.caller, self.resource, record).await {
-                Err(error) if error.kind() == Kind::NotFound && was_begun => {
-                    return Ok(self.done(opened.values.clone()));
-                }
-                Err(error) if error.kind() == Kind::NotFound => return Ok(Settled::nothing_to_do()),
-                fresh => fresh?,
-            };
-            let now = Opened::on(&self.resource.fields, &fresh.value, UtcOffset::UTC).values;
-            if opened.values.iter().any(|(name, value)| now.get(name).is_some_and(|n| n != value)) {
-                return Ok(Settled::conflict(now));
-            }
-            let tag = fresh.tag.filter(|tag| last_tag.as_ref() != Some(tag));
-            last_tag.clone_from(&tag);
-            match self.write(&Map::new(), &fresh.value, tag).await? {
-                Written::Done(_) => return Ok(self.done_to(&fresh.value, now)),
-                Written::Gone => return Ok(Settled::nothing_to_do()),
-                Written::Refused(refusal) => return Ok(Settled::refused(refusal)),
-                Written::Stale => {}
-            }
-        }
-        Err(Error::conflict("The record changes too often right now. Your change is kept."))
-    }
-
-    async fn write(
-        &self,
-        values: &Map<String, Value>,
-        current: &Value,
-        tag: Option<axum::http::HeaderValue>,
-    ) -> Result<Written> {
-        let Change { deed, record, id, .. } = self.change;
-        let write = Write { deed, record, values, current, tag, name: id };
-        self.data.write(self.caller, self.resource, write).await
-    }
-
-    /// The values that are replaced, as the record had them.
-    fn before(&self, record: &Map<String, Value>) -> Map<String, Value> {
-        let value = |name: &String| {
-            let was = record.get(name).filter(|was| self.change.values.get(name) != Some(was))?;
-            Some((name.clone(), was.clone()))
-        };
-        self.change.values.keys().filter_map(value).collect()
-    }
-
-    /// It is done, to a record that was called so by its backend.
-    fn done_to(&self, record: &Value, was: Map<String, Value>) -> Settled {
-        let title = present::plain_title(&self.resource.fields, record);
-        Settled { title, ..self.done(was) }
-    }
-
-    fn done(&self, was: Map<String, Value>) -> Settled {
-        let who = self.caller.identity().cloned();
-        Settled { done: who.map(|who| (who, was)), ..Settled::as_is(State::Done) }
-    }
-}
-
-/// How a change ended.
-struct Settled {
-    state: State,
-    outcome: Outcome,
-    /// The id of a record that was made.
-    record: Option<String>,
-    /// What it is called.
-    title: Option<String>,
-    /// Who did something, and the values that were replaced.
-    done: Option<(Identity, Map<String, Value>)>,
-}
-
-impl Settled {
-    fn as_is(state: State) -> Self {
-        Self { state, outcome: Outcome::default(), record: None, title: None, done: None }
-    }
-
-    fn nothing_to_do() -> Self {
-        Self::as_is(State::Done)
-    }
-
-    fn refused(refusal: Refusal) -> Self {
-        let outcome = Outcome { refusal: Some(refusal), theirs: None };
-        Self { outcome, ..Self::as_is(State::Refused) }
-    }
-
-    fn gone() -> Self {
-        Self::refused(Refusal::saying(
-            "The record is no longer there: somebody has deleted it since.",
-        ))
-    }
-
-    fn conflict(theirs: Map<String, Value>) -> Self {
-        let outcome = Outcome { refusal: None, theirs: Some(theirs) };
-        Self { outcome, ..Self::as_is(State::Conflict) }
-    }
-
-    /// What was to be made may be there, and must not be made twice.
-    fn unknown() -> Self {
-        let sentence = "The backend did not say whether it was done. Look at the list before you send \
-                        it again.";
-        let outcome = Outcome { refusal: Some(Refusal::saying(sentence)), theirs: None };
-        Self { outcome, ..Self::as_is(State::Held) }
-    }
-
-    fn held(change: &Change, error: &Error) -> Self {
-        tracing::warn!(%error, change = change.id, "a change could not be done");
-        if error.kind() == Kind::Forbidden {
-            return Self::refused(Refusal::saying(error.message().to_owned()));
-        }
-        let is_unclear = matches!(error.kind(), Kind::Timeout | Kind::BadGateway);
-        if matches!(change.deed, Deed::Create | Deed::Run(_)) && is_unclear {
-            return Self::unknown();
-        }
-        let sentence = match error.kind() {
-            Kind::Unauthenticated => {
-                "Your session ended before this could be done. It is kept: send it again."
-                    .to_owned()
-            }
-            _ => error.message().to_owned(),
-        };
-        let outcome = Outcome { refusal: Some(Refusal::saying(sentence)), theirs: None };
-        Self { outcome, ..Self::as_is(State::Held) }
     }
 }
 
@@ -652,11 +507,6 @@ impl State {
     /// How the database and programs spell it.
     pub fn word(self) -> &'static str {
         STATES.iter().find(|(_, state)| *state == self).map_or("held", |(word, _)| word)
-    }
-
-    /// Whether it is over, and nobody needs to look at it.
-    pub fn is_over(self) -> bool {
-        matches!(self, Self::Done | Self::Dropped)
     }
 }
 
@@ -789,6 +639,17 @@ fn entry(row: EntryRow) -> Option<Entry> {
         was: serde_json::from_str(&row.was).ok()?,
         is_now: serde_json::from_str(&row.is_now).ok()?,
     })
+}
+
+fn session_ended() -> Error {
+    Error::new(
+        Kind::Unauthenticated,
+        "Your session ended before this could be done. It is kept: send it again.",
+    )
+}
+
+fn took_too_long() -> Error {
+    Error::timeout("The backend took too long. Look whether it was done before you send it again.")
 }
 
 /// What a form may call itself.

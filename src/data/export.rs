@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config::{FieldConfig, FieldKind},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     session::Caller,
 };
 
@@ -46,9 +46,10 @@ impl Export {
         let all = || resource.fields.iter().map(|field| field.name.clone()).collect();
         let mut names: Vec<String> = query.columns.clone().unwrap_or_else(all);
         names.retain(|name| resource.field(name).is_some());
-        let page_size = resource.page_sizes().last().copied().unwrap_or(query.page_size);
+        let page_size = resource.config.style.largest();
         let query = ListQuery { columns: Some(names), page: 1, page_size, ..query };
-        Self { data, caller, resource, query, zone }
+        // Answers that come once are not worth keeping for an outage.
+        Self { data: data.without_memory(), caller, resource, query, zone }
     }
 
     /// The lines, a page of the backend's at a time. The first page is read before this returns, so
@@ -59,12 +60,18 @@ impl Export {
         text.extend(self.head()?);
         text.extend(self.rows(&first)?);
         let next = self.after(&self.query, &first);
-        let rest = stream::try_unfold((self, next), |(this, next)| async move {
+        let before = self.first_of(&first);
+        let rest = stream::try_unfold((self, next, before), |(this, next, before)| async move {
             let Some(query) = next else { return Ok(None) };
             let list = this.page(&query).await?;
+            let begins = this.first_of(&list);
+            // A backend that knows no pages gives the same one for ever.
+            if begins == before {
+                return Ok(None);
+            }
             let text = Bytes::from(this.rows(&list)?);
             let next = this.after(&query, &list);
-            Ok::<_, Error>(Some((text, (this, next))))
+            Ok::<_, Error>(Some((text, (this, next, begins))))
         });
         let first = stream::once(async move { Ok(Bytes::from(text)) });
         Ok(futures::StreamExt::chain(first, rest).into_stream())
@@ -72,11 +79,16 @@ impl Export {
 
     /// The ids and titles of all that is listed, up to `most` and one more.
     pub async fn names(self, most: usize) -> Result<Vec<(String, String)>> {
-        let (mut names, mut next) = (Vec::new(), Some(self.query.clone()));
+        let (mut names, mut next, mut before) = (Vec::new(), Some(self.query.clone()), None);
         while let Some(query) = next.filter(|_| names.len() <= most) {
             let list = self.page(&query).await?;
+            let begins = self.first_of(&list);
+            if query.page > 1 && begins == before {
+                break;
+            }
+            before = begins;
             names.extend(list.rows.iter().map(|row| {
-                let id = plain(lookup(row, &self.resource.config.id)).into_owned();
+                let id = present::id(&self.resource.config, row);
                 let title = present::plain_title(&self.resource.fields, row);
                 let title = title.unwrap_or_else(|| format!("#{id}"));
                 (id, title)
@@ -92,31 +104,39 @@ impl Export {
     }
 
     async fn page(&self, query: &ListQuery) -> Result<Listing> {
-        let list = self.data.list(&self.caller, &self.resource, query, self.zone).await?;
-        match list.as_of {
-            Some(_) => Err(Error::unavailable(
-                "The backend cannot be reached right now, so nothing was exported. Try again later.",
-            )),
-            None => Ok(list),
+        let list = self.data.list(&self.caller, &self.resource, query, self.zone).await;
+        match list {
+            // The list has become shorter, or nobody knew how long it is.
+            Err(error) if error.kind() == Kind::NotFound && query.page > 1 => Ok(Listing::end()),
+            list => list,
         }
     }
 
-    /// What to ask for behind `list`. A backend may have pages of its own size.
+    /// What to ask for behind `list`. A backend may have pages of its own size; one that does not say
+    /// how many there are is asked until there are none.
     fn after(&self, query: &ListQuery, list: &Listing) -> Option<ListQuery> {
-        let more = !list.rows.is_empty() && list.has_next(query.page);
-        more.then(|| ListQuery { page: query.page + 1, page_size: list.page_size, ..query.clone() })
+        let is_counted = list.has_more.is_some() || list.total.is_some();
+        let rows = list.rows.len() as u64;
+        let page_size = if is_counted || query.page > 1 { list.page_size } else { rows };
+        let more = rows > 0 && (!is_counted || list.has_next(query.page));
+        more.then(|| ListQuery { page: query.page + 1, page_size, ..query.clone() })
+    }
+
+    /// The id that a page begins with.
+    fn first_of(&self, list: &Listing) -> Option<String> {
+        list.rows.first().map(|row| present::id(&self.resource.config, row))
     }
 
     /// The id, then the fields, by the names that an import knows them by.
     fn head(&self) -> Result<Vec<u8>> {
-        let names = self.fields().map(|field| field.name.as_str());
-        written(vec![std::iter::once(self.resource.config.id.as_str()).chain(names)])
+        let names = self.fields().map(|field| guarded(field.name.clone(), false));
+        written(vec![std::iter::once(self.resource.config.id.clone()).chain(names)])
     }
 
     fn rows(&self, list: &Listing) -> Result<Vec<u8>> {
         let id = &self.resource.config.id;
         let rows = list.rows.iter().map(|row| {
-            let id = plain(lookup(row, id)).into_owned();
+            let id = guarded(plain(lookup(row, id)).into_owned(), false);
             std::iter::once(id).chain(self.fields().map(move |field| cell(field, row)))
         });
         written(rows.collect())
@@ -148,7 +168,13 @@ fn cell(field: &FieldConfig, row: &Value) -> String {
         value @ (Value::Array(_) | Value::Object(_)) => value.to_string(),
         value => plain(value).into_owned(),
     };
-    let is_formula = text.starts_with(FORMULA) && !is_figure(&field.kind, &text);
+    let is_figure = is_figure(&field.kind, &text);
+    guarded(text, is_figure)
+}
+
+/// Text that no spreadsheet takes for a formula.
+fn guarded(text: String, is_figure: bool) -> String {
+    let is_formula = text.starts_with(FORMULA) && !is_figure;
     // One that a backend has already goes along with another, so that an import takes off its own.
     if is_formula || text.starts_with(NO_FORMULA) { format!("{NO_FORMULA}{text}") } else { text }
 }

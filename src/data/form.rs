@@ -4,6 +4,8 @@
 //! What nobody touched is not sent: a text that is the same as the form was opened with leaves the
 //! value as it is, digits, zones and all.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 use time::{PrimitiveDateTime, UtcOffset, macros::format_description};
@@ -51,7 +53,8 @@ impl Opened {
         self.values.get(name).unwrap_or(&Value::Null)
     }
 
-    fn zone(&self) -> UtcOffset {
+    /// Where moments were written for.
+    pub fn zone(&self) -> UtcOffset {
         UtcOffset::from_whole_seconds(self.zone).unwrap_or(UtcOffset::UTC)
     }
 }
@@ -141,18 +144,21 @@ fn shape(field: &FieldConfig, value: &Value) -> Shape {
     };
     let text = text_of(field, value, UtcOffset::UTC);
     let own = Rule { shape: usual, ..Rule::default() };
-    if own.problem(&text).is_none() { usual } else { Shape::Text }
+    // Browsers take blanks off, and what they cannot read they empty.
+    let is_right = text == text.trim() && own.problem(&text).is_none();
+    if is_right { usual } else { Shape::Text }
 }
 
-/// What a form sends for `value` when nobody touches it.
-pub fn texts(field: &FieldConfig, value: &Value, zone: UtcOffset) -> Vec<String> {
-    match (control(field, value), value) {
+/// What a form sends for `value` in this control when nobody touches it.
+pub fn texts(field: &FieldConfig, control: Control, value: &Value, zone: UtcOffset) -> Vec<String> {
+    match (control, value) {
         (Control::Tick, value) => match value.as_bool() {
             Some(true) => vec!["true".to_owned()],
             _ => Vec::new(),
         },
         (Control::PickSome, Value::Array(items)) => {
-            items.iter().map(|item| plain(item).into_owned()).collect()
+            let texts = items.iter().map(|item| plain(item).into_owned());
+            texts.filter(|text| !text.is_empty()).collect()
         }
         (Control::PickSome, _) => Vec::new(),
         (Control::Json, Value::Null) => vec![String::new()],
@@ -173,8 +179,13 @@ fn text_of(field: &FieldConfig, value: &Value, zone: UtcOffset) -> String {
             None => text.into_owned(),
         },
         FieldKind::Date if text.len() > 10 && day(&text).is_some() => text[..10].to_owned(),
-        _ => text.replace("\r\n", "\n"),
+        _ => with_plain_ends(&text),
     }
+}
+
+/// Line ends as every browser has them in the end.
+fn with_plain_ends(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// A moment as `datetime-local` has it: without seconds, where there are none.
@@ -201,12 +212,22 @@ pub fn changed(fields: &[FieldConfig], opened: &Opened, form: &[(String, String)
     let mut filled = Filled::default();
     for field in entered(fields) {
         let was = opened.value(&field.name);
-        let Some(typed) = typed(field, control(field, was), form) else { continue };
-        if typed != texts(field, was, opened.zone()) {
+        let control = control(field, was);
+        let Some(typed) = typed(field, control, form) else { continue };
+        if !is_same(control, &typed, &texts(field, control, was, opened.zone())) {
             filled.take(field, was, &typed, opened.zone());
         }
     }
     filled
+}
+
+/// Whether nobody touched a control. Boxes have an order of their own.
+fn is_same(control: Control, typed: &[String], was: &[String]) -> bool {
+    if control != Control::PickSome {
+        return typed == was;
+    }
+    let sorted = |texts: &[String]| texts.iter().cloned().collect::<BTreeSet<_>>();
+    sorted(typed) == sorted(was)
 }
 
 /// Reads a form of a record that is to be made. What is empty is left to the backend.
@@ -249,7 +270,7 @@ pub fn typed(
     form: &[(String, String)],
 ) -> Option<Vec<String>> {
     let name = |key: &str| key.strip_prefix(VALUE) == Some(field.name.as_str());
-    let said = form.iter().filter(|(key, _)| name(key)).map(|(_, text)| text.replace("\r\n", "\n"));
+    let said = form.iter().filter(|(key, _)| name(key)).map(|(_, text)| with_plain_ends(text));
     let mut said: Vec<String> = said.collect();
     if said.is_empty() {
         return None;
@@ -328,13 +349,7 @@ fn meant(
     let trimmed = text.trim();
     match (control, &field.kind) {
         (Control::Tick, _) => Value::Bool(typed.iter().any(|text| text == "true")),
-        (Control::PickSome, _) => {
-            let like = match was {
-                Value::Array(items) => items.first().unwrap_or(&Value::Null),
-                _ => &Value::Null,
-            };
-            typed.iter().map(|text| alike(text, like)).collect()
-        }
+        (Control::PickSome, _) => some_of(was, typed),
         (Control::Json, _) => serde_json::from_str(text).unwrap_or_default(),
         (_, FieldKind::Boolean) => serde_json::from_str(text).unwrap_or_default(),
         (_, kind) if kind.is_number() && !trimmed.is_empty() => number(trimmed, was),
@@ -347,8 +362,21 @@ fn meant(
             alike(trimmed, &Value::from(0))
         }
         (_, FieldKind::Relation(_) | FieldKind::Choice(_)) => alike(trimmed, was),
-        _ => text.into(),
+        _ => alike(text, was),
     }
+}
+
+/// What the record holds of what is chosen, in its order, and then what is new.
+fn some_of(was: &Value, typed: &[String]) -> Value {
+    let held: &[Value] = was.as_array().map_or(&[], Vec::as_slice);
+    let is_held = |text: &String| held.iter().any(|item| plain(item) == **text);
+    let stays = |item: &&Value| {
+        let text = plain(item);
+        text.is_empty() || typed.iter().any(|typed| *typed == text)
+    };
+    let like = held.first().unwrap_or(&Value::Null);
+    let new = typed.iter().filter(|text| !is_held(text)).map(|text| alike(text, like));
+    held.iter().filter(stays).cloned().chain(new).collect()
 }
 
 /// Text that is emptied is empty text, unless the backend had nothing there.
@@ -438,7 +466,11 @@ mod tests {
             (FieldKind::Choice(choices.clone()), json!("other")),
             (FieldKind::Choice(choices.clone()), json!(null)),
             (FieldKind::MultiChoice(choices.clone()), json!(["b", "other"])),
+            (FieldKind::MultiChoice(choices.clone()), json!([null, "b", "a"])),
             (FieldKind::MultiChoice(choices), json!("b")),
+            (FieldKind::Email, json!(" x@y.example ")),
+            (FieldKind::Integer, json!("+5")),
+            (FieldKind::Text, json!("one\rtwo")),
             (FieldKind::Json, json!({ "b": 1, "a": [null] })),
             (FieldKind::Text, json!({ "odd": true })),
         ];
@@ -452,8 +484,11 @@ mod tests {
             if !matches!(control, Control::Tick | Control::PickSome) {
                 sent.clear();
             }
-            let texts = texts(&fields[0], &value, zone());
-            sent.extend(texts.iter().map(|text| ("x", text.replace('\n', "\r\n"))));
+            let texts = texts(&fields[0], control, &value, zone());
+            let mut texts: Vec<_> =
+                texts.iter().map(|text| ("x", text.replace('\n', "\r\n"))).collect();
+            texts.sort();
+            sent.extend(texts);
             let sent: Vec<_> = sent.iter().map(|(name, text)| (*name, text.as_str())).collect();
             let filled = changed(&fields, &opened, &form(&sent));
             assert!(filled.values.is_empty() && filled.problems.is_empty(), "{value}: {filled:?}");
@@ -474,7 +509,13 @@ mod tests {
         assert_eq!(typed_over(FieldKind::Date, json!("2026-01-02"), ""), json!(null));
         assert_eq!(typed_over(choice(), json!(1), "2"), json!(2));
         assert_eq!(typed_over(choice(), json!("1"), "2"), json!("2"));
+        assert_eq!(typed_over(FieldKind::Text, json!(2020), "2021"), json!(2021));
         assert_eq!(typed_over(FieldKind::Boolean, json!(null), "false"), json!(false));
+        let some = FieldKind::MultiChoice(vec![Choice::new("a"), Choice::new("b")]);
+        let fields = [field("x", some)];
+        let opened = Opened::on(&fields, &json!({ "x": [null, "c", "a"] }), zone());
+        let filled = changed(&fields, &opened, &form(&[("x", ""), ("x", "b"), ("x", "c")]));
+        assert_eq!(filled.values["x"], json!([null, "c", "b"]), "the order is the record's");
         assert_eq!(typed_over(FieldKind::Boolean, json!(true), ""), json!(false));
         let utc = "2026-01-02T03:04:00Z";
         let moved = typed_over(FieldKind::DateTime, json!(utc), "2026-01-02T12:00");

@@ -231,7 +231,8 @@ fn in_zone(text: &str, zone: UtcOffset) -> String {
     let field = FieldConfig::new("at", FieldKind::DateTime);
     match moment(text) {
         Some(Moment::Known(_)) => {
-            form::texts(&field, &text.into(), zone).into_iter().next().unwrap_or_default()
+            let control = Control::Line("datetime-local");
+            form::texts(&field, control, &text.into(), zone).into_iter().next().unwrap_or_default()
         }
         _ => text.replacen(' ', "T", 1),
     }

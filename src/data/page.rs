@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::{
     Resources, access,
@@ -67,7 +67,8 @@ pub fn RecordPage() -> impl IntoView {
 #[component]
 pub fn NewPage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
-    awaited(form::new_page(app, caller, param("group"), param("name")))
+    let from = use_query_map().get_untracked().get("from");
+    awaited(form::new_page(app, caller, param("group"), param("name"), from, Reader::of_page()))
 }
 
 /// `/data/{group}/{name}/{id}/edit`

@@ -94,7 +94,8 @@ impl Refusal {
     }
 
     fn take_fields(&mut self, fields: &Map<String, Value>) {
-        let is_problem = fields.contains_key("status") && fields.contains_key("title");
+        let is_problem = fields.get("status").is_some_and(Value::is_number)
+            && fields.get("title").is_some_and(Value::is_string);
         for (name, value) in fields {
             match name.as_str() {
                 "status" | "type" | "instance" | "code" if is_problem => {}
@@ -209,6 +210,11 @@ mod tests {
             json!({ "type": "about:blank", "title": "Bad", "status": 400, "detail": "Why." }),
             &["Why."],
             &[],
+        );
+        check(
+            json!({ "status": ["No."], "title": ["Long."] }),
+            &[],
+            &[("status", "No."), ("title", "Long.")],
         );
         check(json!({ "error": { "code": 7, "message": "Full." } }), &["Full."], &[]);
         check(json!(["One.", "Two."]), &["One.", "Two."], &[]);

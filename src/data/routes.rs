@@ -29,7 +29,7 @@ use super::{
     import::{self, Allowed, Read},
     page::{
         batch::{bulk_form, import_view},
-        form::{Kept, Typed, edit_form, kept_page, new_form, page, title_of},
+        form::{Kept, Typed, Wanted, edit_form, kept_page, new_form, page, title_of},
     },
     query::ListQuery,
     refusal::Refusal,
@@ -41,6 +41,7 @@ use crate::{
     error::{Error, Kind, Result},
     server::{extract::Path, html, state::App},
     session::Caller,
+    store::new_id,
     ui::zone::zone_of,
 };
 
@@ -91,6 +92,12 @@ impl Sent {
         self.form.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// The changes that the form takes the place of.
+    fn replaced(&self) -> Vec<String> {
+        let names = self.text("replaces").unwrap_or_default();
+        names.split_whitespace().map(str::to_owned).collect()
+    }
+
     /// What the form was opened on.
     fn opened(&self) -> Result<Opened> {
         self.text("opened").and_then(Opened::read).ok_or_else(|| {
@@ -132,7 +139,7 @@ async fn create(
     match created(&app, &caller, &group, &name, &sent).await {
         Ok(Made::Record(place)) => Ok(Redirect::to(&place).into_response()),
         Ok(Made::Not(resource, request, typed)) => {
-            let form = new_form(&app, &resource, &request, Some(&typed));
+            let form = new_form(&app, &resource, &request, &Opened::default(), Some(&typed));
             let page = move || page(form.clone());
             Ok(html::page(&app, sent.head, StatusCode::UNPROCESSABLE_ENTITY, page).await)
         }
@@ -175,6 +182,14 @@ async fn created(app: &App, caller: &Caller, group: &str, name: &str, sent: &Sen
         };
         return Ok(Made::Record(place));
     }
+    // What was refused is on the page again, under a name of its own: a backend may answer the same
+    // to the same name for ever.
+    let request = if change.state == State::Refused {
+        app.changes.undo(caller, &change.id).await?;
+        new_id()
+    } else {
+        request
+    };
     let refusal = change.outcome.refusal.unwrap_or_else(|| {
         Refusal::saying("It is still being made. Wait a moment before you send it again.")
     });
@@ -219,8 +234,8 @@ async fn update(
         Ok(Some((resource, opened, filled))) => {
             let typed = Typed::of(sent.form.clone(), filled);
             let title = title_of(&resource.config, &id, sent.text("title"));
-            let none = Default::default();
-            let form = edit_form(&app, &resource, &id, &title, &opened, &none, Some(&typed));
+            let replaced = Wanted::in_place_of(sent.replaced());
+            let form = edit_form(&app, &resource, &id, &title, &opened, &replaced, Some(&typed));
             let page = move || page(form.clone());
             Ok(html::page(&app, sent.head, StatusCode::UNPROCESSABLE_ENTITY, page).await)
         }
@@ -247,8 +262,8 @@ async fn wanted(
     }
     if filled.values.is_empty() {
         // Back to what it was: what was wanted before is not wanted any more.
-        if let Some(change) = app.changes.of_record(caller, &resource.config, id).await? {
-            app.changes.undo(caller, &change.id).await?;
+        for change in sent.replaced() {
+            app.changes.undo(caller, &change).await?;
         }
         return Ok(None);
     }
@@ -261,7 +276,7 @@ async fn wanted(
         values: filled.values,
         opened,
     };
-    app.changes.want(caller, wish).await?;
+    app.changes.want(caller, wish, &sent.replaced()).await?;
     Ok(None)
 }
 
@@ -286,7 +301,7 @@ async fn delete(
             values: Map::new(),
             opened: sent.opened()?,
         };
-        app.changes.want(&caller, wish).await
+        app.changes.want(&caller, wish, &[]).await
     };
     match deleted.await {
         Ok(_) => Ok(Redirect::to(&address(&group, &name)).into_response()),
@@ -315,7 +330,7 @@ async fn run(
         values: Map::new(),
         opened: Opened::default(),
     };
-    app.changes.want(&caller, wish).await?;
+    app.changes.want(&caller, wish, &[]).await?;
     Ok(Redirect::to(&record_address(&address(&group, &name), &id)).into_response())
 }
 

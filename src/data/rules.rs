@@ -115,14 +115,16 @@ impl Rule {
     }
 }
 
-/// A number as forms write it.
+/// A number as forms write it (HTML §2.3.4.3): neither `+5` nor `5.`, which browsers take for nothing.
 fn number(text: &str) -> Option<f64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    text.parse().ok().filter(|number: &f64| is_plain && number.is_finite())
+    let whole = text.split(['e', 'E']).next().unwrap_or_default();
+    let is_odd = text.starts_with('+') || whole.ends_with('.');
+    text.parse().ok().filter(|number: &f64| is_plain && !is_odd && number.is_finite())
 }
 
 fn is_integer(text: &str) -> bool {
-    text.parse::<i64>().is_ok()
+    !text.starts_with('+') && text.parse::<i64>().is_ok()
 }
 
 /// `2026-01-31`, if there is such a day.
@@ -192,7 +194,11 @@ mod tests {
     #[test]
     fn values_have_the_shape_of_their_type() {
         check(Shape::Integer, &["0", "-12", " 7 ", ""], &["1.5", "x", "99999999999999999999"]);
-        check(Shape::Number, &["1.5", "-0", "1e3"], &["1,5", "inf", "NaN", "--1"]);
+        check(
+            Shape::Number,
+            &["1.5", "-0", "1e3", ".5"],
+            &["1,5", "inf", "NaN", "--1", "+5", "5.", "5.e1"],
+        );
         check(
             Shape::Day,
             &["2026-02-28", "2024-02-29", "2000-02-29"],

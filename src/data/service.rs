@@ -44,7 +44,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 pub struct Data {
     resources: Resources,
     backends: Backends,
-    last_good: LastGood,
+    /// None for who reads what nobody will ask for again.
+    last_good: Option<LastGood>,
     known: KnownFields,
 }
 
@@ -86,6 +87,8 @@ pub struct Record {
 pub struct Fresh {
     /// Its fields.
     pub value: Value,
+    /// The same as the backend wrote it, every digit of it.
+    pub text: Bytes,
     /// What the backend calls this state of it, where that can be held against (RFC 9110 §8.8.3).
     pub tag: Option<HeaderValue>,
 }
@@ -100,7 +103,7 @@ pub struct Write<'a> {
     /// The new values.
     pub values: &'a Map<String, Value>,
     /// The record as it is, for backends that take records whole.
-    pub current: &'a Value,
+    pub current: Option<&'a Fresh>,
     /// The state that the record must be in.
     pub tag: Option<HeaderValue>,
     /// What this is called, so that it is not done twice.
@@ -128,6 +131,11 @@ struct Answer {
 }
 
 impl Listing {
+    /// What is behind the last page.
+    pub fn end() -> Self {
+        Self { rows: Vec::new(), total: None, page_size: 1, has_more: Some(false), as_of: None }
+    }
+
     /// Whether there is a page behind `page`, as far as can be told.
     pub fn has_next(&self, page: u64) -> bool {
         match (self.has_more, self.total) {
@@ -168,7 +176,10 @@ impl Resource {
     /// The part of a list that an address asks for, as far as this resource can be asked for it.
     pub fn query(&self, address: &str) -> ListQuery {
         let exact = self.asks_exactly();
-        ListQuery::read(address, &self.fields).without(|filter| {
+        let mut query = ListQuery::read(address, &self.fields);
+        let largest = self.page_sizes().last().copied().unwrap_or(USUAL_SIZE);
+        query.page_size = query.page_size.min(largest);
+        query.without(|filter| {
             let narrows = self.field(&filter.field).is_some_and(|field| self.narrows_by(field));
             let is_one = matches!(&filter.test, Test::OneOf(values) if values.len() == 1);
             !narrows || (exact && !is_one)
@@ -222,8 +233,8 @@ impl Resource {
             let problem = format!("{title} cannot be sorted by “{}”.", sort.field);
             return Err(Error::bad_request(problem));
         }
-        let largest = self.page_sizes().last().copied().unwrap_or(query.page_size);
-        Ok(ListQuery { page_size: query.page_size.clamp(1, largest), ..query.clone() })
+        let page_size = query.page_size.clamp(1, self.config.style.largest());
+        Ok(ListQuery { page_size, ..query.clone() })
     }
 }
 
@@ -235,7 +246,12 @@ impl Data {
         last_good: LastGood,
         known: KnownFields,
     ) -> Self {
-        Self { resources, backends, last_good, known }
+        Self { resources, backends, last_good: Some(last_good), known }
+    }
+
+    /// The same, keeping no answers for an outage.
+    pub fn without_memory(self) -> Self {
+        Self { last_good: None, ..self }
     }
 
     /// The resource at `/data/<group>/<name>`, for who may see it.
@@ -305,7 +321,7 @@ impl Data {
         let value = resource.asking(UtcOffset::UTC).single(value);
         // A weak one cannot be asked for (RFC 9110 §13.1.1).
         let tag = head.headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
-        Ok(Fresh { value, tag: tag.cloned() })
+        Ok(Fresh { value, tag: tag.cloned(), text })
     }
 
     /// Has something done by the backend.
@@ -360,11 +376,14 @@ impl Data {
         let mut call = Call::new(method, path);
         let body = match write.deed {
             Deed::Delete => None,
-            Deed::Run(_) => Some(json!({})),
-            _ => Some(resource.asking(UtcOffset::UTC).body(config, write, &self.resources)),
+            Deed::Run(_) => Some(b"{}".to_vec()),
+            Deed::Create | Deed::Update => {
+                let asking = resource.asking(UtcOffset::UTC);
+                Some(asking.body(config, write, &self.resources).map_err(Error::internal)?)
+            }
         };
         if let Some(body) = body {
-            call.body = Body::from(serde_json::to_vec(&body).map_err(Error::internal)?);
+            call.body = Body::from(body);
             let kind = if config.style.records == RecordForm::JsonApi { JSON_API } else { JSON };
             call.own.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         }
@@ -417,8 +436,8 @@ impl Data {
         let backend = self.backends.find(&config.backend)?;
         let question = question(caller, config, &path, query.as_deref());
         let answer = backend.send(caller, spoken(config, Call::get(path, query))).await;
-        let answer = match question {
-            Some(question) => self.last_good.bridge(question, answer, true),
+        let answer = match question.zip(self.last_good.as_ref()) {
+            Some((question, last_good)) => last_good.bridge(question, answer, true),
             None => answer,
         };
         let (head, body) = answer?.into_parts();

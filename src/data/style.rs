@@ -1,9 +1,12 @@
 //! How a backend's lists are asked for and understood, by what its style says.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::http::HeaderMap;
-use serde_json::{Map, Value, json};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 use time::{Duration, UtcOffset};
 use url::form_urlencoded::Serializer;
 
@@ -279,46 +282,38 @@ impl Asking<'_> {
     }
 
     /// What is sent to make or change a record.
-    pub fn body(&self, config: &ResourceConfig, write: &Write<'_>, all: &Resources) -> Value {
-        let mut values = match (write.deed, self.style.update) {
-            (Deed::Update, UpdateMethod::Put) => {
-                write.current.as_object().cloned().unwrap_or_default()
-            }
-            _ => Map::new(),
-        };
-        values.extend(write.values.clone());
-        match self.style.records {
-            RecordForm::Flat => Value::Object(values),
-            RecordForm::JsonApi => self.wrapped(config, write, values, all),
+    pub fn body(
+        &self,
+        config: &ResourceConfig,
+        write: &Write<'_>,
+        all: &Resources,
+    ) -> serde_json::Result<Vec<u8>> {
+        let is_whole = self.style.update == UpdateMethod::Put && *write.deed == Deed::Update;
+        match (self.style.records, write.current) {
+            (RecordForm::JsonApi, _) => serde_json::to_vec(&self.wrapped(config, write, all)),
+            (RecordForm::Flat, Some(current)) if is_whole => merged(&current.text, write.values),
+            (RecordForm::Flat, _) => serde_json::to_vec(write.values),
         }
     }
 
     /// `{data: {type, id, attributes, relationships}}`.
-    fn wrapped(
-        &self,
-        config: &ResourceConfig,
-        write: &Write<'_>,
-        values: Map<String, Value>,
-        all: &Resources,
-    ) -> Value {
+    fn wrapped(&self, config: &ResourceConfig, write: &Write<'_>, all: &Resources) -> Value {
         let (mut attributes, mut relationships) = (Map::new(), Map::new());
-        for (name, value) in values {
-            match self.kind_of(&name) {
+        for (name, value) in write.values {
+            match self.kind_of(name) {
                 Some(FieldKind::Relation(relation)) => {
                     let other = all.find(&relation.group, &relation.name);
                     let kind = other.map(|other| kind_of_path(&other.path)).unwrap_or_default();
-                    let data = match value {
-                        Value::Null => Value::Null,
-                        id => json!({ "type": kind, "id": plain(&id) }),
-                    };
-                    relationships.insert(name, json!({ "data": data }));
+                    let data = identified(&kind, value);
+                    relationships.insert(name.clone(), json!({ "data": data }));
                 }
-                Some(_) => drop(attributes.insert(name, value)),
+                Some(_) => drop(attributes.insert(name.clone(), value.clone())),
                 // Not a field: a link, or what the record is called.
                 None => {}
             }
         }
-        let kind = write.current.get("type").and_then(Value::as_str).map(str::to_owned);
+        let kind = write.current.and_then(|current| current.value.get("type")?.as_str());
+        let kind = kind.map(str::to_owned);
         let mut data = json!({
             "type": kind.unwrap_or_else(|| kind_of_path(&config.path)),
             "attributes": attributes,
@@ -339,6 +334,24 @@ impl Asking<'_> {
             RecordForm::Flat => answer,
         }
     }
+}
+
+/// Which record, or which several (JSON:API §7.3).
+fn identified(kind: &str, value: &Value) -> Value {
+    match value {
+        Value::Null => Value::Null,
+        Value::Array(several) => several.iter().map(|one| identified(kind, one)).collect(),
+        id => json!({ "type": kind, "id": plain(id) }),
+    }
+}
+
+/// A record with some of its values replaced; the others as they were written, to the last digit.
+fn merged(record: &[u8], values: &Map<String, Value>) -> serde_json::Result<Vec<u8>> {
+    let mut whole: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(record)?;
+    for (name, value) in values {
+        whole.insert(name.clone(), to_raw_value(value)?);
+    }
+    serde_json::to_vec(&whole)
 }
 
 /// Drupal's `/jsonapi/node/article` holds what it calls `node--article`; elsewhere the last part says

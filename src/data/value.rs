@@ -48,6 +48,12 @@ pub fn moment(text: &str) -> Option<Moment> {
     if let Ok(moment) = OffsetDateTime::parse(text, &Rfc3339) {
         return Some(Moment::Known(moment));
     }
+    // `+0200`, without a colon, as ISO 8601 allows and Drupal writes.
+    if let Some((at, offset)) = text.split_at_checked(text.len().saturating_sub(2))
+        && let Ok(moment) = OffsetDateTime::parse(&format!("{at}:{offset}"), &Rfc3339)
+    {
+        return Some(Moment::Known(moment));
+    }
     PrimitiveDateTime::parse(text.get(..19)?, ISO_LOCAL).ok().map(Moment::Local)
 }
 

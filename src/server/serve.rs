@@ -92,6 +92,7 @@ async fn open(
     end: &CancellationToken,
 ) -> Result<App> {
     let app = App::open(config, leptos, shared.handle(), end).await?;
+    app.changes.recover().await?;
     match app.chat.recover().await? {
         0 => {}
         count => tracing::info!(count, "replies that a crash left behind were marked interrupted"),

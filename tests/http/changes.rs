@@ -135,8 +135,9 @@ async fn send_edit(
     form: &str,
     values: &[(&str, &str)],
 ) -> reqwest::Response {
-    let opened = hidden(form, "opened");
-    let mut fields = vec![("opened", opened.as_str()), ("title", "Ada")];
+    let (opened, replaces) = (hidden(form, "opened"), hidden(form, "replaces"));
+    let mut fields =
+        vec![("opened", opened.as_str()), ("replaces", replaces.as_str()), ("title", "Ada")];
     fields.extend_from_slice(values);
     browser.post_form(&format!("{record}/edit"), &fields).await
 }
@@ -569,4 +570,86 @@ async fn what_only_the_backend_knows_can_be_asked_of_it() {
     decide(&ada, &batch, "confirm").await;
     assert!(batch_over(&ada, &batch).await.contains("2 done"));
     assert!(page(&ada, "/data/django-crm/deals/5").await.contains(">Lost</span>"));
+}
+
+#[tokio::test]
+async fn a_form_opened_over_a_change_does_not_write_over_others() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "1h").await;
+    let ada = site.signed_in("ada").await;
+    edit(&ada, RECORD, &[("v.name", "Ada L.")]).await;
+    shelf.set("name", json!("Adele"));
+    // Opened again, with what was wanted filled in, and something else changed.
+    let form = page(&ada, &format!("{RECORD}/edit")).await;
+    assert!(form.contains("value=\"Ada L.\"") && form.contains("is filled in"), "{form}");
+    send_edit(&ada, RECORD, &form, &[("v.name", "Ada L."), ("v.size", "3")]).await;
+    let waiting = page(&ada, RECORD).await;
+    assert_eq!(waiting.matches("will be saved").count(), 1, "{waiting}");
+    decide(&ada, &change_on(&waiting), "again").await;
+    assert_eq!((shelf.get("name"), shelf.get("size")), (json!("Adele"), json!("1.50")));
+    assert!(page(&ada, RECORD).await.contains("somebody else has changed it since"));
+}
+
+#[tokio::test]
+async fn two_forms_of_one_record_do_not_lose_each_others_changes() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "1h").await;
+    let ada = site.signed_in("ada").await;
+    let form = page(&ada, &format!("{RECORD}/edit")).await;
+    send_edit(&ada, RECORD, &form, &[("v.name", "Ada L.")]).await;
+    send_edit(&ada, RECORD, &form, &[("v.size", "3")]).await;
+    send_edit(&ada, RECORD, &form, &[("v.name", "Ada"), ("v.size", "1.50")]).await;
+    // Deleting does first what was wanted before, so that undoing it loses nothing.
+    delete(&ada, RECORD).await;
+    assert_eq!((shelf.get("name"), shelf.get("size")), (json!("Ada L."), json!("3")));
+    decide(&ada, &change_on(&page(&ada, "/data/crm/contacts").await), "again").await;
+    assert!(shelf.record.lock().unwrap().is_none(), "one's own changes are no conflict");
+}
+
+#[tokio::test]
+async fn a_form_sent_again_with_other_values_makes_another_record() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let request = hidden(&page(&ada, &format!("{CONTACTS}/-/new")).await, "request");
+    let post = async |name: &str| {
+        let email = format!("{name}@z.example");
+        let fields = [("request", request.as_str()), ("v.name", name), ("v.email", &email)];
+        location(&ada.post_form(&format!("{CONTACTS}/-/new"), &fields).await).unwrap()
+    };
+    let (first, second) = (post("first").await, post("second").await);
+    assert_ne!(first, second);
+    assert!(page(&ada, &second).await.contains("<h1>second</h1>"));
+}
+
+#[tokio::test]
+async fn what_a_person_may_not_see_is_not_in_the_history_either() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "0s").await;
+    let ada = site.signed_in("ada").await;
+    edit(&ada, RECORD, &[("v.size", "999")]).await;
+    assert!(page(&ada, RECORD).await.contains(">999<"));
+    shelf.record.lock().unwrap().as_mut().unwrap().as_object_mut().unwrap().remove("size");
+    let hidden = page(&ada, RECORD).await;
+    assert!(hidden.contains("changed it") && !hidden.contains("999"), "{hidden}");
+}
+
+#[tokio::test]
+async fn a_backend_that_takes_records_whole_gets_them_to_the_last_digit() {
+    let seen = Arc::new(Mutex::new(String::new()));
+    let own = seen.clone();
+    let upstream = Upstream::start(move |seen| {
+        if seen.method == Method::PUT {
+            own.lock().unwrap().clone_from(&seen.body);
+        }
+        Response::new(r#"{"id": 7, "name": "Ada", "big": 12345678901234567890123.50}"#.into())
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = configured(&upstream.origin, "0s");
+    let text = format!("{text}style = {{ like = \"drf\", update = \"put\" }}\n");
+    let site = Site::start_with(folder.path(), &text).await;
+    let ada = site.signed_in("ada").await;
+    edit(&ada, RECORD, &[("v.name", "Ada L.")]).await;
+    let sent = seen.lock().unwrap().clone();
+    assert_eq!(sent, r#"{"big":12345678901234567890123.50,"id":7,"name":"Ada L."}"#);
 }

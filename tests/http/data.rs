@@ -279,3 +279,29 @@ async fn an_export_that_breaks_off_is_seen_to() {
     assert_eq!(answer.status(), StatusCode::OK);
     assert!(answer.text().await.is_err(), "half a list must not pass for a whole one");
 }
+
+#[tokio::test]
+async fn a_list_of_unknown_length_is_exported_to_its_end() {
+    let upstream = Upstream::start(|seen| {
+        let query: std::collections::HashMap<String, u64> = seen
+            .target
+            .split(['?', '&'])
+            .filter_map(|pair| pair.split_once('='))
+            .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+            .collect();
+        let (page, size) = (query["p"], query["n"].min(50));
+        let ids = (page - 1) * size..(page * size).min(120);
+        let rows: Vec<Value> =
+            ids.map(|id| json!({ "id": format!("={id}"), "name": "x" })).collect();
+        Response::new(Value::Array(rows).to_string().into())
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let text =
+        format!("{}style = {{ page = \"p\", size = \"n\" }}\n", with_backend(&upstream.origin, ""));
+    let site = Site::start_with(folder.path(), &text).await;
+    let ada = site.signed_in("ada").await;
+    let file = ada.get("/data/crm/contacts/-/export.csv").await.text().await.unwrap();
+    assert_eq!(file.lines().count(), 121, "{file}");
+    assert!(file.contains("\n'=119,") && !file.contains("\n="), "ids are no formulas");
+}

@@ -293,7 +293,7 @@ fn draft_row(
 ) -> Result<ChangeRow> {
     let is_wrong = !draft.problems.is_empty();
     let refusal = is_wrong.then(|| Refusal::of_fields(draft.problems));
-    let outcome = Outcome { refusal, theirs: None };
+    let outcome = Outcome { refusal, ..Outcome::default() };
     let state = if is_wrong { State::Invalid } else { state };
     Ok(ChangeRow {
         id: new_id(),

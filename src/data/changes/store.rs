@@ -88,20 +88,18 @@ impl ChangeStore {
         Self(store)
     }
 
-    /// Keeps a change, in the place of what the same person still wanted done to the same record.
-    /// Answers whether it is new.
-    pub async fn keep(&self, row: &ChangeRow) -> sqlx::Result<bool> {
+    /// Keeps a change, in the place of those of the same person that it `replaces` and that are not
+    /// done. Answers whether it is new.
+    pub async fn keep(&self, row: &ChangeRow, replaces: &[String]) -> sqlx::Result<bool> {
         let mut tx = self.0.begin().await?;
-        if !row.record.is_empty() {
+        for id in replaces {
             sqlx::query(
-                "UPDATE changes SET state = 'dropped'
-                 WHERE owner = $1 AND tenant = $2 AND resource = $3 AND record = $4
+                "UPDATE changes SET state = 'dropped' WHERE id = $1 AND owner = $2 AND tenant = $3
                  AND state IN ('pending', 'refused', 'conflict', 'held')",
             )
+            .bind(id)
             .bind(&row.owner)
             .bind(&row.tenant)
-            .bind(&row.resource)
-            .bind(&row.record)
             .execute(&mut *tx)
             .await?;
         }
@@ -165,12 +163,13 @@ impl ChangeStore {
     /// it as it was: one that was running was begun, and nobody knows how far it came.
     pub async fn claim(&self, id: &str, at: i64, until: i64) -> sqlx::Result<Option<Claimed>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM changes WHERE id = $1 AND state IN ('pending', 'running')
-             AND due_at <= $2"
+            "SELECT {COLUMNS} FROM changes WHERE id = $1
+             AND (state = 'pending' AND due_at <= $2 OR state = 'running' AND due_at <= $3)"
         );
         let row: Option<ChangeRow> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(id)
             .bind(at)
+            .bind(now())
             .fetch_optional(self.0.pool())
             .await?;
         let Some(row) = row else { return Ok(None) };
@@ -187,6 +186,15 @@ impl ChangeStore {
         let was_begun = row.state == "running";
         let row = ChangeRow { due_at: until, ..row };
         Ok((done.rows_affected() == 1).then_some(Claimed { row, was_begun }))
+    }
+
+    /// Lets everybody go on with what was begun: whoever began it is gone.
+    pub async fn release(&self) -> sqlx::Result<()> {
+        sqlx::query("UPDATE changes SET due_at = $1 WHERE state = 'running'")
+            .bind(now())
+            .execute(self.0.pool())
+            .await
+            .map(drop)
     }
 
     /// Says how a change that was claimed ended, and what it did, if it did something; unless somebody
@@ -254,12 +262,12 @@ impl ChangeStore {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Wants the same again with other values; answers whether it did not work out before.
+    /// Wants the same again with other values; answers whether it was not known what became of it.
     pub async fn renew(&self, row: &ChangeRow) -> sqlx::Result<bool> {
         let done = sqlx::query(
             "UPDATE changes SET state = 'pending', session = $4, due_at = $5, outcome = '{}',
              fields = $6, title = $7
-             WHERE id = $1 AND owner = $2 AND tenant = $3 AND state IN ('refused', 'held')",
+             WHERE id = $1 AND owner = $2 AND tenant = $3 AND state = 'held'",
         )
         .bind(&row.id)
         .bind(&row.owner)

@@ -43,6 +43,8 @@ pub struct FormView {
     hidden: Vec<(&'static str, String)>,
     /// What is wrong with it as a whole.
     problems: Vec<String>,
+    /// What to know of it.
+    note: Option<&'static str>,
     send: &'static str,
 }
 
@@ -80,10 +82,23 @@ pub(super) async fn new_page(
     caller: Caller,
     group: String,
     name: String,
+    from: Option<String>,
+    reader: Reader,
 ) -> Result<impl IntoView> {
     let resource = app.data().resource(&caller, &group, &name).await?;
     access::check(&resource.config, &caller, Action::Create)?;
-    Ok(page(new_form(&app, &resource, &new_id(), None)))
+    let start = match from {
+        Some(change) => {
+            let change = app.changes.find(&caller, &change).await?;
+            let is_here = change.group == group && change.name == name;
+            Opened {
+                values: if is_here { change.values } else { Map::new() },
+                zone: reader.zone.whole_seconds(),
+            }
+        }
+        None => Opened::default(),
+    };
+    Ok(page(new_form(&app, &resource, &new_id(), &start, None)))
 }
 
 pub(super) async fn edit_page(
@@ -98,42 +113,65 @@ pub(super) async fn edit_page(
     let resource = data.resource(&caller, &group, &name).await?;
     access::check(&resource.config, &caller, Action::Update)?;
     let record = data.fresh(&caller, &resource, &id).await?.value;
-    let opened = Opened::on(&resource.fields, &record, reader.zone);
-    let change = app.changes.of_record(&caller, &resource.config, &id).await?;
-    let change = change.filter(|change| change.deed == Deed::Update);
+    let mut opened = Opened::on(&resource.fields, &record, reader.zone);
+    let mut changes = app.changes.of_record(&caller, &resource.config, &id).await?;
+    changes.retain(|change| change.deed == Deed::Update && change.state != State::Running);
+    let wanted = Wanted::of(&changes, &mut opened);
     let title = present::title(&reader, &resource.config, &resource.fields, &record);
-    let wanted = change.as_ref().map(Wanted::of).unwrap_or_default();
     Ok(page(edit_form(&app, &resource, &id, &title, &opened, &wanted, None)))
 }
 
 /// What a person still wants of a record, and why it was not done.
 #[derive(Default)]
 pub struct Wanted {
+    /// The changes that the form takes the place of.
+    changes: Vec<String>,
     values: Map<String, Value>,
     refusal: Refusal,
 }
 
 impl Wanted {
-    fn of(change: &Change) -> Self {
-        let refusal = change.outcome.refusal.clone().filter(|_| change.state == State::Refused);
-        Self { values: change.values.clone(), refusal: refusal.unwrap_or_default() }
+    /// What these changes want. What they were to replace is what the form is opened on: what others
+    /// have changed since is still a clash.
+    fn of(changes: &[Change], opened: &mut Opened) -> Self {
+        let mut wanted = Self::default();
+        for change in changes {
+            wanted.changes.push(change.id.clone());
+            wanted.values.extend(change.values.clone());
+            for name in change.values.keys() {
+                if let Some(was) = change.opened.values.get(name) {
+                    opened.values.insert(name.clone(), was.clone());
+                }
+            }
+            let refusal = change.outcome.refusal.clone();
+            wanted.refusal = refusal.filter(|_| change.state == State::Refused).unwrap_or_default();
+        }
+        wanted
+    }
+
+    /// What another form said it takes the place of.
+    pub fn in_place_of(changes: Vec<String>) -> Self {
+        Self { changes, ..Self::default() }
     }
 }
 
-/// The form of a record that is to be made; `request` names it.
-pub fn new_form(app: &App, resource: &Resource, request: &str, typed: Option<&Typed>) -> FormView {
+/// The form of a record that is to be made; `request` names it, `start` is what it begins with.
+pub fn new_form(
+    app: &App,
+    resource: &Resource,
+    request: &str,
+    start: &Opened,
+    typed: Option<&Typed>,
+) -> FormView {
     let config = &resource.config;
-    let start = |field: &FieldConfig| field.default.clone().map_or(Value::Null, Value::from);
     let fields = form::entered(&resource.fields).map(|field| {
-        let usual = form::texts(field, &Value::Null, UtcOffset::UTC);
-        let usual = match start(field) {
-            Value::String(text) if form::control(field, &Value::Null) != Control::Tick => {
-                vec![text]
-            }
-            Value::String(text) if text == "true" => vec![text],
-            _ => usual,
+        let control = form::control(field, &Value::Null);
+        let texts = match (start.values.get(&field.name), &field.default) {
+            (Some(value), _) => form::texts(field, control, value, start.zone()),
+            (None, Some(text)) if control != Control::Tick || text == "true" => vec![text.clone()],
+            (None, _) => form::texts(field, control, &Value::Null, UtcOffset::UTC),
         };
-        field_view(field, &Value::Null, usual, typed)
+        field_view(field, &Value::Null, texts, typed)
     });
     FormView {
         title: format!("New {}", in_sentence(&config.singular)),
@@ -141,6 +179,7 @@ pub fn new_form(app: &App, resource: &Resource, request: &str, typed: Option<&Ty
         to: new_address(&address(config)),
         back: address(config),
         fields: fields.collect(),
+        note: None,
         hidden: vec![("request", request.to_owned())],
         problems: general(resource, typed.map(|typed| &typed.refusal)),
         send: "Create",
@@ -160,12 +199,22 @@ pub fn edit_form(
     let config = &resource.config;
     let own = Typed { form: Vec::new(), refusal: wanted.refusal.clone() };
     let typed = typed.or((wanted.refusal != Refusal::default()).then_some(&own));
-    let zone = UtcOffset::from_whole_seconds(opened.zone).unwrap_or(UtcOffset::UTC);
+    let zone = opened.zone();
     let fields = form::entered(&resource.fields).map(|field| {
         let was = opened.values.get(&field.name).unwrap_or(&Value::Null);
         let shown = wanted.values.get(&field.name).unwrap_or(was);
-        field_view(field, was, form::texts(field, shown, zone), typed)
+        let control = form::control(field, was);
+        let mut view = field_view(field, was, form::texts(field, control, shown, zone), typed);
+        // Nobody is held to what the record breaks already, as long as they leave it alone.
+        let held = form::texts(field, control, was, zone);
+        if held.iter().any(|text| view.rule.problem(text).is_some()) {
+            view.rule = Rule { name: view.rule.name, shape: view.rule.shape, ..Rule::default() };
+        }
+        view
     });
+    let note = (!wanted.changes.is_empty()).then_some(
+        "What you wanted before, and is not saved yet, is filled in. Saving takes its place.",
+    );
     let list = address(config);
     let mut trail = trail(app, config);
     trail.push((title.to_owned(), record_address(&list, id)));
@@ -175,7 +224,12 @@ pub fn edit_form(
         to: edit_address(&list, id),
         back: record_address(&list, id),
         fields: fields.collect(),
-        hidden: vec![("opened", opened.write()), ("title", title.to_owned())],
+        note,
+        hidden: vec![
+            ("opened", opened.write()),
+            ("title", title.to_owned()),
+            ("replaces", wanted.changes.join(" ")),
+        ],
         problems: general(resource, typed.map(|typed| &typed.refusal)),
         send: "Save",
     }
@@ -217,7 +271,10 @@ fn field_view(
 
 /// The page of a form.
 pub fn page(form: FormView) -> impl IntoView {
-    let FormView { title, trail, to, back, fields, hidden, problems, send } = form;
+    let FormView { title, trail, to, back, fields, hidden, problems, note, send } = form;
+    let note = note.map(|note| view! { <p class="hint">{note}</p> });
+    let is_unsent =
+        (!problems.is_empty() || fields.iter().any(|it| it.problem.is_some())).then_some("");
     let wrong = fields.iter().filter(|field| field.problem.is_some()).count();
     let hidden = hidden.into_iter().map(|(name, value)| {
         view! { <input type="hidden" name=name value=value /> }
@@ -230,7 +287,8 @@ pub fn page(form: FormView) -> impl IntoView {
                 <h1>{title.clone()}</h1>
             </div>
             {summary(problems, wrong)}
-                <form class="record-form" method="post" action=to>
+            {note}
+                <form class="record-form" method="post" action=to data-unsent=is_unsent>
                     {hidden.collect_view()}
                     {fields.into_iter().map(field_row).collect_view()}
                     <div class="actions">
@@ -432,7 +490,7 @@ fn one(field: FieldView, about: Option<String>) -> impl IntoView {
                     min=rule.min.filter(|_| is_bounded)
                     max=rule.max.filter(|_| is_bounded)
                     minlength=rule.min_length
-                    maxlength=rule.max_length
+                    data-most=rule.max_length
                     pattern=rule.pattern
                     title=rule.hint
                     autocomplete="off"
@@ -447,7 +505,8 @@ fn one(field: FieldView, about: Option<String>) -> impl IntoView {
 
 /// A field of a form over many records, which is set only where it is ticked.
 pub(super) fn bulk_row(field: &FieldConfig, problem: Option<String>) -> impl IntoView + use<> {
-    let texts = form::texts(field, &Value::Null, UtcOffset::UTC);
+    let control = form::control(field, &Value::Null);
+    let texts = form::texts(field, control, &Value::Null, UtcOffset::UTC);
     let mut view = field_view(field, &Value::Null, texts, None);
     let name = field.name.clone();
     let label = format!("Change {}", in_sentence(&view.label));

@@ -15,14 +15,17 @@ use crate::{
     ui::reader::Reader,
 };
 
-/// What was done to one record; nothing where nothing was.
+/// What was done to one record; nothing where nothing was. Of fields that the backend does not show
+/// this reader, which are not among those `seen`, nothing is told.
 pub(super) fn section(
     reader: &Reader,
     entries: &[Entry],
     resource: &Resource,
+    seen: &[String],
 ) -> Option<impl IntoView + use<>> {
     (!entries.is_empty()).then(|| {
-        let entries = entries.iter().map(|entry| line(reader, entry, resource)).collect_view();
+        let entries =
+            entries.iter().map(|entry| line(reader, entry, resource, seen)).collect_view();
         view! {
             <section class="history" aria-labelledby="history">
                 <h2 id="history">"History"</h2>
@@ -33,7 +36,12 @@ pub(super) fn section(
 }
 
 /// One entry: a sentence and, of a change, the values before and after.
-fn line(reader: &Reader, entry: &Entry, resource: &Resource) -> impl IntoView + use<> {
+fn line(
+    reader: &Reader,
+    entry: &Entry,
+    resource: &Resource,
+    seen: &[String],
+) -> impl IntoView + use<> {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(entry.at) * 1_000_000);
     let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let what = match &entry.deed {
@@ -47,7 +55,8 @@ fn line(reader: &Reader, entry: &Entry, resource: &Resource) -> impl IntoView + 
     };
     let changed = (entry.deed == Deed::Update).then(|| {
         let names = entry.is_now.keys();
-        let fields = names.filter_map(|name| resource.field(name)).filter(|field| field.in_detail);
+        let is_shown = |field: &&FieldConfig| field.in_detail && seen.contains(&field.name);
+        let fields = names.filter_map(|name| resource.field(name)).filter(is_shown);
         fields.map(|field| values(reader, field, entry)).collect_view()
     });
     view! {

@@ -11,7 +11,7 @@ use crate::{
     data::{
         changes::{Change, Deed, State},
         present,
-        resources::{address, change_address, edit_address},
+        resources::{address, change_address, edit_address, new_address},
         service::Resource,
     },
     error::Result,
@@ -86,11 +86,15 @@ fn notice(reader: &Reader, change: &Change, resource: Option<&Resource>) -> AnyV
         }
         _ => None,
     };
+    let has_comparison = comparison.is_some();
+    let is_stuck = change.state == State::Held || change.outcome.is_gone;
+    let values = resource
+        .filter(|_| is_stuck || (change.state == State::Refused && change.deed == Deed::Create))
+        .map(|resource| wanted(reader, change, resource));
     let body = view! {
         <Icon name=icon />
-        <div>{title} {refusal} {comparison}</div>
-        {(change.state != State::Conflict || change.deed != Deed::Update)
-            .then(|| buttons(change))}
+        <div>{title} {refusal} {values} {comparison}</div>
+        {(!has_comparison || change.deed != Deed::Update).then(|| buttons(change))}
     };
     let role = if change.needs_person() { "alert" } else { "status" };
     let left = (due - OffsetDateTime::now_utc()).whole_milliseconds();
@@ -141,6 +145,22 @@ fn headline(
     }
 }
 
+/// What the person wanted, so that nothing they wrote is out of reach.
+fn wanted(reader: &Reader, change: &Change, resource: &Resource) -> impl IntoView + use<> {
+    let record = record_of(&change.values);
+    let fields = resource.fields.iter().filter(|field| change.values.contains_key(&field.name));
+    let rows = fields.map(|field| {
+        let shown = written(&present::shown(reader, field, &record));
+        view! {
+            <div>
+                <dt>{field.label.clone()}</dt>
+                <dd inner_html=shown></dd>
+            </div>
+        }
+    });
+    view! { <dl class="wanted">{rows.collect_view()}</dl> }
+}
+
 /// What can be done with a change now.
 fn buttons(change: &Change) -> Option<impl IntoView + use<>> {
     let list = address(&change.group, &change.name);
@@ -171,9 +191,20 @@ fn buttons(change: &Change) -> Option<impl IntoView + use<>> {
         (State::Pending, _) => {
             view! { {button("undo", "Undo", true)} {button("again", "Save now", false)} }.into_any()
         }
-        (State::Refused, Deed::Update) => {
+        (State::Refused, Deed::Update | Deed::Create) if !change.outcome.is_gone && !change.record.is_empty() => {
             view! { {correct()} {button("undo", "Discard", false)} }.into_any()
         }
+        (State::Refused, Deed::Update | Deed::Create) => {
+            let href = format!("{}?from={}", new_address(&list), change.id);
+            view! {
+                <a class="button" data-variant="primary" href=href>
+                    "Make it anew"
+                </a>
+                {button("undo", "Discard", false)}
+            }
+            .into_any()
+        }
+        (State::Conflict, Deed::Update) => button("undo", "Discard", false).into_any(),
         (State::Conflict, Deed::Delete) => {
             view! { {button("choose", "Delete all the same", false)} {button("undo", "Keep it", true)} }
                 .into_any()

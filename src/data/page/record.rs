@@ -35,11 +35,13 @@ pub(super) async fn page(
     let resource = data.resource(&caller, &group, &name).await?;
     let config = &resource.config;
     let mut record = data.read(&caller, &resource, &id).await?;
-    let opened = Opened::on(&resource.fields, &record.value, reader.zone);
-    let change = app.changes.of_record(&caller, config, &id).await?;
-    if let Some(change) = &change {
+    let changes = app.changes.of_record(&caller, config, &id).await?;
+    let is_seen = seen(&record.value);
+    for change in &changes {
         preview(&mut record.value, change);
     }
+    // A deletion is held against what the person sees, with what they have changed themselves.
+    let opened = Opened::on(&resource.fields, &record.value, reader.zone);
     let history = app.changes.history(&caller, config, &id, SHOWN).await?;
     let title = present::title(&reader, config, &resource.fields, &record.value);
     let list = address(config);
@@ -48,7 +50,7 @@ pub(super) async fn page(
     let fields = shown.map(|one| field(&reader, one, &record.value)).collect_view();
     let stale = record.as_of.map(|at| stale_notice(&reader, at));
     let may = |action| record.as_of.is_none() && access::may(config, &caller, action);
-    let is_deleted = change.as_ref().is_some_and(|change| change.deed == Deed::Delete);
+    let is_deleted = changes.iter().any(|change| change.deed == Deed::Delete);
     let operations = config
         .operations
         .iter()
@@ -75,11 +77,16 @@ pub(super) async fn page(
                 </div>
             </div>
             {stale}
-            {pending::bar(&reader, change.as_slice(), &resource)}
+            {pending::bar(&reader, &changes, &resource)}
             <dl class="record">{fields}</dl>
-            {history::section(&reader, &history, &resource)}
+            {history::section(&reader, &history, &resource, &is_seen)}
         </main>
     })
+}
+
+/// The names of what the backend shows this person of a record.
+fn seen(record: &Value) -> Vec<String> {
+    record.as_object().map(|record| record.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// Lays what is still to be saved over a record.
