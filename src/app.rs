@@ -11,7 +11,8 @@ use leptos_router::{
 use crate::{
     chat::page::{AllPage, ConversationPage, NewChatPage, PromptsPage, SharedPage},
     data::page::{
-        BatchPage, ChangesPage, EditPage, ImportPage, IndexPage, ListPage, NewPage, RecordPage,
+        BatchPage, ChangesPage, EditPage, HistoryPage, ImportPage, IndexPage, ListPage, NewPage,
+        RecordPage, SummaryPage,
     },
     server::context,
     session::page::SessionsPage,
@@ -73,8 +74,10 @@ pub fn Pages() -> impl IntoView {
                 <Route path=path!("/settings/prompts") view=PromptsPage ssr=SsrMode::Async />
                 <Route path=path!("/settings/sessions") view=SessionsPage ssr=SsrMode::Async />
                 <Route path=path!("/data") view=IndexPage ssr=SsrMode::Async />
+                <Route path=path!("/data/-/history") view=HistoryPage ssr=SsrMode::Async />
                 <Route path=path!("/data/-/changes") view=ChangesPage ssr=SsrMode::Async />
                 <Route path=path!("/data/-/batches/:id") view=BatchPage ssr=SsrMode::Async />
+                <Route path=path!("/data/:group/:name/-/summary") view=SummaryPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/-/import") view=ImportPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/-/new") view=NewPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/:id/edit") view=EditPage ssr=SsrMode::Async />

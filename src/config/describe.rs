@@ -320,6 +320,9 @@ fn resource(page: &mut Page, resource: &ResourceConfig) {
     if !resource.fields.is_empty() {
         page.set("fields", fields(&resource.fields));
     }
+    if let Some(summary) = &resource.summary {
+        page.set("summary", self::summary(summary));
+    }
     let of_operations = resource.operations.iter();
     let of_operations = of_operations.filter_map(|it| Some((it.name.as_str(), it.roles.as_ref()?)));
     let roles = resource.roles.iter().map(|(action, roles)| (action.word(), roles));
@@ -330,6 +333,29 @@ fn resource(page: &mut Page, resource: &ResourceConfig) {
     for (action, roles) in roles {
         page.texts(action, roles.iter().cloned());
     }
+}
+
+fn summary(summary: &SummaryConfig) -> String {
+    let tile = |tile: &TileConfig| {
+        let mut line = Line::default();
+        line.text("field", &tile.field);
+        line.differs("of", values::word_for(values::AGGREGATES, &tile.of), "sum");
+        line.optional("label", tile.label.as_deref());
+        line.inline_table()
+    };
+    let chart = |chart: &ChartConfig| {
+        let mut line = Line::default();
+        line.text("x", &chart.x);
+        line.differs("kind", values::word_for(values::CHARTS, &chart.kind), "bars");
+        let names: Vec<String> = chart.y.iter().map(|name| quoted(name)).collect();
+        line.set("y", format_args!("[{}]", names.join(", ")));
+        line.differs("of", values::word_for(values::AGGREGATES, &chart.of), "sum");
+        line.optional("title", chart.title.as_deref());
+        line.inline_table()
+    };
+    let tiles: Vec<String> = summary.tiles.iter().map(tile).collect();
+    let charts: Vec<String> = summary.charts.iter().map(chart).collect();
+    format!("{{ tiles = [{}], charts = [{}] }}", tiles.join(", "), charts.join(", "))
 }
 
 fn operation(operation: &OperationConfig) -> String {

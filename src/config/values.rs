@@ -19,7 +19,8 @@ use url::{Host, Url};
 use super::{
     duration,
     model::{
-        Action, BackendAuth, ChatProvider, FilterForm, Rate, RecordForm, Sharing, UpdateMethod,
+        Action, Aggregate, BackendAuth, ChartKind, ChatProvider, FilterForm, Rate, RecordForm,
+        Sharing, UpdateMethod,
     },
     problem::{alternatives, suggestion},
     section::{Read, Value},
@@ -47,6 +48,20 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("create", Action::Create),
     ("update", Action::Update),
     ("delete", Action::Delete),
+];
+
+/// `kind` of a chart.
+pub(super) const CHARTS: &[(&str, ChartKind)] =
+    &[("bars", ChartKind::Bars), ("lines", ChartKind::Lines), ("shares", ChartKind::Shares)];
+
+/// `of` of a tile or a chart.
+pub(super) const AGGREGATES: &[(&str, Aggregate)] = &[
+    ("sum", Aggregate::Sum),
+    ("average", Aggregate::Average),
+    ("min", Aggregate::Least),
+    ("max", Aggregate::Most),
+    ("count", Aggregate::Count),
+    ("last", Aggregate::Last),
 ];
 
 impl Action {

@@ -22,10 +22,11 @@ use tokio::{runtime::Handle, time::timeout};
 
 pub use self::batch::{Batch, Draft, LARGEST as MOST_CHANGES, Tally};
 use self::job::{Job, Settled};
+pub use self::store::Wanted;
 use self::store::{ChangeRow, ChangeStore, Claimed, EntryRow, Whose};
 use super::{Data, form::Opened, refusal::Refusal, service::Resource};
 use crate::{
-    config::{Action, ResourceConfig},
+    config::{Action, DataConfig, ResourceConfig},
     error::{Error, Kind, Result},
     session::{Caller, Identity, SessionKey, Sessions},
     store::{Store, millis, new_id, now},
@@ -165,6 +166,8 @@ pub struct Change {
 /// One line of the history.
 #[derive(Debug, Clone)]
 pub struct Entry {
+    /// Names it.
+    pub id: String,
     /// When, in milliseconds since 1970.
     pub at: i64,
     /// Who, as people call them.
@@ -210,21 +213,21 @@ struct Inner {
     store: ChangeStore,
     data: Data,
     sessions: Sessions,
-    undo: Duration,
+    config: DataConfig,
     runtime: Handle,
 }
 
 impl Changes {
-    /// Changes that are kept in `store`, and done through `data` on `runtime` after `undo`.
+    /// Changes that are kept in `store`, and done through `data` on `runtime`.
     pub fn new(
         store: Store,
         data: Data,
         sessions: Sessions,
-        undo: Duration,
+        config: DataConfig,
         runtime: Handle,
     ) -> Self {
         let store = ChangeStore::new(store);
-        Self { inner: Arc::new(Inner { store, data, sessions, undo, runtime }) }
+        Self { inner: Arc::new(Inner { store, data, sessions, config, runtime }) }
     }
 
     /// Keeps a change of a record that is there, to be done when it can no longer be taken back. Takes
@@ -245,10 +248,10 @@ impl Changes {
                 }
             }
         }
-        let due_at = now().saturating_add(millis(self.inner.undo));
+        let due_at = now().saturating_add(millis(self.inner.config.undo));
         let row = row(caller, new_id(), wish, due_at)?;
         self.inner.store.keep(&row, replaces).await?;
-        self.do_in_time(row.id.clone(), self.inner.undo).await;
+        self.do_in_time(row.id.clone(), self.inner.config.undo).await;
         self.find(caller, &row.id).await
     }
 
@@ -382,6 +385,35 @@ impl Changes {
         let (store, resource) = (&self.inner.store, named(resource));
         let rows = store.history_of(&whose.tenant, &resource, record, limit).await?;
         Ok(rows.into_iter().filter_map(entry).collect())
+    }
+
+    /// What was done to whichever record, the newest first, for those who look after all of it.
+    ///
+    /// 403 for everybody else.
+    pub async fn all_history(&self, caller: &Caller, wanted: &Wanted<'_>) -> Result<Vec<Entry>> {
+        if !self.may_see_all(caller) {
+            return Err(Error::forbidden("You are not allowed to see what everybody has changed."));
+        }
+        let rows = self.inner.store.history(&whose(caller)?.tenant, wanted).await?;
+        Ok(rows.into_iter().filter_map(entry).collect())
+    }
+
+    /// Whether a caller looks after all of it.
+    pub fn may_see_all(&self, caller: &Caller) -> bool {
+        let admins = &self.inner.config.admins;
+        caller.identity().is_some_and(|who| who.roles.iter().any(|role| admins.contains(role)))
+    }
+
+    /// Notes what was done at once, and not by a change that waited.
+    pub async fn note(
+        &self,
+        caller: &Caller,
+        wish: Wish<'_>,
+        was: &Map<String, Value>,
+    ) -> Result<()> {
+        let who = caller.known()?.clone();
+        let row = row(caller, new_id(), wish, now())?;
+        Ok(self.inner.store.note(&entry_of(&row, &who, was)).await?)
     }
 
     /// Begins to do what is due; answers how many that are.
@@ -630,6 +662,7 @@ fn entry_of(row: &ChangeRow, who: &Identity, was: &Map<String, Value>) -> EntryR
 
 fn entry(row: EntryRow) -> Option<Entry> {
     Some(Entry {
+        id: row.id,
         at: row.at,
         person: row.person,
         resource: row.resource,

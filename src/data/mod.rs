@@ -14,6 +14,8 @@
 //! | `form`, `rules` | how is it entered, and what may it be? |
 //! | `refusal` | why does a backend not take it? |
 //! | `export`, `import` | how does a list leave as a file, and come as one? |
+//! | `views` | under which names are lists kept? |
+//! | `summary` | what does a list come to? |
 //! | `changes` | what is still to be done, and what was done? |
 //! | `service` | all of it, in order |
 //! | `page` | the pages |
@@ -33,6 +35,10 @@ pub mod routes;
 mod rules;
 mod service;
 mod style;
+mod summary;
 mod value;
+mod views;
 
-pub use {changes::Changes, fields::KnownFields, resources::Resources, service::Data};
+pub use {
+    changes::Changes, fields::KnownFields, resources::Resources, service::Data, views::Views,
+};

@@ -1,15 +1,22 @@
 //! The console's pages: all collections, one list, one record, its form, and what is still to be done.
 
+use std::{sync::Arc, time::Duration};
+
+use futures::future::join_all;
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
+use tokio::time::timeout;
+
 use super::{
     Resources, access,
     resources::{self, Group},
+    summary as data_summary,
 };
 use crate::{
     config::ResourceConfig,
+    error::Result,
     server::{context, state::App},
     session::Caller,
     ui::{icon::Icon, page::awaited, reader::Reader},
@@ -23,6 +30,7 @@ mod list;
 mod narrow;
 mod pending;
 mod record;
+pub mod summary;
 
 /// How many resources a group's card names.
 const NAMED: usize = 3;
@@ -33,12 +41,25 @@ pub fn IndexPage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
     let groups = visible(&app.resources, &caller);
     let nothing = groups.is_empty().then(nothing_declared);
+    let history = app.changes.may_see_all(&caller).then(|| {
+        view! {
+            <a class="button" href="/data/-/history">
+                "History"
+            </a>
+        }
+    });
     let groups = groups.into_iter().map(group_section).collect_view();
     view! {
         <Title text="Data" />
         <main id="main" class="page" tabindex="-1">
             <div class="page-head">
                 <h1>"Data"</h1>
+                <div class="actions">
+                    <a class="button" href=resources::CHANGES>
+                        "Changes"
+                    </a>
+                    {history}
+                </div>
             </div>
             {groups}
             {nothing}
@@ -86,11 +107,34 @@ pub fn ImportPage() -> impl IntoView {
     awaited(batch::import_page(app, caller, param("group"), param("name")))
 }
 
+/// `/data/{group}/{name}/-/summary`
+#[component]
+pub fn SummaryPage() -> impl IntoView {
+    let (app, caller) = (context::app(), context::caller());
+    let query = context::parts().uri.query().unwrap_or_default().to_owned();
+    let reader = Reader::of_page();
+    awaited(summary::page(app, caller, param("group"), param("name"), query, reader))
+}
+
 /// `/data/-/batches/{id}`
 #[component]
 pub fn BatchPage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
     awaited(batch::page(app, caller, param("id"), Reader::of_page()))
+}
+
+/// `/data/-/history`
+#[component]
+pub fn HistoryPage() -> impl IntoView {
+    let (app, caller) = (context::app(), context::caller());
+    let query = use_query_map().get_untracked();
+    let said = |name: &str| query.get(name).filter(|text| !text.is_empty());
+    let asked = history::Asked {
+        resource: said("resource"),
+        person: said("person"),
+        before: said("before"),
+    };
+    awaited(history::page(app, caller, asked, Reader::of_page()))
 }
 
 /// `/data/-/changes`
@@ -124,6 +168,62 @@ pub fn group_cards(resources: &Resources, caller: &Caller) -> impl IntoView + us
             {cards}
         </ul>
     }
+}
+
+/// The resources that the caller has put on the first page.
+pub async fn pinned(app: &App, caller: &Caller) -> Result<Option<impl IntoView + use<>>> {
+    let pins = app.views.pins(caller).await?;
+    let find = |pin: &String| {
+        let (group, name) = pin.split_once('.')?;
+        let resource = app.resources.find(group, name).ok()?;
+        access::of(resource, caller).next().map(|_| resource.clone())
+    };
+    let pinned: Vec<_> = pins.iter().filter_map(find).collect();
+    Ok((!pinned.is_empty()).then(|| {
+        let card = |resource: &Arc<ResourceConfig>| {
+            view! {
+                <li>
+                    <a class="card" href=address(resource)>
+                        <strong>{resource.title.clone()}</strong>
+                    </a>
+                </li>
+            }
+        };
+        view! {
+            <h2>"Pinned"</h2>
+            <ul class="cards" role="list">
+                {pinned.iter().map(card).collect_view()}
+            </ul>
+        }
+    }))
+}
+
+/// The most resources whose numbers stand on the first page, and how long they are waited for.
+const TILED: usize = 2;
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// What the resources that are only read come to. A backend that is slow or out is left out.
+pub async fn tile_cards(
+    app: &App,
+    caller: &Caller,
+    reader: &Reader,
+) -> Option<impl IntoView + use<>> {
+    let all = visible(&app.resources, caller).into_iter().flat_map(|(_, resources)| resources);
+    let tiled = all.filter(|resource| data_summary::may_have(resource)).take(TILED);
+    let cards =
+        tiled.map(|resource| summary::card(app, caller, reader, &resource.group, &resource.name));
+    let cards = timeout(PATIENCE, join_all(cards)).await.unwrap_or_default();
+    let cards: Vec<AnyView> = cards.into_iter().flatten().collect();
+    (!cards.is_empty()).then(|| {
+        view! {
+            <section class="home-tiles">
+                <h2>"At a glance"</h2>
+                <ul class="plots" role="list">
+                    {cards}
+                </ul>
+            </section>
+        }
+    })
 }
 
 /// The groups of which this caller may see something, each with that.

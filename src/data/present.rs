@@ -134,13 +134,25 @@ pub fn bound(reader: &Reader, field: &FieldConfig, text: &str) -> String {
 pub fn sum(reader: &Reader, field: &FieldConfig, rows: &[Value]) -> String {
     let values = rows.iter().map(|row| plain(lookup(row, &field.name)).parse::<f64>());
     let sum: f64 = values.flatten().filter(|value| value.is_finite()).sum();
-    // Cents that were added up as binary fractions come out whole again.
-    let digits = format!("{:.4}", sum);
-    let digits = digits.trim_end_matches('0').trim_end_matches('.');
+    figure(reader, field, sum)
+}
+
+/// A number as a field of its kind is written.
+pub fn figure(reader: &Reader, field: &FieldConfig, number: f64) -> String {
+    let digits = digits(number);
     match &field.kind {
-        FieldKind::Money { currency } => money(reader, digits, currency.as_deref()),
-        _ => reader.number(digits, None),
+        FieldKind::Money { currency } => money(reader, &digits, currency.as_deref()),
+        FieldKind::Percent => format!("{} %", reader.number(&digits, None)),
+        _ => reader.number(&digits, None),
     }
+}
+
+/// A number in plain digits: cents that were added up as binary fractions come out whole again.
+pub fn digits(number: f64) -> String {
+    // Of what is large nobody reads the fraction.
+    let places = if number.abs() < 100.0 { 4 } else { 2 };
+    let digits = format!("{number:.places$}");
+    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn money(reader: &Reader, text: &str, currency: Option<&str>) -> String {

@@ -105,6 +105,16 @@ pub fn batch_address(id: &str) -> String {
     format!("/data/-/batches/{id}")
 }
 
+/// Where lists under names are kept, of the list at `list`.
+pub fn views_address(list: &str) -> String {
+    format!("{list}/-/views")
+}
+
+/// Where it is told what the list at `list` comes to.
+pub fn summary_address(list: &str) -> String {
+    format!("{list}/-/summary")
+}
+
 /// Where records of the list at `list` come from a file.
 pub fn import_address(list: &str) -> String {
     format!("{list}/-/import")

@@ -57,6 +57,7 @@ pub fn routes() -> Router<App> {
         .route("/data/{group}/{name}/-/export.csv", get(export))
         .route("/data/{group}/{name}/-/import", post(import))
         .route("/data/{group}/{name}/-/bulk", post(bulk))
+        .route("/data/{group}/{name}/-/views", post(keep_view))
         .route("/data/-/batches/{id}", post(decide_all))
         .route("/data/-/batches/{id}/state", get(tally))
         .route("/data/{group}/{name}/{id}/edit", post(update))
@@ -511,6 +512,33 @@ async fn chosen(
     let first = resource.fields.first().map(|field| vec![field.name.clone()]);
     let query = ListQuery { columns: first, ..query };
     Export::new(app.data(), caller.clone(), resource.clone(), query, zone).names(MOST_CHANGES).await
+}
+
+/// `POST /data/{group}/{name}/-/views`: keeps the list of `query` under a `name`, removes one, or puts
+/// the resource on the first page (`pin`).
+async fn keep_view(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name)): Path<(String, String)>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    let sent = Sent::read(head, request).await?;
+    caller.signed_in()?;
+    let resource = app.data().resource(&caller, &group, &name).await?;
+    let query = resource.query(sent.text("query").unwrap_or_default()).write();
+    match (sent.text("remove"), sent.text("pin")) {
+        (Some(id), _) => app.views.remove(&caller, id).await?,
+        (None, Some(pin)) => app.views.pin(&caller, &resource, pin == "1").await?,
+        (None, None) => {
+            let name = sent.text("name").unwrap_or_default();
+            let is_shared = sent.text("shared").is_some();
+            app.views.keep(&caller, &resource, name, &query, is_shared).await?;
+        }
+    }
+    let list = address(&group, &name);
+    let place = if query.is_empty() { list } else { format!("{list}?{query}") };
+    Ok(Redirect::to(&place).into_response())
 }
 
 /// `POST /data/-/batches/{id}`: what is to become of many changes, in `do`.

@@ -294,6 +294,35 @@ impl Data {
         Ok(Listing { rows, total, page_size, has_more, as_of: answer.as_of })
     }
 
+    /// All that `query` lists, on however many pages, up to `most` records.
+    pub async fn all(
+        &self,
+        caller: &Caller,
+        resource: &Resource,
+        query: &ListQuery,
+        zone: UtcOffset,
+        most: usize,
+    ) -> Result<Listing> {
+        let names = resource.fields.iter().map(|field| field.name.clone()).collect();
+        let page_size = resource.config.style.largest().min(most as u64);
+        let mut query = ListQuery { columns: Some(names), page: 1, page_size, ..query.clone() };
+        let mut all = self.list(caller, resource, &query, zone).await?;
+        let (mut page_size, mut more) = (all.page_size, all.has_next(1));
+        while more && all.rows.len() < most {
+            query = ListQuery { page: query.page + 1, page_size, ..query };
+            let next = match self.list(caller, resource, &query, zone).await {
+                Err(error) if error.kind() == Kind::NotFound => break,
+                next => next?,
+            };
+            page_size = next.page_size;
+            more = next.has_next(query.page);
+            all.as_of = all.as_of.or(next.as_of);
+            all.rows.extend(next.rows);
+        }
+        all.rows.truncate(most);
+        Ok(all)
+    }
+
     /// One record.
     pub async fn read(&self, caller: &Caller, resource: &Resource, id: &str) -> Result<Record> {
         let config = &resource.config;

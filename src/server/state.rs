@@ -15,7 +15,7 @@ use crate::{
     channels::{Deliveries, Widgets, jobs::Jobs},
     chat::Chat,
     config::{AuthConfig, Config, MachineEndpoint, ProviderConfig, Registration},
-    data::{Changes, Data, KnownFields, Resources},
+    data::{Changes, Data, KnownFields, Resources, Views},
     error::{Error, Result},
     sandbox::{Sandbox, SandboxOptions},
     session::{Caller, Grants, Sessions, grants::TokenEndpoint, seal::Sealer},
@@ -54,6 +54,8 @@ pub struct Services {
     pub resources: Resources,
     /// Changes of their records that are still to be done, and what was done.
     pub changes: Changes,
+    /// Lists under names, and what people come back to.
+    pub views: Views,
     /// What was found out about those that declare no fields.
     pub known_fields: KnownFields,
     /// Chats on other sites.
@@ -117,7 +119,7 @@ impl App {
             store.clone(),
             Data::new(resources.clone(), backends.clone(), last_good.clone(), known_fields.clone()),
             sessions.clone(),
-            config.data.undo,
+            config.data.clone(),
             runtime.clone(),
         );
         let jobs = Jobs {
@@ -130,6 +132,7 @@ impl App {
             config: config.jobs.clone(),
             runtime: runtime.clone(),
         };
+        let views = Views::new(store.clone());
         let services = Services {
             config: Arc::new(config),
             stylesheet: assets::stylesheet(&leptos).into(),
@@ -141,6 +144,7 @@ impl App {
             chat,
             resources,
             changes,
+            views,
             known_fields,
             widgets,
             deliveries,

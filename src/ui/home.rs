@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use super::{icon::Icon, page::awaited};
+use super::{icon::Icon, page::awaited, reader::Reader};
 use crate::{
     chat::page::conversation_links,
-    data::page::group_cards,
+    data::page::{group_cards, pinned, tile_cards},
     error::Result,
     sandbox::{Person, demo_people},
     server::{context, state::App},
@@ -109,6 +109,8 @@ async fn signed_in(app: App, caller: Caller, identity: Identity) -> Result<impl 
     } else {
         conversation_links(&recent).into_any()
     };
+    let pinned = pinned(&app, &caller).await?;
+    let tiles = tile_cards(&app, &caller, &Reader::of_page()).await;
     Ok(view! {
         <main id="main" class="page" tabindex="-1">
             <div class="page-head">
@@ -125,11 +127,13 @@ async fn signed_in(app: App, caller: Caller, identity: Identity) -> Result<impl 
                     </div>
                     {conversations}
                 </section>
-                <section>
+                <section class="home-data">
+                    {pinned}
                     <h2>"Data"</h2>
                     {group_cards(&app.resources, &caller)}
                 </section>
             </div>
+            {tiles}
         </main>
     })
 }

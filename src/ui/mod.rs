@@ -4,6 +4,8 @@ pub mod browser;
 pub mod icon;
 
 #[cfg(feature = "ssr")]
+pub mod chart;
+#[cfg(feature = "ssr")]
 pub mod error_page;
 #[cfg(feature = "ssr")]
 pub mod header;

@@ -39,6 +39,8 @@ pub struct ResourceConfig {
     pub id: String,
     /// `fields`, in the order shown; none to have them worked out from the backend.
     pub fields: Arc<[FieldConfig]>,
+    /// `summary`: what is added up and drawn. Default what a list that is only read offers by itself.
+    pub summary: Option<SummaryConfig>,
 }
 
 impl ResourceConfig {
@@ -78,6 +80,69 @@ pub enum Action {
     Update,
     /// DELETE of one record.
     Delete,
+}
+
+/// `summary` of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SummaryConfig {
+    /// `tiles`
+    pub tiles: Vec<TileConfig>,
+    /// `charts`
+    pub charts: Vec<ChartConfig>,
+}
+
+/// One number of a summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TileConfig {
+    /// `field`: a field of numbers.
+    pub field: String,
+    /// `of`. Default `sum`.
+    pub of: Aggregate,
+    /// `label`. Default the field's.
+    pub label: Option<String>,
+}
+
+/// One chart of a summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChartConfig {
+    /// `x`: the field that records are put together by.
+    pub x: String,
+    /// `kind`. Default `bars`.
+    pub kind: ChartKind,
+    /// `y`: fields of numbers.
+    pub y: Vec<String>,
+    /// `of`. Default `sum`.
+    pub of: Aggregate,
+    /// `title`. Default the fields' labels.
+    pub title: Option<String>,
+}
+
+/// `kind` of a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChartKind {
+    /// Columns.
+    Bars,
+    /// Lines, for what goes on in time.
+    Lines,
+    /// Bars beside their names, the longest first.
+    Shares,
+}
+
+/// `of`: how several numbers become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    /// All of them together.
+    Sum,
+    /// Their mean.
+    Average,
+    /// The least.
+    Least,
+    /// The greatest.
+    Most,
+    /// How many there are.
+    Count,
+    /// The last, in the order of the list.
+    Last,
 }
 
 /// One table of a resource's `actions`: a POST that the backend takes below a record.

@@ -17,6 +17,7 @@ use crate::config::{
 
 mod fields;
 mod styles;
+mod summary;
 
 /// The longest that a change may wait.
 const LONGEST_UNDO: Duration = Duration::from_secs(3_600);
@@ -96,6 +97,13 @@ fn resource(
     let style = s.defaulted_with("style", styles::style, || Ok(styles::default()));
     let id = s.defaulted_with("id", values::word, || Ok("id".to_owned()));
     let fields = s.defaulted_with("fields", |v| fields(v, known), || Ok(Vec::new()));
+    let summary = match &fields {
+        Ok(fields) => s.optional_section("summary", |s| summary::summary(s, fields)),
+        Err(reported) => {
+            s.know("summary");
+            Err(*reported)
+        }
+    };
 
     let (title, Actions { actions, mut operations }, mut roles) = (title?, actions?, roles?);
     for operation in &mut operations {
@@ -115,6 +123,7 @@ fn resource(
         style: style?,
         id: id?,
         fields: fields?.into(),
+        summary: summary?,
     })
 }
 

@@ -102,10 +102,10 @@ impl Changes {
         deed: Deed,
         drafts: Vec<Draft>,
     ) -> Result<Batch> {
-        let due_at = now().saturating_add(millis(self.inner.undo));
+        let due_at = now().saturating_add(millis(self.inner.config.undo));
         let batch = new_batch(caller, resource, Some(&deed), &[])?;
         let kept = self.keep(caller, batch, drafts, State::Pending, due_at).await?;
-        let (this, id, undo) = (self.clone(), kept.clone(), self.inner.undo);
+        let (this, id, undo) = (self.clone(), kept.clone(), self.inner.config.undo);
         self.inner.runtime.spawn(async move {
             tokio::time::sleep(undo).await;
             this.run_batch(&id).await;

@@ -292,6 +292,13 @@ impl ChangeStore {
         Ok(done.rows_affected())
     }
 
+    /// Keeps an entry of the history by itself.
+    pub async fn note(&self, entry: &EntryRow) -> sqlx::Result<()> {
+        let mut tx = self.0.begin().await?;
+        insert_entry(&mut tx, entry).await?;
+        tx.commit().await
+    }
+
     /// What was done to one record, the newest first.
     pub async fn history_of(
         &self,
@@ -343,6 +350,40 @@ async fn insert(tx: &mut Tx, row: &ChangeRow) -> sqlx::Result<bool> {
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// What of the history is wanted.
+#[derive(Debug, Default)]
+pub struct Wanted<'a> {
+    /// The newest of it; this many.
+    pub limit: i64,
+    /// Only what is older than this entry.
+    pub before: Option<(i64, &'a str)>,
+    /// Only of this resource.
+    pub resource: Option<&'a str>,
+    /// Only of whoever is called so.
+    pub person: Option<&'a str>,
+}
+
+impl ChangeStore {
+    /// What was done to whichever record of a tenant, the newest first.
+    pub async fn history(&self, tenant: &str, wanted: &Wanted<'_>) -> sqlx::Result<Vec<EntryRow>> {
+        let (at, id) = wanted.before.unwrap_or((i64::MAX, ""));
+        sqlx::query_as(
+            "SELECT id, at, tenant, owner, person, resource, record, title, action, was, is_now
+             FROM audit_log WHERE tenant = $1 AND (at < $2 OR at = $2 AND id < $3)
+             AND ($4 = '' OR resource = $4) AND ($5 = '' OR person = $5)
+             ORDER BY at DESC, id DESC LIMIT $6",
+        )
+        .bind(tenant)
+        .bind(at)
+        .bind(id)
+        .bind(wanted.resource.unwrap_or_default())
+        .bind(wanted.person.unwrap_or_default())
+        .bind(wanted.limit)
+        .fetch_all(self.0.pool())
+        .await
+    }
 }
 
 async fn insert_entry(tx: &mut Tx, entry: &EntryRow) -> sqlx::Result<()> {

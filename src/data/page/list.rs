@@ -21,6 +21,7 @@ use crate::{
         query::{ListQuery, Sort},
         resources::{bulk_address, new_address},
         service::{Listing, Resource},
+        views::View,
     },
     error::{Error, Kind, Result},
     server::{context, state::App},
@@ -37,6 +38,10 @@ pub(super) struct ListView<'a> {
     pub changes: &'a [Change],
     /// The same of many at once.
     pub batches: &'a [Batch],
+    /// Lists under names.
+    pub views: &'a [View],
+    /// Whether it is on their first page.
+    pub is_pinned: bool,
     /// What they may do with many of them.
     pub bulk: Option<Bulk<'a>>,
     /// Whether they may make new ones.
@@ -63,6 +68,8 @@ pub(super) async fn page(
             let list = data.list(&caller, &resource, &query, reader.zone).await;
             let changes = app.changes.open(&caller, Some(&resource.config)).await?;
             let batches = app.changes.batches(&caller, Some(&resource)).await?;
+            let views = app.views.of(&caller, &resource).await?;
+            let pins = app.views.pins(&caller).await?;
             let may = |action| access::may(&resource.config, &caller, action);
             let view = ListView {
                 resource: &resource,
@@ -70,6 +77,8 @@ pub(super) async fn page(
                 reader: &reader,
                 changes: &changes,
                 batches: &batches,
+                views: &views,
+                is_pinned: pins.contains(&format!("{group}.{name}")),
                 bulk: Bulk::of(&resource, &caller),
                 may_create: may(Action::Create),
                 may_import: may(Action::Create) || may(Action::Update),

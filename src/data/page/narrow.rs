@@ -8,7 +8,9 @@ use crate::{
     data::{
         present,
         query::{FILTER, Filter, ListQuery, Test},
-        resources::{export_address, import_address},
+        resources::{export_address, import_address, summary_address, views_address},
+        summary,
+        views::View,
     },
     ui::icon::Icon,
 };
@@ -42,10 +44,16 @@ impl Tools<'_, '_> {
                 </button>
                 {self.export()}
                 {self.0.may_import.then(|| self.import())}
+                {summary::config(resource).map(|_| self.summary())}
+                <button class="button" type="button" popovertarget="views">
+                    <Icon name="pin" />
+                    "Views"
+                </button>
                 {self.chips()}
             </div>
             {filter_sheet}
             {self.column_sheet()}
+            {self.view_sheet()}
         }
     }
 
@@ -59,6 +67,104 @@ impl Tools<'_, '_> {
                 <Icon name="download" />
                 "Export"
             </a>
+        }
+    }
+
+    /// The way to what all of it comes to.
+    fn summary(&self) -> impl IntoView + use<> {
+        let query = ListQuery { page: 1, columns: None, ..self.0.query.clone() };
+        let list = address(&self.0.resource.config);
+        let href = format!("{}?{}", summary_address(&list), query.write());
+        view! {
+            <a class="button" href=href>
+                <Icon name="chart" />
+                "Summary"
+            </a>
+        }
+    }
+
+    /// Lists under names, and a name for this one.
+    fn view_sheet(&self) -> impl IntoView + use<> {
+        let list = address(&self.0.resource.config);
+        let query = ListQuery { page: 1, ..self.0.query.clone() }.write();
+        let to = views_address(&list);
+        let row = |view: &View| {
+            let href = format!("{list}?{}", view.query);
+            let current = (view.query == query).then_some("page");
+            let shared = view.is_shared.then(|| view! { <span class="hint">"shared"</span> });
+            let remove = view.is_own.then(|| {
+                view! {
+                    <form method="post" action=to.clone()>
+                        <input type="hidden" name="query" value=query.clone() />
+                        <button
+                            class="button"
+                            data-variant="quiet"
+                            data-shape="icon"
+                            name="remove"
+                            value=view.id.clone()
+                        >
+                            <Icon name="trash" />
+                            <span class="visually-hidden">{format!("Remove {}", view.name)}</span>
+                        </button>
+                    </form>
+                }
+            });
+            view! {
+                <li>
+                    <a href=href aria-current=current>
+                        {view.name.clone()}
+                    </a>
+                    {shared}
+                    {remove}
+                </li>
+            }
+        };
+        let rows = self.0.views.iter().map(row).collect_view();
+        let none = self.0.views.is_empty().then(|| {
+            view! { <p class="hint">"Filter, sort and choose columns, then give it a name here."</p> }
+        });
+        let pin =
+            if self.0.is_pinned { "Take off the first page" } else { "Put on the first page" };
+        let pin_value = if self.0.is_pinned { "0" } else { "1" };
+        view! {
+            <section id="views" class="sheet" popover aria-labelledby="views-title">
+                <div class="sheet-head">
+                    <h2 id="views-title">"Views"</h2>
+                    {close_button("views")}
+                </div>
+                <div class="sheet-body">
+                    {none}
+                    <ul class="views" role="list">{rows}</ul>
+                    <form class="keep-view" method="post" action=to.clone()>
+                        <input type="hidden" name="query" value=query.clone() />
+                        <div class="field">
+                            <label for="view-name">"Keep this list as"</label>
+                            <input
+                                id="view-name"
+                                type="text"
+                                name="name"
+                                required
+                                maxlength="60"
+                                autocomplete="off"
+                            />
+                        </div>
+                        <label class="check">
+                            <input type="checkbox" name="shared" value="1" />
+                            "For everybody here"
+                        </label>
+                        <button class="button" data-variant="primary">
+                            "Keep"
+                        </button>
+                    </form>
+                    <form method="post" action=to>
+                        <input type="hidden" name="query" value=query />
+                        <button class="button" name="pin" value=pin_value>
+                            <Icon name="pin" />
+                            {pin}
+                        </button>
+                    </form>
+                </div>
+            </section>
         }
     }
 
@@ -222,17 +328,7 @@ fn sheet<B: IntoView>(
             <form method="get">
                 <div class="sheet-head">
                     <h2 id=title_id>{title}</h2>
-                    <button
-                        class="button"
-                        data-variant="quiet"
-                        data-shape="icon"
-                        type="button"
-                        popovertarget=id
-                        popovertargetaction="hide"
-                    >
-                        <Icon name="close" />
-                        <span class="visually-hidden">"Close"</span>
-                    </button>
+                    {close_button(id)}
                 </div>
                 {hidden(kept)}
                 <div class="sheet-body">{body}</div>
@@ -246,6 +342,22 @@ fn sheet<B: IntoView>(
                 </div>
             </form>
         </section>
+    }
+}
+
+fn close_button(sheet: &'static str) -> impl IntoView {
+    view! {
+        <button
+            class="button"
+            data-variant="quiet"
+            data-shape="icon"
+            type="button"
+            popovertarget=sheet
+            popovertargetaction="hide"
+        >
+            <Icon name="close" />
+            <span class="visually-hidden">"Close"</span>
+        </button>
     }
 }
 
