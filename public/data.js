@@ -4,6 +4,7 @@
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const isTyping = () => document.activeElement?.matches('input:not([type=checkbox], [type=radio]), textarea, select');
 
 // The server writes times as the reader's clock shows them.
@@ -98,10 +99,55 @@ if (form) {
   addEventListener('beforeunload', (event) => isChanged && event.preventDefault());
 }
 
+// --- Relations and files ------------------------------------------------------------------------
+
+for (const control of $$('input[data-finds]')) {
+  const list = control.list;
+  const called = list.nextElementSibling;
+  let asked = 0;
+  const name = () => {
+    const option = [...list.options].find(({ value }) => value === control.value);
+    called.textContent = option && option.label !== option.value ? option.label : '';
+  };
+  control.addEventListener('input', async () => {
+    name();
+    const round = (asked += 1);
+    await sleep(200);
+    if (round !== asked || (control.value && called.textContent)) return;
+    const answer = await fetch(`${control.dataset.finds}?q=${encodeURIComponent(control.value)}`).catch(() => undefined);
+    if (!answer?.ok || round !== asked) return;
+    const options = (await answer.json()).map(({ value, label }) => Object.assign(document.createElement('option'), { value, label }));
+    list.replaceChildren(...options);
+    name();
+  });
+}
+
+for (const upload of $$('.file-form')) {
+  upload.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const request = new XMLHttpRequest();
+    const bar = $('progress', upload);
+    bar.hidden = false;
+    request.upload.addEventListener('progress', ({ loaded, total }) => (bar.value = loaded / (total || 1)));
+    request.addEventListener('load', () => {
+      if (request.status < 400) return location.assign(request.responseURL);
+      bar.hidden = true;
+      const page = new DOMParser().parseFromString(request.responseText, 'text/html');
+      const problem = Object.assign(document.createElement('p'), { className: 'problem', role: 'alert' });
+      problem.textContent = $('main h1 + p', page)?.textContent ?? 'The file was not taken.';
+      $('.problem', upload)?.remove();
+      upload.append(problem);
+    });
+    request.addEventListener('error', () => upload.submit());
+    request.open('POST', upload.action);
+    request.setRequestHeader('Accept', 'text/html');
+    request.send(new FormData(upload));
+  });
+}
+
 // --- What is still to be done -------------------------------------------------------------------
 
 const UNDER_WAY = ['pending', 'running'];
-const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 let isTouched = false;
 addEventListener('input', () => (isTouched = true));

@@ -11,6 +11,7 @@
 //! | `query` | which part of a list does an address ask for? |
 //! | `style` | how is a backend asked for that, and what did it answer? |
 //! | `value`, `present` | what does a value mean, and how do people read it? |
+//! | `options`, `files` | what can a relation lead to, and how does a file get there? |
 //! | `form`, `rules` | how is it entered, and what may it be? |
 //! | `refusal` | why does a backend not take it? |
 //! | `export`, `import` | how does a list leave as a file, and come as one? |
@@ -24,8 +25,10 @@ pub mod access;
 mod changes;
 mod export;
 mod fields;
+mod files;
 mod form;
 mod import;
+mod options;
 pub mod page;
 mod present;
 mod query;

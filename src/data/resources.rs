@@ -105,6 +105,16 @@ pub fn batch_address(id: &str) -> String {
     format!("/data/-/batches/{id}")
 }
 
+/// Where the records are found that the field of this name can lead to, in the list at `list`.
+pub fn options_address(list: &str, field: &str) -> String {
+    format!("{list}/-/options/{}", utf8_percent_encode(field, SEGMENT))
+}
+
+/// Where the file of a record is replaced.
+pub fn file_address(list: &str, id: &str, field: &str) -> String {
+    format!("{}/files/{}", record_address(list, id), utf8_percent_encode(field, SEGMENT))
+}
+
 /// Where lists under names are kept, of the list at `list`.
 pub fn views_address(list: &str) -> String {
     format!("{list}/-/views")

@@ -17,36 +17,44 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use serde::Serialize;
-use serde_json::Map;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
 use super::{
     access,
     changes::{Change, Deed, Draft, MOST_CHANGES, State, Tally, Wish},
     export::Export,
+    files::{self, Chosen},
     form::{self, Filled, Opened},
     import::{self, Allowed, Read},
+    options::{self, Choosable},
     page::{
         batch::{bulk_form, import_view},
         form::{Kept, Typed, Wanted, edit_form, kept_page, new_form, page, title_of},
     },
+    present,
     query::ListQuery,
     refusal::Refusal,
     resources::{CHANGES, address, batch_address, record_address},
-    service::Resource,
+    service::{Resource, Written},
+    style::lookup,
 };
 use crate::{
-    config::Action,
+    config::{Action, FieldKind, size_in_words},
     error::{Error, Kind, Result},
-    server::{extract::Path, html, state::App},
+    server::{
+        extract::{Path, Query},
+        html,
+        state::App,
+    },
     session::Caller,
     store::new_id,
     ui::zone::zone_of,
 };
 
 /// The largest file that is imported, in bytes.
-const LARGEST_FILE: usize = 32 << 20;
+const LARGEST_FILE: u64 = 32 << 20;
 /// The largest form, in bytes: one with long texts, and the same texts as it was opened on.
 const LARGEST: usize = 8 << 20;
 
@@ -58,6 +66,8 @@ pub fn routes() -> Router<App> {
         .route("/data/{group}/{name}/-/import", post(import))
         .route("/data/{group}/{name}/-/bulk", post(bulk))
         .route("/data/{group}/{name}/-/views", post(keep_view))
+        .route("/data/{group}/{name}/-/options/{field}", get(find_options))
+        .route("/data/{group}/{name}/{id}/files/{field}", post(replace_file))
         .route("/data/-/batches/{id}", post(decide_all))
         .route("/data/-/batches/{id}/state", get(tally))
         .route("/data/{group}/{name}/{id}/edit", post(update))
@@ -382,9 +392,9 @@ async fn import(
         update: access::may(&resource.config, &caller, Action::Update),
     };
     let taken = async {
-        let file = file_of(request).await?;
+        let file = file_of(request, LARGEST_FILE).await?;
         let Read { drafts, notes } =
-            import::read(&file, &resource, allowed, zone_of(&head.headers))?;
+            import::read(&file.bytes, &resource, allowed, zone_of(&head.headers))?;
         app.changes.propose(&caller, &resource, drafts, &notes).await
     };
     match taken.await {
@@ -397,8 +407,8 @@ async fn import(
     }
 }
 
-/// The file of a form.
-async fn file_of(request: Request) -> Result<Vec<u8>> {
+/// The file of a form, of at most so many bytes.
+async fn file_of(request: Request, most: u64) -> Result<Chosen> {
     let broken = |cause: MultipartError| {
         Error::bad_request("The file did not arrive whole. Choose it again.").because(cause)
     };
@@ -409,14 +419,21 @@ async fn file_of(request: Request) -> Result<Vec<u8>> {
         if part.name() != Some("file") {
             continue;
         }
-        let mut file = Vec::new();
+        let name = part.file_name().unwrap_or_default().to_owned();
+        let kind = part.content_type().unwrap_or("application/octet-stream").to_owned();
+        let mut bytes = Vec::new();
         while let Some(chunk) = part.chunk().await.map_err(broken)? {
-            if file.len() + chunk.len() > LARGEST_FILE {
-                return Err(Error::too_large("The file is larger than 32 MB. Split it."));
+            if (bytes.len() + chunk.len()) as u64 > most {
+                let most = size_in_words(most);
+                let sentence = format!("The file is larger than {most}. Nothing was changed.");
+                return Err(Error::too_large(sentence));
             }
-            file.extend_from_slice(&chunk);
+            bytes.extend_from_slice(&chunk);
         }
-        return Ok(file);
+        if name.is_empty() {
+            break;
+        }
+        return Ok(Chosen { name, kind, bytes: bytes.into() });
     }
     Err(Error::bad_request("There is no file in the form. Choose one."))
 }
@@ -539,6 +556,78 @@ async fn keep_view(
     let list = address(&group, &name);
     let place = if query.is_empty() { list } else { format!("{list}?{query}") };
     Ok(Redirect::to(&place).into_response())
+}
+
+#[derive(Deserialize)]
+struct Words {
+    #[serde(default)]
+    q: String,
+}
+
+/// `GET /data/{group}/{name}/-/options/{field}`: what a relation can lead to, by words.
+async fn find_options(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name, field)): Path<(String, String, String)>,
+    Query(words): Query<Words>,
+) -> Result<Json<Vec<Choosable>>> {
+    caller.signed_in()?;
+    let data = app.data();
+    let resource = data.resource(&caller, &group, &name).await?;
+    match resource.field(&field).map(|field| &field.kind) {
+        Some(FieldKind::Relation(relation)) => {
+            Ok(Json(options::find(&data, &caller, relation, &words.q).await?))
+        }
+        _ => Err(Error::not_found("This field leads to no other records.")),
+    }
+}
+
+/// `POST /data/{group}/{name}/{id}/files/{field}`: replaces the file of a record at once or, with
+/// `remove`, wants it gone.
+async fn replace_file(
+    Services(app): Services<App>,
+    caller: Caller,
+    Path((group, name, id, field)): Path<(String, String, String, String)>,
+    head: Parts,
+    request: Request,
+) -> Result<Response> {
+    caller.signed_in()?;
+    let data = app.data();
+    let resource = data.resource(&caller, &group, &name).await?;
+    access::check(&resource.config, &caller, Action::Update)?;
+    let (_, rule) = files::field(&resource, &field)?;
+    let most = files::largest(rule);
+    let place = record_address(&address(&group, &name), &id);
+    let before = data.fresh(&caller, &resource, &id).await?.value;
+    let was = Map::from_iter([(field.clone(), lookup(&before, &field).clone())]);
+    let wish = |values: Map<String, Value>| Wish {
+        resource: &resource,
+        record: &id,
+        title: present::plain_title(&resource.fields, &before).unwrap_or_else(|| id.clone()),
+        deed: Deed::Update,
+        values,
+        opened: Opened { values: was.clone(), ..Opened::default() },
+    };
+    if head.uri.query() == Some("remove") {
+        let nothing = Map::from_iter([(field.clone(), Value::Null)]);
+        app.changes.want(&caller, wish(nothing), &[]).await?;
+        return Ok(Redirect::to(&place).into_response());
+    }
+    let file = file_of(request, most).await?;
+    match data.put_file(&caller, &resource, &id, &field, file).await? {
+        Written::Done(record) => {
+            let is_now = lookup(&record, &field).clone();
+            let values = Map::from_iter([(field.clone(), is_now)]);
+            app.changes.note(&caller, wish(values), &was).await?;
+            Ok(Redirect::to(&place).into_response())
+        }
+        Written::Refused(refusal) => {
+            let label = |name: &str| resource.field(name).map(|field| field.label.as_str());
+            let sentence = refusal.for_form(|_| false, label).general.join(" ");
+            Err(Error::bad_request(sentence))
+        }
+        Written::Gone | Written::Stale => Err(Error::not_found("The record is no longer there.")),
+    }
 }
 
 /// `POST /data/-/batches/{id}`: what is to become of many changes, in `do`.

@@ -18,6 +18,7 @@ use super::{
     KnownFields, Resources, access,
     changes::Deed,
     fields::{inferred, keys},
+    files::{self, Chosen},
     query::{ListQuery, PAGE_SIZES, Test, USUAL_SIZE},
     refusal::Refusal,
     style::{Asking, Found, lookup},
@@ -424,6 +425,32 @@ impl Data {
             call.own.insert(IF_MATCH, tag.clone());
         }
         Ok(call)
+    }
+
+    /// Puts a file in its place in a record.
+    pub async fn put_file(
+        &self,
+        caller: &Caller,
+        resource: &Resource,
+        id: &str,
+        name: &str,
+        file: Chosen,
+    ) -> Result<Written> {
+        let config = &resource.config;
+        access::check(config, caller, Action::Update)?;
+        let (field, rule) = files::field(resource, name)?;
+        files::check(field, rule, &file)?;
+        let call = files::call(resource, field, self.resources.item_path(config, id), file)?;
+        let answer =
+            self.backends.find(&config.backend)?.send(caller, spoken(config, call)).await?;
+        let (head, body) = answer.into_parts();
+        let text = read(body).await?;
+        match head.status.as_u16() {
+            200..=299 => Ok(Written::Done(serde_json::from_slice(&text).unwrap_or_default())),
+            404 | 410 => Ok(Written::Gone),
+            status @ (401 | 429 | 500..) => Err(refusal(status)),
+            status => Ok(Written::Refused(Refusal::read(status, &text))),
+        }
     }
 
     /// What its records hold: as declared, or as the backend tells.

@@ -206,7 +206,7 @@ mod tests {
     fn rows(days: usize) -> Vec<Value> {
         let row = |at: usize| {
             let (month, day) = (at / 30 + 1, at % 30 + 1);
-            let channel = if at % 2 == 0 { "web" } else { "shop" };
+            let channel = if at.is_multiple_of(2) { "web" } else { "shop" };
             let day = day.min(28);
             json!({ "day": format!("2026-{month:02}-{day:02}"), "channel": channel,
                 "visits": (10 * (at + 1)).to_string() })

@@ -305,3 +305,137 @@ async fn a_list_of_unknown_length_is_exported_to_its_end() {
     assert_eq!(file.lines().count(), 121, "{file}");
     assert!(file.contains("\n'=119,") && !file.contains("\n="), "ids are no formulas");
 }
+
+#[tokio::test]
+async fn what_a_list_comes_to_is_told_in_numbers_and_charts() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let open = async |path: &str| ada.open(path).await.text().await.unwrap();
+    let list = open("/data/analytics/traffic").await;
+    assert!(list.contains("/data/analytics/traffic/-/summary"), "{list}");
+    let all = open("/data/analytics/traffic/-/summary").await;
+    assert!(all.contains("<svg class=\"chart\"") && all.contains("The numbers"), "{all}");
+    assert!(all.contains("Sessions") && all.contains("class=\"tile\""));
+    let some = open("/data/analytics/traffic/-/summary?f.channel=Search").await;
+    assert!(some.contains("matches") && some != all);
+    let none = ada.open("/data/django-crm/contacts/-/summary").await;
+    assert_eq!(none.status(), StatusCode::NOT_FOUND);
+    let home = open("/").await;
+    assert!(home.contains("At a glance") && home.contains("class=\"tile\""), "{home}");
+}
+
+#[tokio::test]
+async fn lists_are_kept_under_names_and_on_the_first_page() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let deals = "/data/django-crm/deals";
+    let keep = [("query", "f.stage=Won&sort=-amount"), ("name", "Won <b>"), ("shared", "1")];
+    let kept = ada.post_form(&format!("{deals}/-/views"), &keep).await;
+    assert_eq!(
+        kept.headers()["location"].to_str().unwrap(),
+        "/data/django-crm/deals?f.stage=Won&sort=-amount"
+    );
+    let own = [("query", "q=x"), ("name", "Mine")];
+    ada.post_form(&format!("{deals}/-/views"), &own).await;
+    let ben = site.signed_in("ben").await;
+    let chen = site.signed_in("chen").await;
+    let seen = async |who: &crate::support::Browser| who.open(deals).await.text().await.unwrap();
+    let (adas, bens, chens) = (seen(&ada).await, seen(&ben).await, seen(&chen).await);
+    assert!(adas.contains("Won &lt;b&gt;") && adas.contains(">Mine<"), "{adas}");
+    assert!(bens.contains("Won &lt;b&gt;") && !bens.contains(">Mine<"));
+    assert!(!chens.contains("Won &lt;b&gt;"), "another tenant's");
+    let (_, rest) = adas.split_once("name=\"remove\" value=\"").unwrap();
+    let id = rest.split('"').next().unwrap();
+    ben.post_form(&format!("{deals}/-/views"), &[("remove", id)]).await;
+    assert!(seen(&ada).await.contains(">Mine<"));
+    ada.post_form(&format!("{deals}/-/views"), &[("remove", id)]).await;
+    assert!(!seen(&ada).await.contains(">Mine<"));
+    let nameless = ada.post_form(&format!("{deals}/-/views"), &[("name", " ")]).await;
+    assert_eq!(nameless.status(), StatusCode::BAD_REQUEST);
+
+    let home = async || ada.open("/").await.text().await.unwrap();
+    assert!(!home().await.contains("Pinned"));
+    ada.post_form(&format!("{deals}/-/views"), &[("pin", "1")]).await;
+    let pinned = home().await;
+    assert!(pinned.contains("Pinned") && pinned.contains("<strong>Deals</strong>"), "{pinned}");
+    ada.post_form(&format!("{deals}/-/views"), &[("pin", "0")]).await;
+    assert!(!home().await.contains("Pinned"));
+}
+
+#[tokio::test]
+async fn relations_are_found_by_words_and_files_put_in_their_place() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let found = ada.get("/data/django-crm/deals/-/options/contact?q=globex").await;
+    let found: Value = found.json().await.unwrap();
+    let names: Vec<&str> =
+        found.as_array().unwrap().iter().map(|one| one["value"].as_str().unwrap()).collect();
+    assert!(!names.is_empty() && names.len() <= 20, "{found}");
+    let form = ada.open("/data/django-crm/deals/3/edit").await.text().await.unwrap();
+    assert!(form.contains("<datalist") && form.contains("/-/options/contact"), "{form}");
+    let none = ada.get("/data/django-crm/deals/-/options/name").await;
+    assert_eq!(none.status(), StatusCode::NOT_FOUND);
+
+    let upstream = Upstream::start(|seen| match seen.method.as_str() {
+        "PATCH" if seen.body.contains("refuse") => {
+            Response::builder().status(400).body(r#"{"photo": ["Too dull."]}"#.into()).unwrap()
+        }
+        "PATCH" => Response::new(r#"{"id": 7, "photo": "https://x.example/new.png"}"#.into()),
+        _ => Response::new(r#"{"id": 7, "name": "Ada", "photo": null}"#.into()),
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = with_backend(&upstream.origin, "");
+    let (before, _) = text.split_once("fields = [").unwrap();
+    let fields =
+        "fields = [\"name\", { name = \"photo\", type = \"image\", max_size = \"1 KiB\" }]";
+    let site = Site::start_with(folder.path(), &format!("{before}{fields}\n")).await;
+    let ada = site.signed_in("ada").await;
+    let send = async |kind: &str, content: &str| {
+        let body = format!(
+            "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.png\"\r\n\
+             content-type: {kind}\r\n\r\n{content}\r\n--b--\r\n"
+        );
+        let request = ada
+            .request(Method::POST, "/data/crm/contacts/7/files/photo")
+            .header("accept", "text/html")
+            .header("content-type", "multipart/form-data; boundary=b");
+        ada.send(request.body(body)).await
+    };
+    assert!(ada.open("/data/crm/contacts/7").await.text().await.unwrap().contains("Upload"));
+    assert_eq!(send("image/png", "PNG").await.status(), StatusCode::SEE_OTHER);
+    let sent = upstream.seen().into_iter().find(|seen| seen.method == Method::PATCH).unwrap();
+    assert!(sent.body.contains("name=\"photo\"; filename=\"a.png\"") && sent.body.contains("PNG"));
+    let history = ada.open("/data/crm/contacts/7").await.text().await.unwrap();
+    assert!(history.contains("changed it") && history.contains("new.png"), "{history}");
+    assert_eq!(send("text/html", "x").await.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(send("image/png", &"x".repeat(2_000)).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let refused = send("image/png", "refuse").await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    assert!(refused.text().await.unwrap().contains("Photo: Too dull."));
+}
+
+#[tokio::test]
+async fn admins_see_what_everybody_has_changed() {
+    let (site, _folder) = Site::start().await;
+    let (ada, ben) = (site.signed_in("ada").await, site.signed_in("ben").await);
+    for (id, who) in [("4", &ada), ("5", &ben)] {
+        let run = [("run", "win"), ("title", "Forged title")];
+        who.post_form(&format!("/data/django-crm/deals/{id}/run"), &run).await;
+    }
+    for who in [&ada, &ben] {
+        who.post_form("/auth/logout", &[]).await;
+    }
+    ada.sign_in("ada").await;
+    ben.sign_in("ben").await;
+    let all = ada.open("/data/-/history").await.text().await.unwrap();
+    assert!(all.contains("Ada Park") && all.contains("Ben Ortiz"), "{all}");
+    let bens = ada.open("/data/-/history?person=Ben+Ortiz").await.text().await.unwrap();
+    assert!(bens.contains("Take away") && bens.matches("<li><p>").count() == 1, "{bens}");
+    assert!(ada.open("/data").await.text().await.unwrap().contains("/data/-/history"));
+    assert_eq!(ben.open("/data/-/history").await.status(), StatusCode::FORBIDDEN);
+    assert!(!ben.open("/data").await.text().await.unwrap().contains("/data/-/history"));
+    // Another tenant's admin sees their own.
+    let chen = site.signed_in("chen").await;
+    assert!(chen.open("/data/-/history").await.text().await.unwrap().contains("Nothing yet"));
+}

@@ -7,16 +7,19 @@ use time::UtcOffset;
 
 use super::{address, breadcrumb, script, trail};
 use crate::{
-    config::{Action, FieldConfig, ResourceConfig, in_sentence},
+    config::{Action, FieldConfig, FieldKind, ResourceConfig, in_sentence},
     data::{
         access,
         changes::{Change, Deed, State},
         form::{self, Control, Filled, Opened, VALUE},
+        options::{self, Choosable},
         present,
         refusal::Refusal,
-        resources::{edit_address, new_address, record_address},
+        resources::{edit_address, new_address, options_address, record_address},
         rules::{Rule, Shape},
         service::Resource,
+        style::lookup,
+        value::plain,
     },
     error::Result,
     server::state::App,
@@ -57,8 +60,42 @@ struct FieldView {
     control: Control,
     texts: Vec<String>,
     options: Vec<(String, String)>,
+    /// Where more of what can be chosen is found by words.
+    finds: Option<String>,
     problem: Option<String>,
     is_wide: bool,
+}
+
+impl FormView {
+    /// The same with what relations can lead to, by field; `record` knows what to call the present one.
+    pub fn offering(
+        mut self,
+        first: Vec<(String, Vec<Choosable>)>,
+        resource: &Resource,
+        record: Option<&Value>,
+    ) -> Self {
+        let list = address(&resource.config);
+        for (name, found) in first {
+            let control = format!("{VALUE}{name}");
+            let Some(view) = self.fields.iter_mut().find(|view| view.rule.name == control) else {
+                continue;
+            };
+            view.finds = Some(options_address(&list, &name));
+            view.options = found.into_iter().map(|one| (one.value, one.label)).collect();
+            let show = resource.field(&name).and_then(|field| match &field.kind {
+                FieldKind::Relation(relation) => relation.show.as_deref(),
+                _ => None,
+            });
+            let called = record.zip(show).map(|(record, show)| plain(lookup(record, show)));
+            let held = view.texts.first().cloned().unwrap_or_default();
+            if let Some(called) = called.filter(|called| !called.is_empty() && !held.is_empty())
+                && view.options.iter().all(|(value, _)| *value != held)
+            {
+                view.options.push((held, called.into_owned()));
+            }
+        }
+        self
+    }
 }
 
 /// What was typed, and what is wrong with it.
@@ -98,7 +135,9 @@ pub(super) async fn new_page(
         }
         None => Opened::default(),
     };
-    Ok(page(new_form(&app, &resource, &new_id(), &start, None)))
+    let first = options::first(&app.data(), &caller, &resource).await;
+    let form = new_form(&app, &resource, &new_id(), &start, None);
+    Ok(page(form.offering(first, &resource, None)))
 }
 
 pub(super) async fn edit_page(
@@ -118,7 +157,9 @@ pub(super) async fn edit_page(
     changes.retain(|change| change.deed == Deed::Update && change.state != State::Running);
     let wanted = Wanted::of(&changes, &mut opened);
     let title = present::title(&reader, &resource.config, &resource.fields, &record);
-    Ok(page(edit_form(&app, &resource, &id, &title, &opened, &wanted, None)))
+    let form = edit_form(&app, &resource, &id, &title, &opened, &wanted, None);
+    let first = options::first(&data, &caller, &resource).await;
+    Ok(page(form.offering(first, &resource, Some(&record))))
 }
 
 /// What a person still wants of a record, and why it was not done.
@@ -264,6 +305,7 @@ fn field_view(
             Control::Pick | Control::PickSome => form::offered(field, was),
             _ => Vec::new(),
         },
+        finds: None,
         problem: (!problems.is_empty()).then(|| problems.join(" ")),
         is_wide: matches!(control, Control::Lines | Control::Json | Control::PickSome),
     }
@@ -409,7 +451,7 @@ fn field_row(field: FieldView) -> impl IntoView {
 
 /// A control with one text in it.
 fn one(field: FieldView, about: Option<String>) -> impl IntoView {
-    let FieldView { rule, control, texts, options, problem, .. } = field;
+    let FieldView { rule, control, texts, options, finds, problem, .. } = field;
     let name = rule.name.clone();
     let id = name.clone();
     let text = texts.into_iter().next().unwrap_or_default();
@@ -478,8 +520,24 @@ fn one(field: FieldView, about: Option<String>) -> impl IntoView {
                 _ => None,
             };
             let is_bounded = kind == "number" || kind == "date";
+            let list = finds.is_some().then(|| format!("list-{name}"));
+            let choices = list.clone().map(|id| {
+                let option = |(value, label): &(String, String)| {
+                    let label = (label != value).then(|| label.clone());
+                    view! { <option value=value.clone() label=label></option> }
+                };
+                let called = options.iter().find(|(value, label)| *value == text && label != value);
+                let called = called.map(|(_, label)| label.clone());
+                view! {
+                    <datalist id=id>{options.iter().map(option).collect_view()}</datalist>
+                    <output class="hint">{called}</output>
+                }
+            });
             view! {
+                {choices}
                 <input
+                    list=list
+                    data-finds=finds
                     id=id
                     type=kind
                     name=name

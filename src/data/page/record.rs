@@ -6,13 +6,14 @@ use serde_json::Value;
 
 use super::{address, breadcrumb, cells::written, history, pending, script, stale_notice, trail};
 use crate::{
-    config::{Action, FieldConfig, OperationConfig},
+    config::{Action, FieldConfig, FieldKind, OperationConfig},
     data::{
         access,
         changes::{Change, Deed},
         form::Opened,
         present,
-        resources::{delete_address, edit_address, run_address},
+        resources::{delete_address, edit_address, file_address, run_address},
+        style::lookup,
     },
     error::Result,
     server::state::App,
@@ -47,7 +48,13 @@ pub(super) async fn page(
     let list = address(config);
     let back = format!("Back to {}", config.things());
     let shown = resource.fields.iter().filter(|field| field.in_detail);
-    let fields = shown.map(|one| field(&reader, one, &record.value)).collect_view();
+    let may_replace = record.as_of.is_none() && access::may(config, &caller, Action::Update);
+    let fields = shown.map(|one| {
+        let to = (may_replace && one.in_form && one.kind.is_file())
+            .then(|| file_address(&list, &id, &one.name));
+        field(&reader, one, &record.value, to)
+    });
+    let fields = fields.collect_view();
     let stale = record.as_of.map(|at| stale_notice(&reader, at));
     let may = |action| record.as_of.is_none() && access::may(config, &caller, action);
     let is_deleted = changes.iter().any(|change| change.deed == Deed::Delete);
@@ -121,6 +128,44 @@ fn operation_form(
     }
 }
 
+/// Replaces a file at once; with a script, with a bar that shows how far it has come.
+fn file_form(field: &FieldConfig, to: String, has_file: bool) -> impl IntoView + use<> {
+    let accept = match &field.kind {
+        FieldKind::File(rule) | FieldKind::Image(rule) if !rule.accept.is_empty() => {
+            Some(rule.accept.join(","))
+        }
+        FieldKind::Image(_) => Some("image/*".to_owned()),
+        _ => None,
+    };
+    let remove = has_file.then(|| {
+        let to = format!("{to}?remove");
+        view! {
+            <form method="post" action=to>
+                <button class="button" data-variant="quiet">
+                    "Remove"
+                </button>
+            </form>
+        }
+    });
+    let label = if has_file { "Replace" } else { "Upload" };
+    view! {
+        <div class="actions">
+            <form class="file-form actions" method="post" action=to enctype="multipart/form-data">
+                <input
+                    type="file"
+                    name="file"
+                    accept=accept
+                    required
+                    aria-label=format!("File for {}", field.label)
+                />
+                <button class="button">{label}</button>
+                <progress max="1" value="0" hidden aria-label="Upload"></progress>
+            </form>
+            {remove}
+        </div>
+    }
+}
+
 /// Deleting can be taken back, so nobody is asked whether they are sure.
 fn delete_form(list: &str, id: &str, title: &str, opened: &Opened) -> impl IntoView + use<> {
     view! {
@@ -135,12 +180,21 @@ fn delete_form(list: &str, id: &str, title: &str, opened: &Opened) -> impl IntoV
     }
 }
 
-fn field(reader: &Reader, field: &FieldConfig, record: &Value) -> impl IntoView + use<> {
-    let wide = field.kind.is_wide().then_some("");
+/// A value and, of a file, where another one is sent in its place.
+fn field(
+    reader: &Reader,
+    field: &FieldConfig,
+    record: &Value,
+    to: Option<String>,
+) -> impl IntoView + use<> {
+    let has_file = !lookup(record, &field.name).is_null();
+    let wide = (field.kind.is_wide() || to.is_some()).then_some("");
+    let replace = to.map(|to| file_form(field, to, has_file));
     view! {
         <div data-wide=wide>
             <dt>{field.label.clone()}</dt>
             <dd inner_html=written(&present::shown(reader, field, record))></dd>
+            {replace}
         </div>
     }
 }
