@@ -1,4 +1,4 @@
-//! The command line: serve, check, migrate.
+//! The command line: serve, check, migrate, resources describe.
 
 #[cfg(feature = "ssr")]
 fn main() -> std::process::ExitCode {

@@ -44,6 +44,7 @@ fields = [
   { name = "status", type = "choice", choices = ["lead", { value = "customer", tone = "good" }, "former"], filterable = true },
   { name = "is_vip", label = "VIP", type = "boolean", filterable = true },
   { name = "birthday", type = "date" },
+  { name = "photo", type = "image", max_size = "1 MiB" },
   { name = "notes", type = "long-text" },
 ]
 
@@ -224,4 +225,84 @@ test('a backend that stops and starts again', async ({ page, crm, expectProblem 
   await expect(page.getByText('Everything is done')).toBeVisible();
   await page.goto(`${CONTACTS}/4`);
   await expect(page.locator('dl.record')).toContainText('Kept Ltd');
+});
+
+test('5,000 contacts come from a file and leave as one', async ({ page }) => {
+  test.setTimeout(400_000);
+  await signIn(page, 'ada');
+  const line = (at: number) => `Person ${at},person${at}@import.example,"Ltd, ${at % 7}",customer,${at % 2 ? 'yes' : 'no'}`;
+  const lines = Array.from({ length: 5_000 }, (_, at) => line(at));
+  // One that the rules here refuse, and one that only the backend can.
+  lines.push('Nobody,no address,,lead,no', 'Twice,person1@import.example,,lead,no');
+  const csv = ['name,email,company,status,is_vip', ...lines].join('\r\n');
+  await page.goto(CONTACTS);
+  await page.getByRole('link', { name: 'Import' }).click();
+  await page.getByLabel('CSV file').setInputFiles({ name: 'people.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+  await page.getByRole('button', { name: 'Look at it' }).click();
+  await expect(page.getByRole('heading', { name: /nothing is written yet/ })).toBeVisible();
+  await expect(page.getByText('Email: Write an address such as ada@example.com.')).toBeVisible();
+  await expect(page.getByRole('table').last()).toContainText('Person 0');
+  await page.getByRole('button', { name: 'Import 5001 records' }).click();
+  await expect(page.getByRole('progressbar')).toBeVisible();
+  await expect(page.getByText('0 left')).toBeHidden();
+  await expect(page.getByText(/5,000 done · 1 did not work out · 1 left out/)).toBeVisible({ timeout: 300_000 });
+  await expect(page.getByText('contact with this email already exists.')).toBeVisible();
+
+  await page.goto(`${CONTACTS}?q=import.example`);
+  await expect(page.locator('.count')).toHaveText('5,000 matches');
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('link', { name: 'Export' }).click(),
+  ]);
+  const { readFile } = await import('node:fs/promises');
+  const text = await readFile(await download.path(), 'utf8');
+  expect(text.trimEnd().split('\r\n')).toHaveLength(5_001);
+  expect(text).toContain('Person 4999,person4999@import.example,"Ltd, 1",');
+});
+
+test('many are changed and deleted at once, and had back', async ({ page }) => {
+  await signIn(page, 'ada');
+  await page.goto(`${CONTACTS}?sort=name`);
+  await alive(page);
+  const boxes = page.locator('tbody input[name=id]');
+  await expect(page.locator('.bulk')).toBeHidden();
+  await boxes.nth(0).check();
+  await boxes.nth(3).click({ modifiers: ['Shift'] });
+  await expect(page.getByText('4 chosen:')).toBeVisible();
+  await page.getByRole('button', { name: 'Change…' }).click();
+  await page.getByLabel(/^Company/).fill('Together Ltd');
+  await expect(page.getByRole('checkbox', { name: 'Change company' })).toBeChecked();
+  await page.getByRole('button', { name: 'Change them' }).click();
+  await page.getByRole('link', { name: 'Look at it' }).click();
+  await page.getByRole('button', { name: 'Do it now' }).click();
+  await expect(page.getByText('4 done')).toBeVisible();
+  await page.getByRole('button', { name: 'Close' }).click();
+  await page.goto(`${CONTACTS}?q=together`);
+  await expect(page.locator('.count')).toHaveText('4 matches');
+
+  await alive(page);
+  await page.getByRole('checkbox', { name: 'Choose all on this page' }).check();
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await expect(page.getByText('Deleting 4 contacts')).toBeVisible();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(page.getByText('Deleting 4 contacts')).toBeHidden();
+  await expect(page.locator('.count')).toHaveText('4 matches');
+});
+
+test('a photo is put in its place, and the backend may refuse it', async ({ page, expectProblem }) => {
+  expectProblem(/400|415/);
+  await signIn(page, 'ada');
+  await page.goto(`${CONTACTS}/5`);
+  await alive(page);
+  const pixel = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+  const file = page.getByLabel('File for Photo');
+  await file.setInputFiles({ name: 'fake.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByText('A photo must be a GIF, JPEG, PNG or WebP image.')).toBeVisible();
+  await file.setInputFiles({ name: 'real.png', mimeType: 'image/png', buffer: Buffer.from(pixel, 'base64') });
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await expect(page.getByRole('button', { name: 'Replace' })).toBeVisible();
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await page.getByRole('button', { name: 'Save now' }).click();
+  await expect(page.getByRole('button', { name: 'Upload' })).toBeVisible();
 });

@@ -186,3 +186,32 @@ test('who leaves with something written is asked, and keys lead through lists', 
   await expect.poll(() => asked).toBe(1);
   await expect(page.getByLabel('City')).toHaveValue('Elsewhere');
 });
+
+test('a list is kept under a name, summed up, and a relation found by typing', async ({ page }) => {
+  await signIn(page);
+  await page.goto(`${DEALS}?f.stage=Won&sort=-amount`);
+  await alive(page);
+  await page.getByRole('button', { name: 'Views' }).click();
+  await page.getByLabel('Keep this list as').fill('Won deals');
+  await page.getByRole('button', { name: 'Keep', exact: true }).click();
+  await page.goto(DEALS);
+  await page.getByRole('button', { name: 'Views' }).click();
+  await page.getByRole('link', { name: 'Won deals' }).click();
+  await expect(page).toHaveURL(/f\.stage=Won&sort=-amount/);
+  await page.getByRole('button', { name: 'Views' }).click();
+  await page.getByRole('button', { name: 'Put on the first page' }).click();
+  await page.goto('/');
+  await expect(page.getByRole('heading', { name: 'Pinned' })).toBeVisible();
+
+  await page.goto(`${DEALS}/2/edit`);
+  await alive(page);
+  const contact = page.getByLabel(/^Contact/);
+  await contact.fill('lukasz');
+  await expect(page.locator('datalist option').first()).toHaveAttribute('value', /ukasz/);
+
+  await page.goto('/data/analytics/traffic');
+  await page.getByRole('link', { name: 'Summary' }).click();
+  await expect(page.getByRole('img', { name: /Sessions/ }).first()).toBeVisible();
+  await page.getByText('The numbers').first().click();
+  await expect(page.getByRole('table').first()).toBeVisible();
+});

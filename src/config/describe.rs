@@ -183,6 +183,7 @@ fn backend(page: &mut Page, backend: &BackendConfig) {
     page.texts("public_paths", backend.public_paths.iter().cloned());
     page.texts("stream_paths", backend.stream_paths.iter().cloned());
     page.texts("forward_cookies", backend.forward_cookies.iter().cloned());
+    page.optional("openapi", backend.openapi.as_deref());
     page.texts("forward_headers", backend.forward_headers.iter().cloned());
     page.texts("expose_headers", backend.expose_headers.iter().cloned());
     page.set("show_errors", backend.show_errors);
@@ -367,7 +368,7 @@ fn operation(operation: &OperationConfig) -> String {
 }
 
 /// The value of `fields`, one field to a line.
-pub(super) fn fields(fields: &[FieldConfig]) -> String {
+pub fn fields(fields: &[FieldConfig]) -> String {
     let lines: String = fields.iter().map(|field| format!("  {},\n", self::field(field))).collect();
     format!("[\n{lines}]")
 }

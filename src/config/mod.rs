@@ -23,12 +23,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use self::{describe::fields as fields_as_toml, size::write as size_in_words, values::ISO_DAY};
 pub use self::{
     model::*,
     problem::{Problem, Problems},
 };
 use self::{section::Reader, tree::Tree};
-pub use self::{size::write as size_in_words, values::ISO_DAY};
 
 mod describe;
 mod duration;

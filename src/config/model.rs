@@ -248,6 +248,8 @@ pub struct BackendConfig {
     /// `forward_cookies`: cookies of the authorization server that are sent to this backend beside
     /// Breezeway's own token.
     pub forward_cookies: Vec<String>,
+    /// `openapi`: where it says what its collections hold. Default nowhere.
+    pub openapi: Option<String>,
     /// `forward_headers`: request headers sent on besides the usual ones, in lower case.
     pub forward_headers: Vec<String>,
     /// `expose_headers`: response headers passed on besides the usual ones, in lower case.

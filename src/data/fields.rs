@@ -7,7 +7,10 @@ use moka::sync::Cache;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::value::{day, moment, plain, web_address};
+use super::{
+    openapi::Described,
+    value::{day, moment, plain, web_address},
+};
 use crate::{
     config::{Choice, FieldConfig, FieldKind, FileRule, Paging, ResourceConfig, Rules},
     session::Caller,
@@ -64,17 +67,29 @@ fn key(config: &ResourceConfig, caller: &Caller) -> Known {
     (config.group.clone(), config.name.clone(), tenant, roles)
 }
 
-/// The fields of a resource. `about` is the answer to `OPTIONS`, where there was one; `rows` are
-/// some of its records; `order` has the names in the order in which the backend writes them.
-pub fn inferred(
-    config: &ResourceConfig,
-    about: Option<&Value>,
-    rows: &[Value],
-    order: &[String],
-) -> Vec<FieldConfig> {
-    let mut fields: Vec<FieldConfig> = match about.and_then(described) {
-        Some(about) => about.iter().map(|(name, about)| field_told(name, about, rows)).collect(),
-        None => names(rows).into_iter().map(|name| field_seen(name, rows)).collect(),
+/// What a backend lets be seen of a resource.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Its answer to `OPTIONS`.
+    pub about: Option<Value>,
+    /// What its OpenAPI document says.
+    pub document: Option<Described>,
+    /// Some records.
+    pub rows: Vec<Value>,
+    /// The names of fields, in the order in which the backend writes them.
+    pub order: Vec<String>,
+}
+
+/// The fields of a resource: by `OPTIONS`, by the document, or by the records.
+pub fn inferred(config: &ResourceConfig, evidence: &Evidence) -> Vec<FieldConfig> {
+    let Evidence { about, document, rows, order } = evidence;
+    let documented = document.as_ref().map(|told| &told.fields).filter(|it| !it.is_empty());
+    let mut fields: Vec<FieldConfig> = match (about.as_ref().and_then(described), documented) {
+        (Some(about), _) => {
+            about.iter().map(|(name, about)| field_told(name, about, rows)).collect()
+        }
+        (None, Some(fields)) => fields.clone(),
+        (None, None) => names(rows).into_iter().map(|name| field_seen(name, rows)).collect(),
     };
     fields.sort_by_key(|field| {
         order.iter().position(|name| *name == field.name).unwrap_or(usize::MAX)
@@ -91,8 +106,13 @@ pub fn inferred(
     for field in &mut fields {
         field.in_list &= columns < COLUMNS && !KEPT_BY_BACKENDS.contains(&field.name.as_str());
         columns += usize::from(field.in_list);
-        field.sortable = sorts_all && !field.kind.is_wide();
-        field.filterable = sorts_all && !field.kind.choices().is_empty();
+        let is_named = |names: fn(&Described) -> &Vec<String>| {
+            document.as_ref().is_some_and(|told| names(told).contains(&field.name))
+        };
+        let sortable = is_named(|told| &told.sortable);
+        let filterable = is_named(|told| &told.filterable);
+        field.sortable = sortable || (sorts_all && !field.kind.is_wide());
+        field.filterable = filterable || (sorts_all && !field.kind.choices().is_empty());
     }
     fields
 }
@@ -280,7 +300,7 @@ fn seen_kind(name: &str, rows: &[Value]) -> FieldKind {
 }
 
 /// What a number is about, where its name says so.
-fn number_kind(name: &str, otherwise: FieldKind) -> FieldKind {
+pub(super) fn number_kind(name: &str, otherwise: FieldKind) -> FieldKind {
     let has = |words: &[&str]| name.split('_').any(|part| words.contains(&part));
     if has(&["amount", "price", "cost", "budget", "revenue"]) {
         FieldKind::Money { currency: None }
@@ -301,11 +321,11 @@ fn is_long(text: &str) -> bool {
     text.len() > LONG || text.contains('\n')
 }
 
-fn is_long_by_name(name: &str) -> bool {
+pub(super) fn is_long_by_name(name: &str) -> bool {
     ["notes", "description", "body", "text", "comment"].iter().any(|word| name.ends_with(word))
 }
 
-fn is_phone_by_name(name: &str) -> bool {
+pub(super) fn is_phone_by_name(name: &str) -> bool {
     name.split('_').any(|part| ["phone", "mobile", "fax"].contains(&part))
 }
 
@@ -342,7 +362,10 @@ mod tests {
         let order = ["price", "when", "at", "name", "mail", "home", "ok", "tags", "notes"];
         let order = [&order[..], &["mobile_phone", "count", "late"]].concat();
         let order: Vec<String> = order.into_iter().map(str::to_owned).collect();
-        let fields = inferred(&resource("plain"), None, &rows, &order);
+        let fields = inferred(
+            &resource("plain"),
+            &Evidence { rows: rows.to_vec(), order, ..Evidence::default() },
+        );
         let expected = [
             ("name", "text"),
             ("price", "money"),
@@ -374,7 +397,10 @@ mod tests {
             "updated_at": {"type": "datetime", "read_only": true},
         }}});
         let order = ["id", "stage", "name", "rating", "notes", "updated_at"].map(str::to_owned);
-        let fields = inferred(&resource("drf"), Some(&about), &[], &order);
+        let fields = inferred(
+            &resource("drf"),
+            &Evidence { about: Some(about), order: order.to_vec(), ..Evidence::default() },
+        );
         let expected = [
             ("name", "text"),
             ("stage", "choice"),

@@ -7,7 +7,8 @@
 //! |---|---|
 //! | `resources` | what is declared? |
 //! | `access` | who may do what with it? |
-//! | `fields` | what do its records hold? |
+//! | `fields`, `openapi` | what do its records hold? |
+//! | `describe` | how would it be declared? |
 //! | `query` | which part of a list does an address ask for? |
 //! | `style` | how is a backend asked for that, and what did it answer? |
 //! | `value`, `present` | what does a value mean, and how do people read it? |
@@ -23,11 +24,13 @@
 
 pub mod access;
 mod changes;
+mod describe;
 mod export;
 mod fields;
 mod files;
 mod form;
 mod import;
+mod openapi;
 mod options;
 pub mod page;
 mod present;
@@ -43,5 +46,6 @@ mod value;
 mod views;
 
 pub use {
-    changes::Changes, fields::KnownFields, resources::Resources, service::Data, views::Views,
+    changes::Changes, describe::describe, fields::KnownFields, resources::Resources, service::Data,
+    views::Views,
 };

@@ -17,8 +17,9 @@ use time::{OffsetDateTime, UtcOffset};
 use super::{
     KnownFields, Resources, access,
     changes::Deed,
-    fields::{inferred, keys},
+    fields::{Evidence, inferred, keys},
     files::{self, Chosen},
+    openapi::described,
     query::{ListQuery, PAGE_SIZES, Test, USUAL_SIZE},
     refusal::Refusal,
     style::{Asking, Found, lookup},
@@ -476,9 +477,15 @@ impl Data {
         let order = keys(&sample.text);
         let body = serde_json::from_slice(&sample.text).map_err(not_understood)?;
         let sample = asking.found(&sample.headers, body, &query)?;
-        let about = Call::new(Method::OPTIONS, path);
-        let about = self.backends.find(&config.backend)?.json(caller, about).await;
-        Ok(inferred(config, about.ok().as_ref(), &sample.rows, &order))
+        let about = Call::new(Method::OPTIONS, path.clone());
+        let backend = self.backends.find(&config.backend)?;
+        let about = backend.json::<Value>(caller, about).await.ok();
+        let document = match &backend.config().openapi {
+            Some(place) => backend.json::<Value>(caller, document_call(place)).await.ok(),
+            None => None,
+        };
+        let document = document.and_then(|document| described(&document, &path, &order));
+        Ok(inferred(config, &Evidence { about, document, rows: sample.rows, order }))
     }
 
     /// A GET, answered by the backend or, while it is out, as it answered last.
@@ -504,6 +511,13 @@ impl Data {
         let as_of = age(&head.headers).map(|age| OffsetDateTime::now_utc() - age);
         Ok(Answer { headers: head.headers, text, as_of })
     }
+}
+
+/// A call for an OpenAPI document; some backends write it as YAML unless they are asked.
+fn document_call(place: &str) -> Call {
+    let mut call = Call::get(place, None);
+    call.own.insert(ACCEPT, HeaderValue::from_static(JSON));
+    call
 }
 
 /// A call that asks for answers in the form that the backend has.

@@ -188,6 +188,13 @@ impl Sandbox {
         (client.id, &client.secret)
     }
 
+    /// An access token of the client that acts for itself.
+    pub fn machine_token(&self) -> Option<SecretString> {
+        let client = self.state.provider.machine.id;
+        let token = self.state.tokens.for_client(client, oauth::MACHINE_SCOPE).ok()?;
+        Some(token.access_token.into())
+    }
+
     /// What a browser must see; to be nested at `/sandbox` of the public address.
     pub fn browser_routes(&self) -> Router {
         authorize::routes().with_state(self.state.clone())

@@ -34,7 +34,7 @@ pub(super) const MACHINE_CLIENT: &str = "breezeway-service";
 /// Every scope there is.
 pub(super) const SCOPES: [&str; 5] = ["openid", "profile", "email", "offline_access", "api"];
 /// What the machine client may ask for.
-const MACHINE_SCOPE: &str = "api";
+pub(super) const MACHINE_SCOPE: &str = "api";
 
 const TOKEN_PATH: &str = "oauth/token";
 const KEYS_PATH: &str = "oauth/jwks";

@@ -8,6 +8,10 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use axum::response::Response;
+
+use crate::support::Upstream;
+
 /// Runs the program to its end, on the checked-in configuration and the data in `folder`.
 fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     fs::write(folder.join("Leptos.toml"), include_str!("../../Leptos.toml")).unwrap();
@@ -154,4 +158,71 @@ fn migrating_makes_the_database_and_can_be_repeated() {
     fs::write(folder.path().join("data/breezeway.db"), "not a database").unwrap();
     let said = complaint(&run(folder.path(), &["migrate"], &[]));
     assert!(said.contains("cannot be opened"), "{said}");
+}
+
+#[tokio::test]
+async fn a_collection_is_described_to_be_pasted() {
+    let upstream = Upstream::start(|seen| {
+        if !seen.headers.contains_key("authorization") {
+            return Response::builder().status(401).body("".into()).unwrap();
+        }
+        let path = seen.target.split('?').next().unwrap_or_default();
+        match (seen.method.as_str(), path) {
+            ("GET", "/openapi.json") => Response::new(DOCUMENT.into()),
+            ("GET", "/people") => {
+                let mut rows = [("Ada", 1), ("Bo", 2), ("Cy", 3)];
+                if seen.target.contains("ordering=-name") {
+                    rows.reverse();
+                }
+                let rows: Vec<_> = rows
+                    .iter()
+                    .map(|(name, id)| serde_json::json!({ "id": id, "name": name, "age": 40 + id }))
+                    .collect();
+                let body = serde_json::json!({ "count": 3, "next": null, "results": rows });
+                Response::new(body.to_string().into())
+            }
+            _ => Response::builder().status(404).body("".into()).unwrap(),
+        }
+    })
+    .await;
+    const DOCUMENT: &str = r#"{"openapi": "3.1.0", "paths": {"/people": {
+        "get": {"responses": {"200": {"content": {"application/json": {"schema": {"type": "object",
+            "properties": {"results": {"type": "array", "items": {"type": "object", "properties": {
+                "id": {"type": "integer", "readOnly": true}, "name": {"type": "string"},
+                "age": {"type": "integer"}}}}}}}}}}},
+        "post": {"requestBody": {"content": {"application/json": {"schema": {"type": "object",
+            "required": ["name"], "properties": {"name": {"type": "string", "maxLength": 30},
+            "age": {"type": "integer", "minimum": 0}}}}}}, "responses": {}}}}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("Leptos.toml");
+    let text = format!(
+        "[sandbox]\nenabled = false\n[auth]\nissuer = \"https://id.example\"\nclient_id = \"x\"\n\
+         [backends.b]\nurl = \"{}\"\n[resources.g.people]\nbackend = \"b\"\npath = \"/people\"\n",
+        upstream.origin
+    );
+    std::fs::write(&config, text).unwrap();
+    let run = async |extra: Vec<String>| {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || {
+            std::process::Command::new(env!("CARGO_BIN_EXE_breezeway"))
+                .args(["resources", "describe", "g.people", "--config"])
+                .arg(config)
+                .args(extra)
+                .output()
+                .unwrap()
+        })
+        .await
+        .unwrap()
+    };
+    let refused = run(Vec::new()).await;
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("who asks"));
+    let told = run(vec!["--header".into(), "Authorization: Bearer x".into()]).await;
+    let toml = String::from_utf8(told.stdout).unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    assert!(toml.contains("[resources.g.people]\nbackend = \"b\""), "{toml}");
+    let name = "{ name = \"name\", sortable = true, required = true, max_length = 30 }";
+    assert!(toml.contains(name), "{toml}");
+    assert!(toml.contains("type = \"integer\"") && toml.contains("min = 0"), "{toml}");
+    assert!(toml.contains("# openapi = \"/openapi.json\""), "{toml}");
 }

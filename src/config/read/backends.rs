@@ -37,6 +37,7 @@ fn backend(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<BackendConfig
     let registration =
         s.optional_section("client_credentials", |s| machine::registration(s, house));
     let forward_cookies = s.defaulted("forward_cookies", |v| v.list(values::word), Vec::new());
+    let openapi = s.optional("openapi", values::path);
     let forward_headers = s.defaulted("forward_headers", headers, Vec::new());
     let expose_headers = s.defaulted("expose_headers", headers, Vec::new());
     let show_errors = s.defaulted("show_errors", |v| v.boolean(), false);
@@ -61,6 +62,7 @@ fn backend(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<BackendConfig
         stream_paths: stream_paths?,
         registration,
         forward_cookies,
+        openapi: openapi?,
         forward_headers: forward_headers?,
         expose_headers: expose_headers?,
         show_errors: show_errors?,
