@@ -307,7 +307,7 @@ impl Changes {
         let rows = self.inner.store.open(whose.borrow(), resource.as_deref()).await?;
         // Making a record needs no watching: the form that asked for it waits.
         let is_seen = |change: &Change| change.deed != Deed::Create || change.needs_person();
-        Ok(rows.into_iter().filter_map(change).filter(is_seen).collect())
+        Ok(rows.iter().cloned().filter_map(change).filter(is_seen).collect())
     }
 
     /// What the caller still wants done to one record, the oldest first.

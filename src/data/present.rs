@@ -149,8 +149,7 @@ pub fn figure(reader: &Reader, field: &FieldConfig, number: f64) -> String {
 
 /// A number in plain digits: cents that were added up as binary fractions come out whole again.
 pub fn digits(number: f64) -> String {
-    // Of what is large nobody reads the fraction.
-    let places = if number.abs() < 100.0 { 4 } else { 2 };
+    let places = if number.abs() < 1.0 { 4 } else { 2 };
     let digits = format!("{number:.places$}");
     digits.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

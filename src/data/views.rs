@@ -1,5 +1,7 @@
 //! Lists as people like to have them, under names of their own; and the resources they come back to.
 
+use std::sync::Arc;
+
 use sqlx::FromRow;
 
 use super::service::Resource;
@@ -7,7 +9,7 @@ use crate::{
     config::ResourceConfig,
     error::{Error, Result},
     session::Caller,
-    store::{Flag, Store, new_id, now},
+    store::{Flag, Memo, Store, new_id, now},
 };
 
 const LONGEST_NAME: usize = 60;
@@ -34,28 +36,41 @@ pub struct View {
 
 /// The tables `views` and `pins`. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Views(Store);
+pub struct Views {
+    store: Store,
+    views: Memo<Arc<[View]>>,
+    pins: Memo<Arc<[String]>>,
+}
 
 impl Views {
     /// In `store`.
     pub fn new(store: Store) -> Self {
-        Self(store)
+        let (views, pins) = Default::default();
+        Self { store, views, pins }
     }
 
     /// The caller's views of a resource, and those that others share, by name.
-    pub async fn of(&self, caller: &Caller, resource: &Resource) -> Result<Vec<View>> {
+    pub async fn of(&self, caller: &Caller, resource: &Resource) -> Result<Arc<[View]>> {
         let who = caller.known()?;
-        let views = sqlx::query_as(
+        let (owner, tenant) = (who.owner(), who.tenant.clone().unwrap_or_default());
+        let resource = named(&resource.config);
+        let question = [&*resource, &tenant, &owner].join("\0");
+        let read = self.read(&resource, &tenant, &owner);
+        Ok(self.views.get(question, read).await?)
+    }
+
+    async fn read(&self, resource: &str, tenant: &str, owner: &str) -> sqlx::Result<Arc<[View]>> {
+        sqlx::query_as(
             "SELECT id, name, query, is_shared, CASE WHEN owner = $3 THEN 1 ELSE 0 END AS is_own
              FROM views WHERE resource = $1 AND tenant = $2 AND (owner = $3 OR is_shared = 1)
              ORDER BY name, id LIMIT 100",
         )
-        .bind(named(&resource.config))
-        .bind(who.tenant.clone().unwrap_or_default())
-        .bind(who.owner())
-        .fetch_all(self.0.pool())
-        .await?;
-        Ok(views)
+        .bind(resource)
+        .bind(tenant)
+        .bind(owner)
+        .fetch_all(self.store.pool())
+        .await
+        .map(Into::into)
     }
 
     /// Keeps a view; one of the caller's with the same name is replaced.
@@ -77,7 +92,7 @@ impl Views {
             )));
         }
         let (owner, tenant) = (who.owner(), who.tenant.clone().unwrap_or_default());
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.store.begin().await?;
         sqlx::query(
             "DELETE FROM views WHERE owner = $1 AND tenant = $2 AND resource = $3 AND name = $4",
         )
@@ -112,7 +127,9 @@ impl Views {
         .bind(now())
         .execute(&mut *tx)
         .await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.views.forget();
+        Ok(())
     }
 
     /// Removes one of the caller's views.
@@ -120,18 +137,21 @@ impl Views {
         sqlx::query("DELETE FROM views WHERE id = $1 AND owner = $2")
             .bind(id)
             .bind(caller.known()?.owner())
-            .execute(self.0.pool())
+            .execute(self.store.pool())
             .await?;
+        self.views.forget();
         Ok(())
     }
 
     /// The resources on the caller's first page, as `<group>.<name>`.
-    pub async fn pins(&self, caller: &Caller) -> Result<Vec<String>> {
-        let pins = sqlx::query_scalar("SELECT resource FROM pins WHERE owner = $1 ORDER BY place")
-            .bind(caller.known()?.owner())
-            .fetch_all(self.0.pool())
-            .await?;
-        Ok(pins)
+    pub async fn pins(&self, caller: &Caller) -> Result<Arc<[String]>> {
+        let owner = caller.known()?.owner();
+        let read = async {
+            let pins = "SELECT resource FROM pins WHERE owner = $1 ORDER BY place";
+            let pins = sqlx::query_scalar(pins).bind(&owner);
+            pins.fetch_all(self.store.pool()).await.map(Into::into)
+        };
+        Ok(self.pins.get(owner.clone(), read).await?)
     }
 
     /// Puts a resource on the caller's first page, or takes it off.
@@ -145,7 +165,8 @@ impl Views {
             false => "DELETE FROM pins WHERE owner = $1 AND resource = $2 AND place <= $3",
         };
         let query = sqlx::query(sql).bind(owner).bind(resource).bind(now());
-        query.execute(self.0.pool()).await?;
+        query.execute(self.store.pool()).await?;
+        self.pins.forget();
         Ok(())
     }
 }

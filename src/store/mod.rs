@@ -8,6 +8,7 @@ mod engine;
 mod flag;
 mod lease;
 mod lock;
+mod memo;
 
 use std::{
     future::ready,
@@ -27,6 +28,7 @@ pub use self::{
     flag::Flag,
     lease::Lease,
     lock::{DataDirLock, DatabaseLock},
+    memo::Memo,
 };
 
 use self::engine::Address;

@@ -169,8 +169,8 @@ impl Changes {
         let whose = whose(caller)?;
         let rows = self.inner.store.unseen_batches(whose.borrow(), resource.as_deref()).await?;
         let mut batches = Vec::new();
-        for row in rows {
-            let batch = self.counted(row).await?;
+        for row in rows.iter() {
+            let batch = self.counted(row.clone()).await?;
             // Of what was forgotten, or taken back whole, there is nothing to tell.
             if batch.tally.all() > batch.tally.dropped {
                 batches.push(batch);
@@ -181,14 +181,14 @@ impl Changes {
 
     async fn counted(&self, row: BatchRow) -> Result<Batch> {
         let mut tally = Tally { due_at: i64::MAX, ..Tally::default() };
-        for (state, count, due_at) in self.inner.store.tally(&row.id).await? {
+        for (state, count, due_at) in self.inner.store.tally(&row.id).await?.iter() {
             let count = count.unsigned_abs();
             match state.parse().unwrap_or(State::Held) {
                 State::Draft => tally.draft += count,
                 State::Invalid => tally.invalid += count,
                 State::Pending | State::Running => {
                     tally.left += count;
-                    tally.due_at = tally.due_at.min(due_at);
+                    tally.due_at = tally.due_at.min(*due_at);
                 }
                 State::Done => tally.done += count,
                 State::Dropped => tally.dropped += count,

@@ -2,9 +2,11 @@
 
 mod batches;
 
+use std::sync::Arc;
+
 use sqlx::{AssertSqlSafe, FromRow};
 
-use crate::store::{Db, Store, now};
+use crate::store::{Db, Memo, Store, now};
 
 /// How long what is over is remembered, so that a page that waits for it learns how it ended, in
 /// milliseconds.
@@ -78,20 +80,51 @@ pub struct Whose<'a> {
     pub tenant: &'a str,
 }
 
+impl Whose<'_> {
+    /// What is asked of their changes, as one text.
+    fn question(&self, resource: Option<&str>) -> String {
+        [self.owner, self.tenant, resource.unwrap_or_default()].join("\0")
+    }
+}
+
 /// The tables `changes` and `audit_log`.
 #[derive(Debug, Clone)]
-pub struct ChangeStore(Store);
+pub struct ChangeStore {
+    store: Store,
+    /// What every list asks for, and is mostly nothing.
+    open: Memo<Arc<[ChangeRow]>>,
+    unseen: Memo<Arc<[BatchRow]>>,
+    tallies: Memo<Arc<[(String, i64, i64)]>>,
+}
+
+/// Lets what was read be forgotten when it is dropped: also where nobody waits for the end.
+struct Writing<'a>(&'a ChangeStore);
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.0.open.forget();
+        self.0.unseen.forget();
+        self.0.tallies.forget();
+    }
+}
 
 impl ChangeStore {
     /// In `store`.
     pub fn new(store: Store) -> Self {
-        Self(store)
+        let (open, unseen, tallies) = Default::default();
+        Self { store, open, unseen, tallies }
+    }
+
+    /// To be held by whoever writes.
+    fn writing(&self) -> Writing<'_> {
+        Writing(self)
     }
 
     /// Keeps a change, in the place of those of the same person that it `replaces` and that are not
     /// done. Answers whether it is new.
     pub async fn keep(&self, row: &ChangeRow, replaces: &[String]) -> sqlx::Result<bool> {
-        let mut tx = self.0.begin().await?;
+        let _writing = self.writing();
+        let mut tx = self.store.begin().await?;
         for id in replaces {
             sqlx::query(
                 "UPDATE changes SET state = 'dropped' WHERE id = $1 AND owner = $2 AND tenant = $3
@@ -116,7 +149,7 @@ impl ChangeStore {
             .bind(id)
             .bind(whose.owner)
             .bind(whose.tenant)
-            .fetch_optional(self.0.pool())
+            .fetch_optional(self.store.pool())
             .await
     }
 
@@ -125,17 +158,27 @@ impl ChangeStore {
         &self,
         whose: Whose<'_>,
         resource: Option<&str>,
-    ) -> sqlx::Result<Vec<ChangeRow>> {
+    ) -> sqlx::Result<Arc<[ChangeRow]>> {
+        let question = whose.question(resource);
+        self.open.get(question, self.read_open(whose, resource)).await
+    }
+
+    async fn read_open(
+        &self,
+        whose: Whose<'_>,
+        resource: Option<&str>,
+    ) -> sqlx::Result<Arc<[ChangeRow]>> {
         let of_one = if resource.is_some() { "AND resource = $3" } else { "" };
         let sql = format!(
             "SELECT {COLUMNS} FROM changes WHERE owner = $1 AND tenant = $2
-             AND batch = '' AND state NOT IN ('done', 'dropped') {of_one} ORDER BY created_at, id LIMIT {MOST}"
+             AND batch = '' AND state NOT IN ('done', 'dropped') {of_one}
+             ORDER BY created_at, id LIMIT {MOST}"
         );
         let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(whose.owner).bind(whose.tenant);
         if let Some(resource) = resource {
             query = query.bind(resource);
         }
-        query.fetch_all(self.0.pool()).await
+        query.fetch_all(self.store.pool()).await.map(Into::into)
     }
 
     /// What is to be done now: what is due, and what somebody began and did not end.
@@ -145,7 +188,7 @@ impl ChangeStore {
              ORDER BY due_at, created_at LIMIT 500",
         )
         .bind(now())
-        .fetch_all(self.0.pool())
+        .fetch_all(self.store.pool())
         .await
     }
 
@@ -155,13 +198,14 @@ impl ChangeStore {
             "SELECT id FROM changes WHERE session = $1 AND state = 'pending' ORDER BY created_at",
         )
         .bind(session)
-        .fetch_all(self.0.pool())
+        .fetch_all(self.store.pool())
         .await
     }
 
     /// Takes a change that is due at `at` or before to do it; nobody else does until `until`. Answers
     /// it as it was: one that was running was begun, and nobody knows how far it came.
     pub async fn claim(&self, id: &str, at: i64, until: i64) -> sqlx::Result<Option<Claimed>> {
+        let _writing = self.writing();
         let sql = format!(
             "SELECT {COLUMNS} FROM changes WHERE id = $1
              AND (state = 'pending' AND due_at <= $2 OR state = 'running' AND due_at <= $3)"
@@ -170,7 +214,7 @@ impl ChangeStore {
             .bind(id)
             .bind(at)
             .bind(now())
-            .fetch_optional(self.0.pool())
+            .fetch_optional(self.store.pool())
             .await?;
         let Some(row) = row else { return Ok(None) };
         let done = sqlx::query(
@@ -181,7 +225,7 @@ impl ChangeStore {
         .bind(&row.state)
         .bind(row.due_at)
         .bind(until)
-        .execute(self.0.pool())
+        .execute(self.store.pool())
         .await?;
         let was_begun = row.state == "running";
         let row = ChangeRow { due_at: until, ..row };
@@ -190,9 +234,10 @@ impl ChangeStore {
 
     /// Lets everybody go on with what was begun: whoever began it is gone.
     pub async fn release(&self) -> sqlx::Result<()> {
+        let _writing = self.writing();
         sqlx::query("UPDATE changes SET due_at = $1 WHERE state = 'running'")
             .bind(now())
-            .execute(self.0.pool())
+            .execute(self.store.pool())
             .await
             .map(drop)
     }
@@ -206,7 +251,8 @@ impl ChangeStore {
         outcome: &str,
         entry: Option<&EntryRow>,
     ) -> sqlx::Result<()> {
-        let mut tx = self.0.begin().await?;
+        let _writing = self.writing();
+        let mut tx = self.store.begin().await?;
         let done = sqlx::query(
             "UPDATE changes SET state = $3, outcome = $4, record = $5, title = $6
              WHERE id = $1 AND due_at = $2 AND state = 'running'",
@@ -227,6 +273,7 @@ impl ChangeStore {
 
     /// Takes a change back before it is begun; answers whether it was early enough.
     pub async fn drop(&self, whose: Whose<'_>, id: &str) -> sqlx::Result<bool> {
+        let _writing = self.writing();
         let done = sqlx::query(
             "UPDATE changes SET state = 'dropped' WHERE id = $1 AND owner = $2 AND tenant = $3
              AND state IN ('pending', 'refused', 'conflict', 'held')",
@@ -234,7 +281,7 @@ impl ChangeStore {
         .bind(id)
         .bind(whose.owner)
         .bind(whose.tenant)
-        .execute(self.0.pool())
+        .execute(self.store.pool())
         .await?;
         Ok(done.rows_affected() == 1)
     }
@@ -247,6 +294,7 @@ impl ChangeStore {
         session: &str,
         due_at: i64,
     ) -> sqlx::Result<bool> {
+        let _writing = self.writing();
         let done = sqlx::query(
             "UPDATE changes SET state = 'pending', session = $4, due_at = $5, outcome = '{}'
              WHERE id = $1 AND owner = $2 AND tenant = $3
@@ -257,13 +305,14 @@ impl ChangeStore {
         .bind(whose.tenant)
         .bind(session)
         .bind(due_at)
-        .execute(self.0.pool())
+        .execute(self.store.pool())
         .await?;
         Ok(done.rows_affected() == 1)
     }
 
     /// Wants the same again with other values; answers whether it was not known what became of it.
     pub async fn renew(&self, row: &ChangeRow) -> sqlx::Result<bool> {
+        let _writing = self.writing();
         let done = sqlx::query(
             "UPDATE changes SET state = 'pending', session = $4, due_at = $5, outcome = '{}',
              fields = $6, title = $7
@@ -276,25 +325,26 @@ impl ChangeStore {
         .bind(row.due_at)
         .bind(&row.fields)
         .bind(&row.title)
-        .execute(self.0.pool())
+        .execute(self.store.pool())
         .await?;
         Ok(done.rows_affected() == 1)
     }
 
     /// Forgets what is over.
     pub async fn prune(&self) -> sqlx::Result<u64> {
+        let _writing = self.writing();
         let done = sqlx::query(
             "DELETE FROM changes WHERE state IN ('done', 'dropped') AND created_at < $1",
         )
         .bind(now().saturating_sub(REMEMBERED))
-        .execute(self.0.pool())
+        .execute(self.store.pool())
         .await?;
         Ok(done.rows_affected())
     }
 
     /// Keeps an entry of the history by itself.
     pub async fn note(&self, entry: &EntryRow) -> sqlx::Result<()> {
-        let mut tx = self.0.begin().await?;
+        let mut tx = self.store.begin().await?;
         insert_entry(&mut tx, entry).await?;
         tx.commit().await
     }
@@ -316,7 +366,7 @@ impl ChangeStore {
         .bind(record)
         .bind(tenant)
         .bind(limit)
-        .fetch_all(self.0.pool())
+        .fetch_all(self.store.pool())
         .await
     }
 }
@@ -381,7 +431,7 @@ impl ChangeStore {
         .bind(wanted.resource.unwrap_or_default())
         .bind(wanted.person.unwrap_or_default())
         .bind(wanted.limit)
-        .fetch_all(self.0.pool())
+        .fetch_all(self.store.pool())
         .await
     }
 }

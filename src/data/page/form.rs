@@ -317,6 +317,7 @@ pub fn page(form: FormView) -> impl IntoView {
     let note = note.map(|note| view! { <p class="hint">{note}</p> });
     let is_unsent =
         (!problems.is_empty() || fields.iter().any(|it| it.problem.is_some())).then_some("");
+    let here = if send == "Save" { "Edit" } else { "New" };
     let wrong = fields.iter().filter(|field| field.problem.is_some()).count();
     let hidden = hidden.into_iter().map(|(name, value)| {
         view! { <input type="hidden" name=name value=value /> }
@@ -324,7 +325,7 @@ pub fn page(form: FormView) -> impl IntoView {
     view! {
         <Title text=title.clone() />
         <main id="main" class="page" data-width="narrow" tabindex="-1">
-            {breadcrumb(trail, &title)}
+            {breadcrumb(trail, here)}
             <div class="page-head">
                 <h1>{title.clone()}</h1>
             </div>

@@ -1,5 +1,7 @@
 //! The SQL of changes of many records at once.
 
+use std::sync::Arc;
+
 use sqlx::AssertSqlSafe;
 
 use super::{BatchRow, COLUMNS, ChangeRow, ChangeStore, Whose, insert};
@@ -11,7 +13,8 @@ const UNCONFIRMED: i64 = 24 * 60 * 60 * 1000;
 impl ChangeStore {
     /// Keeps a batch and its changes.
     pub async fn keep_batch(&self, batch: &BatchRow, changes: &[ChangeRow]) -> sqlx::Result<()> {
-        let mut tx = self.0.begin().await?;
+        let _writing = self.writing();
+        let mut tx = self.store.begin().await?;
         sqlx::query(
             "INSERT INTO batches (id, owner, tenant, resource, action, notes, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -40,7 +43,7 @@ impl ChangeStore {
         .bind(id)
         .bind(whose.owner)
         .bind(whose.tenant)
-        .fetch_optional(self.0.pool())
+        .fetch_optional(self.store.pool())
         .await
     }
 
@@ -49,7 +52,16 @@ impl ChangeStore {
         &self,
         whose: Whose<'_>,
         resource: Option<&str>,
-    ) -> sqlx::Result<Vec<BatchRow>> {
+    ) -> sqlx::Result<Arc<[BatchRow]>> {
+        let question = whose.question(resource);
+        self.unseen.get(question, self.read_unseen(whose, resource)).await
+    }
+
+    async fn read_unseen(
+        &self,
+        whose: Whose<'_>,
+        resource: Option<&str>,
+    ) -> sqlx::Result<Arc<[BatchRow]>> {
         let of_one = if resource.is_some() { "AND resource = $3" } else { "" };
         let sql = format!(
             "SELECT id, owner, tenant, resource, action, notes, created_at FROM batches
@@ -59,17 +71,18 @@ impl ChangeStore {
         if let Some(resource) = resource {
             query = query.bind(resource);
         }
-        query.fetch_all(self.0.pool()).await
+        query.fetch_all(self.store.pool()).await.map(Into::into)
     }
 
     /// How many of its changes are in which state, and when the first of those that wait is due.
-    pub async fn tally(&self, batch: &str) -> sqlx::Result<Vec<(String, i64, i64)>> {
-        sqlx::query_as(
-            "SELECT state, count(*), min(due_at) FROM changes WHERE batch = $1 GROUP BY state",
-        )
-        .bind(batch)
-        .fetch_all(self.0.pool())
-        .await
+    pub async fn tally(&self, batch: &str) -> sqlx::Result<Arc<[(String, i64, i64)]>> {
+        let read = async {
+            let counts = sqlx::query_as(
+                "SELECT state, count(*), min(due_at) FROM changes WHERE batch = $1 GROUP BY state",
+            );
+            counts.bind(batch).fetch_all(self.store.pool()).await.map(Into::into)
+        };
+        self.tallies.get(batch.to_owned(), read).await
     }
 
     /// Some of its changes in these states, in their order.
@@ -84,7 +97,11 @@ impl ChangeStore {
             "SELECT {COLUMNS} FROM changes WHERE batch = $1 AND state IN ({states})
              ORDER BY place, id LIMIT $2"
         );
-        sqlx::query_as(AssertSqlSafe(sql)).bind(batch).bind(limit).fetch_all(self.0.pool()).await
+        sqlx::query_as(AssertSqlSafe(sql))
+            .bind(batch)
+            .bind(limit)
+            .fetch_all(self.store.pool())
+            .await
     }
 
     /// The next of its changes that are due.
@@ -96,7 +113,7 @@ impl ChangeStore {
         .bind(batch)
         .bind(now())
         .bind(limit)
-        .fetch_all(self.0.pool())
+        .fetch_all(self.store.pool())
         .await
     }
 
@@ -108,6 +125,7 @@ impl ChangeStore {
         session: &str,
         due_at: i64,
     ) -> sqlx::Result<u64> {
+        let _writing = self.writing();
         let states = quoted(states);
         let sql = format!(
             "UPDATE changes SET state = 'pending', session = $2, due_at = $3, outcome = '{{}}'
@@ -117,43 +135,46 @@ impl ChangeStore {
             .bind(batch)
             .bind(session)
             .bind(due_at)
-            .execute(self.0.pool())
+            .execute(self.store.pool())
             .await?;
         Ok(done.rows_affected())
     }
 
     /// Takes back all of its changes that are in one of these states; answers how many.
     pub async fn drop_of_batch(&self, batch: &str, states: &[&'static str]) -> sqlx::Result<u64> {
+        let _writing = self.writing();
         let states = quoted(states);
         let sql = format!(
             "UPDATE changes SET state = 'dropped' WHERE batch = $1 AND state IN ({states})"
         );
-        let done = sqlx::query(AssertSqlSafe(sql)).bind(batch).execute(self.0.pool()).await?;
+        let done = sqlx::query(AssertSqlSafe(sql)).bind(batch).execute(self.store.pool()).await?;
         Ok(done.rows_affected())
     }
 
     /// Notes that the person has closed its report.
     pub async fn close_batch(&self, batch: &str) -> sqlx::Result<()> {
+        let _writing = self.writing();
         sqlx::query("UPDATE batches SET is_seen = 1 WHERE id = $1")
             .bind(batch)
-            .execute(self.0.pool())
+            .execute(self.store.pool())
             .await
             .map(drop)
     }
 
     /// Forgets batches that nobody has confirmed, and those of which nothing is left.
     pub async fn prune_batches(&self) -> sqlx::Result<()> {
+        let _writing = self.writing();
         let long_ago = now().saturating_sub(UNCONFIRMED);
         sqlx::query("DELETE FROM changes WHERE state IN ('draft', 'invalid') AND created_at < $1")
             .bind(long_ago)
-            .execute(self.0.pool())
+            .execute(self.store.pool())
             .await?;
         sqlx::query(
             "DELETE FROM batches WHERE created_at < $1
              AND NOT EXISTS (SELECT 1 FROM changes WHERE batch = batches.id)",
         )
         .bind(long_ago)
-        .execute(self.0.pool())
+        .execute(self.store.pool())
         .await
         .map(drop)
     }
