@@ -288,7 +288,7 @@ fn report(trouble: &[Change], batch: &Batch, resource: &Resource) -> impl IntoVi
     view! {
         <section class="batch-report" aria-labelledby="trouble">
             <h2 id="trouble">{title}</h2>
-            <div class="table-scroll" tabindex="0" role="region" aria-labelledby="trouble">
+            <div class="table-scroll" tabindex="0" role="region" aria-label="Why, line by line">
                 <table class="versions">
                     <thead>
                         <tr>
@@ -338,7 +338,7 @@ fn previewed(
     view! {
         <section class="batch-report" aria-labelledby="preview">
             <h2 id="preview">"What will be written"</h2>
-            <div class="table-scroll" tabindex="0" role="region" aria-labelledby="preview">
+            <div class="table-scroll" tabindex="0" role="region" aria-label="Line by line">
                 <table class="versions">
                     <thead>
                         <tr>
