@@ -268,6 +268,14 @@ fn assistant(page: &mut Page, assistant: &AssistantConfig) {
     page.optional("description", assistant.description.as_deref());
     page.optional("greeting", assistant.greeting.as_deref());
     page.texts("suggestions", assistant.suggestions.iter().cloned());
+    if !assistant.tools.is_empty() {
+        page.texts("tools", assistant.tools.iter().map(tools));
+    }
+}
+
+fn tools(tools: &ToolsConfig) -> String {
+    let verbs = tools.verbs.iter().map(|verb| values::word_for(values::TOOL_VERBS, verb));
+    format!("{}.{}:{}", tools.group, tools.name, verbs.collect::<Vec<_>>().join(","))
 }
 
 fn widget(page: &mut Page, widget: &WidgetConfig) {

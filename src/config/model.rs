@@ -395,6 +395,8 @@ pub struct AssistantConfig {
     pub greeting: Option<String>,
     /// `suggestions`: questions offered in an empty conversation.
     pub suggestions: Vec<String>,
+    /// `tools`: what it may do with declared resources, for whoever is signed in. Default nothing.
+    pub tools: Vec<ToolsConfig>,
 }
 
 impl AssistantConfig {
@@ -402,6 +404,28 @@ impl AssistantConfig {
     pub fn upload_place(&self) -> String {
         format!("{} {}", self.backend, self.upload.as_deref().unwrap_or_default())
     }
+}
+
+/// One entry of an assistant's `tools`: `"<group>.<name>:<verbs>"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolsConfig {
+    /// The resource's group.
+    pub group: String,
+    /// The resource's name.
+    pub name: String,
+    /// What it may do with the resource.
+    pub verbs: Vec<ToolVerb>,
+}
+
+/// What an assistant may do with a resource.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolVerb {
+    /// List records and read them.
+    Read,
+    /// Propose new ones.
+    Create,
+    /// Propose changes of those that are there.
+    Update,
 }
 
 /// `provider` of an assistant.

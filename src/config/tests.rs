@@ -102,6 +102,7 @@ greeting = "Hello"
 suggestions = ["One", "Two"]
 temperature = 0.25
 max_tokens = 1000
+tools = ["django-crm.contacts:read", "billing.payment-methods:read,create,update"]
 
 [assistants.agent]
 provider = "drupal"
@@ -984,12 +985,38 @@ fn assistants_are_checked() {
     let ollama = "model = \"m\"\nprovider = \"ollama\"\n";
     refused(&format!("{ollama}files = [\"*/*\"]"), 7, "files", "holds more than Ollama takes");
     refused("model = \"m\"\nprovider = \"openia\"", 6, "provider", "did you mean `openai`?");
+    refused(&format!("{ollama}tools = []"), 7, "tools", "only `openai` and `anthropic` take tools");
     refused(
         "model = \"m\"\nprovider = \"openai\"\npath = \"v1\"",
         7,
         "path",
         "does not begin with `/`",
     );
+}
+
+#[test]
+fn tools_are_checked() {
+    let assistant = "[backends.crm]\nurl = \"https://crm.example\"\n[assistants.a]\n\
+                     backend = \"crm\"\nprovider = \"openai\"\nmodel = \"m\"\n";
+    let resources = "\n[resources.g.people]\nbackend = \"crm\"\npath = \"/p\"\n\
+                     actions = [\"list\", \"read\"]\n\
+                     [resources.g.deals]\nbackend = \"crm\"\npath = \"/d\"\n";
+    let refused = |tools: &str, what: &str| {
+        let text = format!("{assistant}tools = {tools}{resources}");
+        assert_problem(&text, 7, "assistants.a.tools", what);
+    };
+    refused("[\"g.peple:read\"]", "no `[resources.g.peple]`; did you mean `g.people`?");
+    refused("[\"people:read\"]", "there is no `[resources.people]`");
+    refused("[\"g.people\"]", "says nothing of what may be done");
+    refused("[\"g.people:raed\"]", "`raed` is not known here; did you mean `read`?");
+    refused("[\"g.people:delete\"]", "write `read`, `create` or `update`");
+    refused("[\"g.people:\"]", "`` is not known here");
+    refused("[\"g.people:read,create\"]", "allows `create`, which `[resources.g.people]` does");
+    refused("[\"g.deals:read\", \"g.deals:create\"]", "names `g.deals` twice");
+    let text = format!("{assistant}tools = [\"g.deals:update, read,read\"]{resources}");
+    let config = config(&text);
+    let [tools] = &config.assistants["a"].tools[..] else { panic!("one") };
+    assert_eq!(tools.verbs, [ToolVerb::Update, ToolVerb::Read]);
 }
 
 #[test]

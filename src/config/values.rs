@@ -20,7 +20,7 @@ use super::{
     duration,
     model::{
         Action, Aggregate, BackendAuth, ChartKind, ChatProvider, FilterForm, Rate, RecordForm,
-        Sharing, UpdateMethod,
+        Sharing, ToolVerb, UpdateMethod,
     },
     problem::{alternatives, suggestion},
     section::{Read, Value},
@@ -36,6 +36,10 @@ pub(super) const PROVIDERS: &[(&str, ChatProvider)] = &[
     ("drupal", ChatProvider::Drupal),
     ("json", ChatProvider::Json),
 ];
+
+/// The verbs of an assistant's `tools`.
+pub(super) const TOOL_VERBS: &[(&str, ToolVerb)] =
+    &[("read", ToolVerb::Read), ("create", ToolVerb::Create), ("update", ToolVerb::Update)];
 
 /// `share` of `[chat]`.
 pub(super) const SHARING: &[(&str, Option<Sharing>)] =

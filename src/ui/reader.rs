@@ -31,6 +31,29 @@ pub struct Reader {
     language: Locale,
 }
 
+/// What a [`Reader`] is made from: for what is written later, when nobody asks any more.
+#[derive(Debug, Clone)]
+pub struct Habits {
+    /// Their distance from UTC.
+    pub zone: UtcOffset,
+    language: Locale,
+}
+
+impl Habits {
+    /// Those of whoever sent these headers.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        Self { zone: zone_of(headers), language: language(wanted.unwrap_or_default()) }
+    }
+}
+
+/// Those of nobody in particular.
+impl Default for Habits {
+    fn default() -> Self {
+        Self { zone: UtcOffset::UTC, language: language("") }
+    }
+}
+
 impl Reader {
     /// Whoever asked for the page that is being made.
     pub fn of_page() -> Self {
@@ -39,8 +62,12 @@ impl Reader {
 
     /// Whoever sent these headers.
     pub fn of(headers: &HeaderMap) -> Self {
-        let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        Self::new(&language(wanted.unwrap_or_default()), zone_of(headers))
+        Self::with(&Habits::of(headers))
+    }
+
+    /// Whoever has these habits.
+    pub fn with(habits: &Habits) -> Self {
+        Self::new(&habits.language, habits.zone)
     }
 
     fn new(language: &Locale, zone: UtcOffset) -> Self {

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::House;
+use super::{House, tools};
 use crate::{
     chat::{files, wire::LONGEST_MESSAGE},
     config::{
-        model::{AssistantConfig, ChatProvider},
+        model::{AssistantConfig, ChatProvider, ResourceConfig},
         section::{Read, Section, Value, all},
         values,
     },
@@ -33,14 +33,20 @@ impl ChatProvider {
 pub(super) fn assistants(
     root: &Section<'_>,
     house: &House<'_>,
+    resources: &Read<Vec<ResourceConfig>>,
 ) -> Read<BTreeMap<String, AssistantConfig>> {
     all(root.named("assistants").into_iter().map(|(name, value)| {
-        let assistant = value.table(|s| assistant(s, name, house))?;
+        let assistant = value.table(|s| assistant(s, name, house, resources))?;
         Ok((name.to_owned(), assistant))
     }))
 }
 
-fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantConfig> {
+fn assistant(
+    s: &Section<'_>,
+    name: &str,
+    house: &House<'_>,
+    resources: &Read<Vec<ResourceConfig>>,
+) -> Read<AssistantConfig> {
     let title = s.defaulted_with("title", values::text, || Ok(name.to_owned()));
     let provider = s.required("provider", "write `provider = \"openai\"`", provider);
     let backend = s.required("backend", "write the name of a table under `[backends]`", |v| {
@@ -62,9 +68,11 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
     let max_files = s.defaulted("max_files", values::count, 10);
     let greeting = s.optional("greeting", values::text);
     let suggestions = s.defaulted("suggestions", |v| v.list(values::text), Vec::new());
+    let tools = s.defaulted("tools", |v| tools::tools(v, house, resources), Vec::new());
 
     let provider = provider?;
     check_tuning(s, provider);
+    check_tools(s, provider);
     check_files(s, provider, files.as_deref().unwrap_or_default());
     Ok(AssistantConfig {
         name: name.to_owned(),
@@ -87,6 +95,7 @@ fn assistant(s: &Section<'_>, name: &str, house: &House<'_>) -> Read<AssistantCo
         max_files: max_files?,
         greeting: greeting?,
         suggestions: suggestions?,
+        tools: tools?,
     })
 }
 
@@ -126,6 +135,16 @@ fn check_tuning(s: &Section<'_>, provider: ChatProvider) {
     }
     if provider == ChatProvider::Drupal && s.has("system") {
         s.refuse("system", "has no effect with Drupal; write it into the assistant there");
+    }
+}
+
+/// Who takes no tools would never use one, and nobody would know why.
+fn check_tools(s: &Section<'_>, provider: ChatProvider) {
+    if s.has("tools") && !matches!(provider, ChatProvider::OpenAi | ChatProvider::Anthropic) {
+        s.refuse(
+            "tools",
+            "has no effect with this provider; only `openai` and `anthropic` take tools",
+        );
     }
 }
 

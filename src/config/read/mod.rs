@@ -19,6 +19,7 @@ mod backends;
 mod channels;
 mod machine;
 mod resources;
+mod tools;
 
 const HOUR: u64 = 60 * 60;
 
@@ -52,6 +53,8 @@ struct House<'a> {
     machine: bool,
     backends: Vec<&'a str>,
     assistants: Vec<&'a str>,
+    /// `<group>.<name>` of each.
+    resources: Vec<String>,
 }
 
 /// Reads the whole file.
@@ -69,13 +72,15 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
         machine: root.has("machine"),
         backends: root.names("backends"),
         assistants: root.names("assistants"),
+        resources: resources::names(root),
     };
     let auth = auth::auth(root, &house);
     let limits = root.section("limits", limits);
     let machine = root.optional_section("machine", |s| machine::machine(s, &house));
     let backends = backends::backends(root, &house);
     let proxy = root.optional_section("proxy", |s| proxy(s, &house));
-    let assistants = assistants::assistants(root, &house);
+    let resources = resources::resources(root, &house);
+    let assistants = assistants::assistants(root, &house, &resources);
     let chat = root.optional_section("chat", |s| chat(s, &house));
     let answerers = channels::Answerers {
         house: &house,
@@ -87,7 +92,6 @@ pub(super) fn config(root: &Section<'_>) -> Read<Config> {
     let jobs = root.section("jobs", channels::jobs);
     let data = root.section("data", resources::data);
     let groups = resources::groups(root);
-    let resources = resources::resources(root, &house);
 
     let (widgets, webhooks) = channels::sorted(channels?);
     Ok(Config {

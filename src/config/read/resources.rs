@@ -56,10 +56,15 @@ fn group(s: &Section<'_>, name: &str) -> Read<GroupConfig> {
     Ok(GroupConfig { title: title? })
 }
 
+/// `<group>.<name>` of every resource, whatever else is wrong with it.
+pub(super) fn names(root: &Section<'_>) -> Vec<String> {
+    let names = root.names_below("resources");
+    names.iter().map(|(group, name)| format!("{group}.{name}")).collect()
+}
+
 pub(super) fn resources(root: &Section<'_>, house: &House<'_>) -> Read<Vec<ResourceConfig>> {
     let mut resources = Vec::new();
-    let known = root.names_below("resources");
-    let known: Vec<String> = known.iter().map(|(group, name)| format!("{group}.{name}")).collect();
+    let known = &house.resources;
     for (group, tables) in root.named("resources") {
         let tables = tables.named();
         if let Some((_, value)) = tables.iter().find(|(_, value)| !value.is_table()) {
@@ -68,7 +73,7 @@ pub(super) fn resources(root: &Section<'_>, house: &House<'_>) -> Read<Vec<Resou
             continue;
         }
         for (name, value) in tables {
-            resources.push(value.table(|s| resource(s, group, name, house, &known)));
+            resources.push(value.table(|s| resource(s, group, name, house, known)));
         }
     }
     all(resources)
