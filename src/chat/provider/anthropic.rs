@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Attached, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Role, Turn, Usage,
-    answer,
+    Ask, Attached, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Role, Round, Tool,
+    ToolCall, Turn, Usage, answer,
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in},
 };
@@ -34,9 +34,15 @@ impl Provider for Anthropic {
         let mut body = json!({
             "model": assistant.model,
             "max_tokens": assistant.max_tokens.unwrap_or(MAX_TOKENS),
-            "messages": messages(ask.turns),
+            "messages": messages(ask),
             "stream": true,
         });
+        if !ask.tools.is_empty() {
+            body["tools"] = ask.tools.iter().map(tool).collect();
+        }
+        if !ask.may_call {
+            body["tool_choice"] = json!({ "type": "none" });
+        }
         if let Some(system) = ask.turns.iter().find(|turn| turn.role == Role::System) {
             body["system"] = json!(system.text);
         }
@@ -53,10 +59,38 @@ impl Provider for Anthropic {
 
 type Stream = Framed<Decoder, Message>;
 
-/// The turns, the standing instructions apart. Neighbours of one role are one turn to the service.
-fn messages(turns: &[Turn]) -> Vec<Value> {
-    let said = turns.iter().filter(|turn| turn.role != Role::System);
-    said.map(|turn| json!({ "role": turn.role, "content": content(turn) })).collect()
+/// The turns, the standing instructions apart, and then what was done for the reply. Neighbours of one
+/// role are one turn to the service.
+fn messages(ask: &Ask<'_>) -> Vec<Value> {
+    let said = ask.turns.iter().filter(|turn| turn.role != Role::System);
+    let said = said.map(|turn| json!({ "role": turn.role, "content": content(turn) }));
+    said.chain(ask.rounds.iter().flat_map(round)).collect()
+}
+
+fn tool(tool: &Tool) -> Value {
+    json!({
+        "name": tool.name, "description": tool.description, "input_schema": tool.parameters,
+    })
+}
+
+/// What was asked for, and what came of it.
+fn round(round: &Round) -> [Value; 2] {
+    let said = round.text.trim_end();
+    let said = (!said.is_empty()).then(|| json!({ "type": "text", "text": said }));
+    let called = round.calls.iter().map(|(call, _)| {
+        json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.object() })
+    });
+    let told = round.calls.iter().map(|(call, result)| {
+        json!({
+            "type": "tool_result",
+            "tool_use_id": call.id,
+            "content": result.text,
+            "is_error": result.is_error,
+        })
+    });
+    let asked: Vec<Value> = said.into_iter().chain(called).collect();
+    let told: Vec<Value> = told.collect();
+    [json!({ "role": "assistant", "content": asked }), json!({ "role": "user", "content": told })]
 }
 
 /// Words alone are text; with files they are blocks, the files first.
@@ -93,6 +127,10 @@ struct Message {
     /// How many blocks of text have begun.
     texts: u32,
     unfinished: Option<ProviderError>,
+    /// What the service wants done, each with the arguments that its block began with.
+    calls: Vec<(ToolCall, Value)>,
+    /// Whether the block that is open is such a call.
+    is_calling: bool,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +168,18 @@ enum Block {
     Thinking {
         #[serde(default)]
         thinking: String,
+    },
+    ToolUse {
+        #[serde(default)]
+        id: String,
+        #[serde(default)]
+        name: String,
+        #[serde(default)]
+        input: Value,
+    },
+    InputJsonDelta {
+        #[serde(default)]
+        partial_json: String,
     },
     #[serde(other)]
     Unknown,
@@ -175,9 +225,19 @@ impl Dialect for Message {
         Ok(Step::More)
     }
 
-    fn conclude(&mut self) -> Result<(), ProviderError> {
-        self.unfinished.take().map_or(Ok(()), Err)
+    fn conclude(&mut self, deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
+        self.unfinished.take().map_or(Ok(()), Err)?;
+        deltas.extend(self.calls.drain(..).map(called));
+        Ok(())
     }
+}
+
+/// A call with its arguments, which come in pieces or with the beginning of the block.
+fn called((mut call, input): (ToolCall, Value)) -> Delta {
+    if call.arguments.trim().is_empty() {
+        call.arguments = if input.is_object() { input.to_string() } else { "{}".to_owned() };
+    }
+    Delta::Call(call)
 }
 
 impl Message {
@@ -190,6 +250,7 @@ impl Message {
 
     /// Blocks of text stand below each other, whatever was between them.
     fn begin_block(&mut self, block: Block, deltas: &mut Vec<Delta>) {
+        self.is_calling = false;
         if matches!(block, Block::Text { .. }) {
             if self.texts > 0 && self.mid_line {
                 self.add(Block::Text { text: "\n\n".to_owned() }, deltas);
@@ -207,6 +268,15 @@ impl Message {
             }
             Block::Thinking { thinking } if !thinking.is_empty() => {
                 deltas.push(Delta::Reasoning(thinking));
+            }
+            Block::ToolUse { id, name, input } => {
+                self.is_calling = true;
+                self.calls.push((ToolCall { id, name, arguments: String::new() }, input));
+            }
+            Block::InputJsonDelta { partial_json } if self.is_calling => {
+                if let Some((call, _)) = self.calls.last_mut() {
+                    call.arguments.push_str(&partial_json);
+                }
             }
             _ => {}
         }
@@ -248,16 +318,18 @@ fn whole(body: &[u8], deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
     let mut message = Message::default();
     message.stop(&reply.stop);
     message.begin(reply, deltas);
-    message.conclude()?;
+    message.conclude(deltas)?;
     deltas.push(Delta::Done);
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::chat::provider::{
-        End,
+        End, ToolResult,
         framed::testing::{self, events},
         testing::assistant,
     };
@@ -310,6 +382,119 @@ mod tests {
         let body = Anthropic.body(&Ask::new(&assistant, &turns[1..]));
         assert_eq!((&body["temperature"], &body["max_tokens"]), (&json!(0.5), &json!(100)));
         assert!(body.get("system").is_none());
+    }
+
+    fn call(id: &str, name: &str, arguments: &str) -> Delta {
+        let [id, name, arguments] = [id, name, arguments].map(str::to_owned);
+        Delta::Call(ToolCall { id, name, arguments })
+    }
+
+    /// The beginning of a block that is a call.
+    fn begin(id: &str, input: &Value) -> String {
+        let block = json!({ "type": "tool_use", "id": id, "name": "f", "input": input });
+        format!("data: {}", json!({ "type": "content_block_start", "content_block": block }))
+    }
+
+    fn more(arguments: &str) -> String {
+        let delta = json!({ "type": "input_json_delta", "partial_json": arguments });
+        format!("data: {}", json!({ "type": "content_block_delta", "delta": delta }))
+    }
+
+    const CALLED: &str = r#"data: {"type":"message_delta","delta":{"stop_reason":"tool_use"}}"#;
+
+    #[test]
+    fn tells_of_tools_and_of_what_was_done() {
+        let assistant = assistant("provider = \"anthropic\"\nmodel = \"m\"");
+        let turns = [Turn::new(Role::User, "Hi")];
+        let tools = [Tool {
+            name: "find".into(),
+            description: "Finds.".into(),
+            parameters: json!({ "type": "object" }),
+        }];
+        let arguments = "{\"q\": 1}".to_owned();
+        let call = ToolCall { id: "a".into(), name: "find".into(), arguments };
+        let result = ToolResult { text: "No such field.".into(), is_error: true };
+        let rounds = [Round { text: "Let me see.\n\n".into(), calls: vec![(call, result)] }];
+        let asked = Ask::new(&assistant, &turns);
+        let body =
+            Anthropic.body(&Ask { tools: &tools, rounds: &rounds, may_call: false, ..asked });
+        assert_eq!(
+            body["messages"],
+            json!([
+                { "role": "user", "content": "Hi" },
+                { "role": "assistant", "content": [
+                    { "type": "text", "text": "Let me see." },
+                    { "type": "tool_use", "id": "a", "name": "find", "input": { "q": 1 } },
+                ] },
+                { "role": "user", "content": [{
+                    "type": "tool_result",
+                    "tool_use_id": "a",
+                    "content": "No such field.",
+                    "is_error": true,
+                }] },
+            ])
+        );
+        let schema = json!({ "type": "object" });
+        let tool = json!({ "name": "find", "description": "Finds.", "input_schema": schema });
+        assert_eq!(body["tools"], json!([tool]));
+        assert_eq!(body["tool_choice"], json!({ "type": "none" }));
+    }
+
+    #[test]
+    fn calls_come_as_blocks() {
+        let nothing = json!({});
+        let stream = [
+            TEXT.to_owned(),
+            HEL.to_owned(),
+            begin("a", &nothing),
+            more(""),
+            more("{\"q\":"),
+            more("\"x\"}"),
+            END.to_owned(),
+            begin("b", &json!({ "id": 7 })),
+            r#"data: {"type":"content_block_start","content_block":{"type":"server_tool_use","id":"1","name":"x"}}"#.to_owned(),
+            more("{"),
+            begin("c", &nothing),
+            CALLED.to_owned(),
+            LAST.to_owned(),
+        ];
+        let stream: Vec<&str> = stream.iter().map(String::as_str).collect();
+        let deltas = [
+            text("Hel"),
+            call("a", "f", "{\"q\":\"x\"}"),
+            call("b", "f", "{\"id\":7}"),
+            call("c", "f", "{}"),
+            Delta::Done,
+        ];
+        assert_reads("calls", &stream, &deltas, None);
+        let cut = Some(ProviderError::Truncated);
+        assert_reads("cut", &stream[..6], &deltas[..1], cut);
+    }
+
+    proptest! {
+        /// Wherever arguments and bytes are cut, the calls are the same.
+        #[test]
+        fn calls_may_be_cut_anywhere(
+            texts in prop::collection::vec("[a-zäöü\"\\\\{} ]{0,20}", 1..4),
+            length in 1_usize..9,
+            size in 1_usize..50,
+        ) {
+            let mut stream = Vec::new();
+            let mut expected = Vec::new();
+            for (at, text) in texts.iter().enumerate() {
+                let (id, arguments) = (format!("c{at}"), json!({ "q": text }).to_string());
+                stream.push(begin(&id, &json!({})));
+                let letters: Vec<char> = arguments.chars().collect();
+                stream.extend(letters.chunks(length).map(|piece| more(&String::from_iter(piece))));
+                stream.push(END.to_owned());
+                expected.push(call(&id, "f", &arguments));
+            }
+            stream.push(CALLED.to_owned());
+            expected.push(Delta::Done);
+            let stream: Vec<&str> = stream.iter().map(String::as_str).collect();
+            let read = testing::read::<Stream>(&events(&stream), size, End::Broken);
+            prop_assert_eq!(read, (expected, None));
+        }
     }
 
     #[test]
@@ -415,6 +600,8 @@ mod tests {
         let body = r#"{"type":"message","role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Hello"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":4}}"#;
         let deltas = vec![count(3, 4), thought("hm"), text("Hello"), Delta::Done];
         assert_eq!(read(body), Ok(deltas));
+        let body = r#"{"type":"message","content":[{"type":"tool_use","id":"a","name":"f","input":{"q":1}}],"stop_reason":"tool_use"}"#;
+        assert_eq!(read(body), Ok(vec![call("a", "f", "{\"q\":1}"), Delta::Done]));
         let error = r#"{"type":"error","error":{"type":"api_error","message":"no"}}"#;
         assert_eq!(read(error), Err(ProviderError::failed(Cause::Overloaded, "no")));
         for body in ["<html>", "{}", "[]", r#"{"type":"other"}"#] {

@@ -35,8 +35,9 @@ pub trait Dialect: Send + Default {
     /// Reads one message.
     fn read(&mut self, event: &Event, deltas: &mut Vec<Delta>) -> Result<Step, ProviderError>;
 
-    /// Whether the reply is whole, now that the stream is over.
-    fn conclude(&mut self) -> Result<(), ProviderError> {
+    /// Adds what was waited for to the end, now that the stream is over; an error if the reply is
+    /// not whole.
+    fn conclude(&mut self, _: &mut Vec<Delta>) -> Result<(), ProviderError> {
         Ok(())
     }
 
@@ -94,7 +95,7 @@ impl<F: Framing, D: Dialect> Framed<F, D> {
 
     fn conclude(&mut self, deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
         self.state = State::Closed;
-        self.dialect.conclude()?;
+        self.dialect.conclude(deltas)?;
         deltas.push(Delta::Done);
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod anthropic;
+mod calls;
 mod deepchat;
 mod drupal;
 mod framed;
@@ -18,7 +19,7 @@ use std::fmt;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use self::{
     answer::Kind,
@@ -112,6 +113,53 @@ impl fmt::Debug for Content {
     }
 }
 
+/// Something that the service may ask to have done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tool {
+    /// What it is called: letters, digits, `-` and `_`, at most 64 of them.
+    pub name: String,
+    /// What it does.
+    pub description: String,
+    /// A JSON schema of its arguments.
+    pub parameters: Value,
+}
+
+/// What the service asks to have done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolCall {
+    /// Names the call within the reply; services that have no names leave it empty.
+    pub id: String,
+    /// Which tool.
+    pub name: String,
+    /// JSON as the service wrote it, which may be none.
+    pub arguments: String,
+}
+
+impl ToolCall {
+    /// The arguments for services that read them again: nothing, where they cannot be read.
+    fn object(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.arguments).unwrap_or_default()
+    }
+}
+
+/// What the service is told of what came of a call.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToolResult {
+    /// The words. What backends said is in here, and nowhere else.
+    pub text: String,
+    /// Whether it did not work out.
+    pub is_error: bool,
+}
+
+/// One round of a reply: what was said, what was asked for, and what came of that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Round {
+    /// What was said before anything was asked for.
+    pub text: String,
+    /// What was asked for, and what came of it.
+    pub calls: Vec<(ToolCall, ToolResult)>,
+}
+
 /// How many tokens a reply took.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -137,6 +185,8 @@ pub enum Delta {
     Reasoning(String),
     /// The count so far; a later one replaces it.
     Usage(Usage),
+    /// The service wants something done, and to be told what came of it.
+    Call(ToolCall),
     /// This was a step on the way, and the service wants to be asked again. Nothing follows.
     Again,
     /// The service has said that the reply is whole. Nothing follows.
@@ -156,12 +206,27 @@ pub struct Ask<'a> {
     pub step: u32,
     /// Whether to ask for the count of tokens: some imitations refuse what they do not know.
     pub counts: bool,
+    /// What the service may ask to have done.
+    pub tools: &'a [Tool],
+    /// What was done for this reply so far.
+    pub rounds: &'a [Round],
+    /// Whether it may ask for more. Services want to know the tools of earlier rounds all the same.
+    pub may_call: bool,
 }
 
 impl<'a> Ask<'a> {
     /// A first request, of a conversation that has no name.
     pub fn new(assistant: &'a AssistantConfig, turns: &'a [Turn]) -> Self {
-        Self { assistant, turns, thread: "", step: 0, counts: true }
+        Self {
+            assistant,
+            turns,
+            thread: "",
+            step: 0,
+            counts: true,
+            tools: &[],
+            rounds: &[],
+            may_call: true,
+        }
     }
 }
 

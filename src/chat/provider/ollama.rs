@@ -144,7 +144,7 @@ impl Dialect for Chat {
         Ok(Step::Last)
     }
 
-    fn conclude(&mut self) -> Result<(), ProviderError> {
+    fn conclude(&mut self, _: &mut Vec<Delta>) -> Result<(), ProviderError> {
         self.unfinished.take().map_or(Ok(()), Err)
     }
 }

@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Ask, Attached, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Turn, Usage,
-    answer,
+    Ask, Attached, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Round, Tool, Turn,
+    Usage, answer,
+    calls::{Calls, Piece},
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in, is_error},
 };
@@ -25,9 +26,15 @@ impl Provider for OpenAi {
         let assistant = ask.assistant;
         let mut body = json!({
             "model": assistant.model,
-            "messages": messages(ask.turns),
+            "messages": messages(ask),
             "stream": true,
         });
+        if !ask.tools.is_empty() {
+            body["tools"] = ask.tools.iter().map(tool).collect();
+        }
+        if !ask.may_call {
+            body["tool_choice"] = json!("none");
+        }
         if ask.counts {
             body["stream_options"] = json!({ "include_usage": true });
         }
@@ -47,9 +54,34 @@ impl Provider for OpenAi {
 
 type Stream = Framed<Decoder, Completion>;
 
-/// Turns as most services take them.
-fn messages(turns: &[Turn]) -> Vec<Value> {
-    turns.iter().map(|turn| json!({ "role": turn.role, "content": content(turn) })).collect()
+/// Turns as most services take them, and then what was done for the reply.
+fn messages(ask: &Ask<'_>) -> Vec<Value> {
+    let turn = |turn: &Turn| json!({ "role": turn.role, "content": content(turn) });
+    ask.turns.iter().map(turn).chain(ask.rounds.iter().flat_map(round)).collect()
+}
+
+fn tool(tool: &Tool) -> Value {
+    json!({ "type": "function", "function": {
+        "name": tool.name, "description": tool.description, "parameters": tool.parameters,
+    } })
+}
+
+/// What was asked for in one message, and what came of each in one of its own. Services read the
+/// arguments again, and some fail where they are no JSON.
+fn round(round: &Round) -> Vec<Value> {
+    let called = round.calls.iter().map(|(call, _)| {
+        let arguments = Value::Object(call.object()).to_string();
+        let function = json!({ "name": call.name, "arguments": arguments });
+        json!({ "id": call.id, "type": "function", "function": function })
+    });
+    let said = (!round.text.is_empty()).then_some(round.text.as_str());
+    let asked = json!({
+        "role": "assistant", "content": said, "tool_calls": called.collect::<Vec<_>>(),
+    });
+    let told = round.calls.iter().map(
+        |(call, result)| json!({ "role": "tool", "tool_call_id": call.id, "content": result.text }),
+    );
+    std::iter::once(asked).chain(told).collect()
 }
 
 /// Words alone are text, which every service takes; only pictures and documents make a list of parts.
@@ -83,6 +115,8 @@ fn part(file: &Attached) -> Option<Value> {
 struct Completion {
     /// Why the reply is not whole although the service has come to its end.
     unfinished: Option<ProviderError>,
+    /// What it wants done, in pieces as they come.
+    calls: Calls,
 }
 
 impl Dialect for Completion {
@@ -98,14 +132,16 @@ impl Dialect for Completion {
         self.take(chunk, deltas)
     }
 
-    fn conclude(&mut self) -> Result<(), ProviderError> {
-        self.unfinished.take().map_or(Ok(()), Err)
+    fn conclude(&mut self, deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
+        self.unfinished.take().map_or(Ok(()), Err)?;
+        self.calls.finish(deltas);
+        Ok(())
     }
 }
 
 impl Completion {
     fn take(&mut self, chunk: Chunk, deltas: &mut Vec<Delta>) -> Result<Step, ProviderError> {
-        match chunk.read_into(deltas)? {
+        match chunk.read_into(&mut self.calls, deltas)? {
             Finish::NotYet => Ok(Step::More),
             Finish::Whole => Ok(Step::Ending),
             Finish::Early(cause) => {
@@ -125,7 +161,7 @@ fn whole(body: &[u8], deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
     }
     let mut completion = Completion::default();
     completion.take(reply, deltas)?;
-    completion.conclude()?;
+    completion.conclude(deltas)?;
     deltas.push(Delta::Done);
     Ok(())
 }
@@ -161,6 +197,7 @@ struct Message {
     reasoning_content: Option<Value>,
     reasoning: Option<Value>,
     reasoning_details: Option<Value>,
+    tool_calls: Option<Value>,
 }
 
 /// What a chunk says of the reply's end.
@@ -179,20 +216,30 @@ impl Chunk {
             && self.choices.as_ref().is_none_or(Vec::is_empty)
     }
 
-    fn read_into(self, deltas: &mut Vec<Delta>) -> Result<Finish, ProviderError> {
+    fn read_into(
+        self,
+        calls: &mut Calls,
+        deltas: &mut Vec<Delta>,
+    ) -> Result<Finish, ProviderError> {
         if let Some(error) = self.error.filter(is_error) {
             return Err(failure(&error));
         }
         let choice = self.choices.and_then(|choices| choices.into_iter().next());
-        let finish = choice.map_or(Ok(Finish::NotYet), |choice| choice.read_into(deltas));
+        let finish = choice.map_or(Ok(Finish::NotYet), |choice| choice.read_into(calls, deltas));
         deltas.extend(self.usage.as_ref().and_then(usage).map(Delta::Usage));
         finish
     }
 }
 
 impl Choice {
-    fn read_into(self, deltas: &mut Vec<Delta>) -> Result<Finish, ProviderError> {
+    fn read_into(
+        self,
+        calls: &mut Calls,
+        deltas: &mut Vec<Delta>,
+    ) -> Result<Finish, ProviderError> {
         if let Some(message) = self.delta.or(self.message) {
+            let pieces = message.tool_calls.as_ref().and_then(Value::as_array);
+            pieces.into_iter().flatten().for_each(|value| calls.add(piece(value)));
             message.read_into(deltas);
         }
         if let Some(error) = self.error.filter(is_error) {
@@ -224,6 +271,22 @@ impl Message {
         deltas.extend(said.into_iter().filter(
             |delta| !matches!(delta, Delta::Text(text) | Delta::Reasoning(text) if text.is_empty()),
         ));
+    }
+}
+
+/// A piece of a call, of which anything may be missing. Some send the arguments as an object.
+fn piece(value: &Value) -> Piece {
+    let function = value.get("function").unwrap_or(&Value::Null);
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+    let arguments = match function.get("arguments") {
+        Some(arguments @ Value::Object(_)) => arguments.to_string(),
+        arguments => text(arguments),
+    };
+    Piece {
+        index: value.get("index").and_then(Value::as_u64),
+        id: text(value.get("id")),
+        name: text(function.get("name")),
+        arguments,
     }
 }
 
@@ -263,9 +326,11 @@ fn usage(value: &Value) -> Option<Usage> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::chat::provider::{
-        End, Role,
+        End, Role, ToolCall, ToolResult,
         framed::testing::{self, events as stream},
         testing::assistant,
     };
@@ -280,6 +345,11 @@ mod tests {
 
     fn count(input: u64, output: u64) -> Delta {
         Delta::Usage(Usage { input, output })
+    }
+
+    fn call(id: &str, name: &str, arguments: &str) -> Delta {
+        let [id, name, arguments] = [id, name, arguments].map(str::to_owned);
+        Delta::Call(ToolCall { id, name, arguments })
     }
 
     fn failed(cause: Cause, message: &str) -> ProviderError {
@@ -329,6 +399,179 @@ mod tests {
         (assistant.temperature, assistant.max_tokens) = (Some(0.5), Some(100));
         let body = OpenAi.body(&Ask::new(&assistant, &turns));
         assert_eq!((&body["temperature"], &body["max_tokens"]), (&json!(0.5), &json!(100)));
+    }
+
+    #[test]
+    fn tells_of_tools_and_of_what_was_done() {
+        let assistant = assistant("provider = \"openai\"\nmodel = \"m\"");
+        let turns = [Turn::new(Role::User, "Hi")];
+        let tools = [Tool {
+            name: "find".into(),
+            description: "Finds.".into(),
+            parameters: json!({ "type": "object" }),
+        }];
+        let called = |id: &str, arguments: &str, told: &str| {
+            let (id, arguments) = (id.to_owned(), arguments.to_owned());
+            let call = ToolCall { id, name: "find".into(), arguments };
+            (call, ToolResult { text: told.to_owned(), is_error: false })
+        };
+        let calls = vec![called("a", "{\"q\": 1}", "one"), called("b", "{", "No JSON.")];
+        let rounds = [Round { text: "Let me see.".into(), calls }];
+        let asked = Ask::new(&assistant, &turns);
+        let body = OpenAi.body(&Ask { tools: &tools, rounds: &rounds, may_call: false, ..asked });
+        let function = |arguments: &str| json!({ "name": "find", "arguments": arguments });
+        assert_eq!(
+            body["messages"],
+            json!([
+                { "role": "user", "content": "Hi" },
+                { "role": "assistant", "content": "Let me see.", "tool_calls": [
+                    { "id": "a", "type": "function", "function": function("{\"q\":1}") },
+                    { "id": "b", "type": "function", "function": function("{}") },
+                ] },
+                { "role": "tool", "tool_call_id": "a", "content": "one" },
+                { "role": "tool", "tool_call_id": "b", "content": "No JSON." },
+            ])
+        );
+        let function = json!({
+            "name": "find", "description": "Finds.", "parameters": { "type": "object" },
+        });
+        assert_eq!(body["tools"], json!([{ "type": "function", "function": function }]));
+        assert_eq!(body["tool_choice"], "none");
+        let plain = OpenAi.body(&Ask::new(&assistant, &turns));
+        assert!(plain.get("tools").is_none() && plain.get("tool_choice").is_none());
+    }
+
+    /// One delta with pieces of calls.
+    fn calling(pieces: &Value) -> String {
+        let choice = json!({ "index": 0, "delta": { "tool_calls": pieces } });
+        format!("data: {}", json!({ "choices": [choice] }))
+    }
+
+    const CALLED: &str =
+        r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#;
+
+    #[test]
+    fn calls_come_in_pieces() {
+        let begin = |index: u64, id: &str, name: &str| {
+            let function = json!({ "name": name, "arguments": "" });
+            calling(
+                &json!([{ "index": index, "id": id, "type": "function", "function": function }]),
+            )
+        };
+        let more = |index: u64, arguments: &str| {
+            calling(&json!([{ "index": index, "function": { "arguments": arguments } }]))
+        };
+        let events = [
+            HEL.to_owned(),
+            begin(0, "a", "find"),
+            more(0, "{\"q\""),
+            begin(1, "b", "read"),
+            more(1, "{\"id\":"),
+            more(0, ":\"x\"}"),
+            more(1, "7}"),
+            CALLED.to_owned(),
+        ];
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let both = [call("a", "find", "{\"q\":\"x\"}"), call("b", "read", "{\"id\":7}")];
+        let deltas = [&[text("Hel")][..], &both, &[Delta::Done]].concat();
+        for last in [&[][..], &[DONE]] {
+            assert_reads("in pieces", &stream(&[&events[..], last].concat()), &deltas, None);
+        }
+        let cut = &events[..events.len() - 1];
+        assert_reads("cut", &stream(cut), &deltas[..1], Some(ProviderError::Truncated));
+    }
+
+    #[test]
+    fn whole_calls_are_told_apart_however_they_are_numbered() {
+        let function = |arguments: Value| json!({ "name": "f", "arguments": arguments });
+        let (one, two) = (function(json!("{\"n\":1}")), function(json!("{\"n\":2}")));
+        let cases = [
+            ("all at once", vec![json!([{ "function": one }, { "function": two }])], ["", ""]),
+            (
+                "each by itself, without a number",
+                vec![json!([{ "function": one }]), json!([{ "function": two }])],
+                ["", ""],
+            ),
+            (
+                "with the same number",
+                vec![
+                    json!([{ "index": 0, "id": "a", "function": one }]),
+                    json!([{ "index": 0, "id": "b", "function": two }]),
+                ],
+                ["a", "b"],
+            ),
+            (
+                "with the same number and no id",
+                vec![
+                    json!([{ "index": 0, "function": one }]),
+                    json!([{ "index": 0, "function": two }]),
+                ],
+                ["", ""],
+            ),
+            (
+                "with the same id",
+                vec![json!([
+                    { "index": 0, "id": "a", "function": one },
+                    { "index": 1, "id": "a", "function": two },
+                ])],
+                ["a", "a"],
+            ),
+            (
+                "with arguments that are objects",
+                vec![json!([
+                    { "id": "a", "function": function(json!({ "n": 1 })) },
+                    { "id": "b", "function": function(json!({ "n": 2 })) },
+                ])],
+                ["a", "b"],
+            ),
+        ];
+        for (quirk, deltas, [first, second]) in cases {
+            let mut events: Vec<String> = deltas.iter().map(calling).collect();
+            events.push(STOP.to_owned());
+            let events: Vec<&str> = events.iter().map(String::as_str).collect();
+            let calls = [call(first, "f", "{\"n\":1}"), call(second, "f", "{\"n\":2}")];
+            let deltas = [&calls[..], &[Delta::Done]].concat();
+            assert_reads(quirk, &stream(&events), &deltas, None);
+        }
+    }
+
+    proptest! {
+        /// Wherever arguments and bytes are cut, the calls are the same.
+        #[test]
+        fn calls_may_be_cut_anywhere(
+            texts in prop::collection::vec("[a-zäöü\"\\\\{} ]{0,20}", 1..4),
+            cuts in prop::collection::vec((0_usize..3, 1_usize..6), 1..40),
+            size in 1_usize..50,
+        ) {
+            let whole: Vec<String> =
+                texts.iter().map(|text| json!({ "q": text }).to_string()).collect();
+            let mut left: Vec<Vec<char>> = whole.iter().map(|text| text.chars().collect()).collect();
+            let mut events = Vec::new();
+            for at in 0..left.len() {
+                let function = json!({ "name": "f", "arguments": "" });
+                events.push(calling(&json!([
+                    { "index": at, "id": format!("c{at}"), "function": function },
+                ])));
+            }
+            let all = (0..left.len()).map(|at| (at, usize::MAX));
+            for (at, length) in cuts.into_iter().chain(all) {
+                let Some(rest) = left.get_mut(at) else { continue };
+                let piece: String = rest.drain(..length.min(rest.len())).collect();
+                events.push(calling(&json!([
+                    { "index": at, "function": { "arguments": piece } },
+                ])));
+            }
+            events.push(CALLED.to_owned());
+            let events: Vec<&str> = events.iter().map(String::as_str).collect();
+            let (deltas, error) = testing::read::<Stream>(&stream(&events), size, End::Broken);
+            let mut expected: Vec<Delta> = whole
+                .iter()
+                .enumerate()
+                .map(|(at, arguments)| call(&format!("c{at}"), "f", arguments))
+                .collect();
+            expected.push(Delta::Done);
+            prop_assert_eq!((deltas, error), (expected, None));
+        }
     }
 
     #[test]
@@ -419,7 +662,7 @@ mod tests {
                     STOP,
                     DONE,
                 ],
-                &hello,
+                &[text("Hel"), text("lo"), call("", "f", "{"), Delta::Done],
             ),
             (
                 "thinking under its old name",
@@ -637,6 +880,9 @@ mod tests {
         let body = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"Hello","reasoning":"hm"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#;
         let deltas = vec![reasoning("hm"), text("Hello"), count(3, 4), Delta::Done];
         assert_eq!(read_whole(body), Ok(deltas));
+
+        let body = r#"{"choices":[{"message":{"content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#;
+        assert_eq!(read_whole(body), Ok(vec![call("a", "f", "{}"), Delta::Done]));
 
         let error = r#"{"error":{"message":"no","code":"rate_limit_exceeded"}}"#;
         assert_eq!(read_whole(error), Err(failed(Cause::RateLimited, "no")));

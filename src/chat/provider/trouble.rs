@@ -69,6 +69,8 @@ pub enum Cause {
     BrokeOff,
     /// The reply says nothing.
     Empty,
+    /// The service wanted one thing done after the other, and came to no end.
+    Restless,
     /// The service answered in a form we do not know.
     NotUnderstood,
 }
@@ -181,6 +183,10 @@ impl Cause {
             Self::CutShort => "The reply came to the limit of its length. Continue to read on.",
             Self::BrokeOff => {
                 "The reply broke off before its end. What had arrived is kept; try again."
+            }
+            Self::Restless => {
+                "The assistant looked things up again and again and came to no end. \
+                 What had arrived is kept; ask in other words."
             }
             Self::Empty => "The assistant's service sent an empty reply. Try again.",
             Self::NotUnderstood => {
