@@ -98,7 +98,7 @@ function speak(button) {
   if (wasSpeaking) return;
   const body = $('.markdown', button.closest('.message')).cloneNode(true);
   for (const cell of all('td, th', body)) cell.append('. ');
-  for (const unspoken of all('.code, figcaption, details', body)) unspoken.remove();
+  for (const unspoken of all('.code, figcaption, details, .step, .proposal', body)) unspoken.remove();
   const utterance = new SpeechSynthesisUtterance(body.textContent);
   utterance.onend = utterance.onerror = () => { button.ariaPressed = 'false'; };
   button.ariaPressed = 'true';

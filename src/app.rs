@@ -11,8 +11,8 @@ use leptos_router::{
 use crate::{
     chat::page::{AllPage, ConversationPage, NewChatPage, PromptsPage, SharedPage},
     data::page::{
-        BatchPage, ChangesPage, EditPage, HistoryPage, ImportPage, IndexPage, ListPage, NewPage,
-        RecordPage, SummaryPage,
+        BatchPage, ChangePage, ChangesPage, EditPage, HistoryPage, ImportPage, IndexPage, ListPage,
+        NewPage, RecordPage, SummaryPage,
     },
     server::context,
     session::page::SessionsPage,
@@ -76,6 +76,7 @@ pub fn Pages() -> impl IntoView {
                 <Route path=path!("/data") view=IndexPage ssr=SsrMode::Async />
                 <Route path=path!("/data/-/history") view=HistoryPage ssr=SsrMode::Async />
                 <Route path=path!("/data/-/changes") view=ChangesPage ssr=SsrMode::Async />
+                <Route path=path!("/data/-/changes/:id") view=ChangePage ssr=SsrMode::Async />
                 <Route path=path!("/data/-/batches/:id") view=BatchPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/-/summary") view=SummaryPage ssr=SsrMode::Async />
                 <Route path=path!("/data/:group/:name/-/import") view=ImportPage ssr=SsrMode::Async />

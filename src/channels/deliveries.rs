@@ -26,6 +26,7 @@ use crate::{
     error::{Error, Kind, Result},
     session::{Caller, ChannelCaller, Identity},
     store::{Store, now},
+    ui::reader::Habits,
 };
 
 /// How many are worked on at once.
@@ -261,7 +262,7 @@ impl Deliveries {
         let is_left_over = reply.state == MessageState::Interrupted || !is_first_attempt;
         // What a crash or an earlier attempt left behind is taken up again.
         if !reply.is_whole() && is_left_over && !self.inner.stop.is_cancelled() {
-            let again = chat.resume(caller, &run.message).await?;
+            let again = chat.resume(caller, &run.message, Habits::default()).await?;
             reply = gather(chat.follow(caller, &again.run, 0).await?).await;
         }
         match reply.is_whole() {

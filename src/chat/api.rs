@@ -10,8 +10,12 @@ use crate::error::Failure;
 /// Starts a run that takes up the unfinished reply `message` again, from what it has.
 #[server(prefix = "/api/fn", endpoint = "chat/start_run")]
 pub async fn start_run(message: String) -> Result<Started, Failure> {
-    use crate::server::context::{app, caller, failing, follow_form};
-    let started = failing(app().chat.resume(&caller(), &message).await)?;
+    use crate::{
+        server::context::{app, caller, failing, follow_form, parts},
+        ui::reader::Habits,
+    };
+    let habits = Habits::of(&parts().headers);
+    let started = failing(app().chat.resume(&caller(), &message, habits).await)?;
     follow_form(&format!("/chat/{}/live", started.conversation));
     Ok(started)
 }
@@ -19,8 +23,12 @@ pub async fn start_run(message: String) -> Result<Started, Failure> {
 /// Begins another reply beside `message`, to the same question.
 #[server(prefix = "/api/fn", endpoint = "chat/regenerate")]
 pub async fn regenerate(message: String) -> Result<Started, Failure> {
-    use crate::server::context::{app, caller, failing, follow_form};
-    let started = failing(app().chat.regenerate(&caller(), &message).await)?;
+    use crate::{
+        server::context::{app, caller, failing, follow_form, parts},
+        ui::reader::Habits,
+    };
+    let habits = Habits::of(&parts().headers);
+    let started = failing(app().chat.regenerate(&caller(), &message, habits).await)?;
     follow_form(&format!("/chat/{}/live", started.conversation));
     Ok(started)
 }

@@ -26,6 +26,7 @@ pub fn apply(frame: &Event) {
         "block" => block(head, html),
         "html" => replace(head, html),
         "thought" => thought(data),
+        "step" => step(data),
         _ => {}
     }
 }
@@ -219,5 +220,12 @@ fn thought(text: &str) {
     let _ = thoughts.remove_attribute("hidden");
     if let Some(words) = thoughts.last_element_child() {
         let _ = words.append_with_str_1(text);
+    }
+}
+
+fn step(html: &str) {
+    fold_thoughts();
+    if let Some(open) = open() {
+        let _ = open.insert_adjacent_html("beforebegin", html);
     }
 }

@@ -94,6 +94,8 @@ enum Frame {
     Html { keep: usize, html: String },
     /// More of what is thought.
     Thought(String),
+    /// Something that was done, behind the last block.
+    Step(String),
     /// The conversation is there no more. Nothing follows.
     Gone,
 }
@@ -110,6 +112,7 @@ impl Frame {
             Self::Block { length, html } => ("block", format!("{length}\n{html}")),
             Self::Html { keep, html } => ("html", format!("{keep}\n{html}")),
             Self::Thought(text) => ("thought", text.clone()),
+            Self::Step(html) => ("step", html.clone()),
             Self::Gone => ("gone", "gone".to_owned()),
         };
         sse::encode(Some(name), at.as_ref().map(|at| at as &dyn fmt::Display), &data)
@@ -261,6 +264,11 @@ impl Feed {
             RunEvent::Block { html, length } => Frame::Block { length, html },
             RunEvent::Html { keep, blocks } => Frame::Html { keep, html: blocks.concat() },
             RunEvent::Reasoning { text } => Frame::Thought(text),
+            RunEvent::Step(step) => {
+                // Whoever reads on from long ago is told what has become of it since.
+                let step = self.chat.step_view(*step).await.ok()?;
+                Frame::Step(render::step(&step, &reply.who))
+            }
             RunEvent::Wait { until } => {
                 reply.message.waits_until = Some(until);
                 foot(&reply.message, &reply.who)

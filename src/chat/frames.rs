@@ -69,7 +69,7 @@ impl Frames {
             RunEvent::Reasoning { text } => {
                 Some(json(&TextEvent { reasoning: Some(text), ..nothing }))
             }
-            RunEvent::Whole { html, text, is_html } => {
+            RunEvent::Whole { html, text, is_html, .. } => {
                 let (text, html) = if *is_html { (None, Some(html)) } else { (Some(text), None) };
                 let (text, html) = (text.map(String::as_str), html.map(String::as_str));
                 Some(self.said(TextEvent { text, html, overwrite: true, ..nothing }))
@@ -80,6 +80,11 @@ impl Frames {
                 let html = self.blocks.concat();
                 let event = TextEvent { html: Some(&html), overwrite: true, ..nothing };
                 Some(self.said(event))
+            }
+            // What waits for the person must reach them; what was looked at is in the words.
+            RunEvent::Step(step) => {
+                let link = step.as_link()?;
+                Some(self.said(TextEvent { text: Some(&link), ..nothing }))
             }
             RunEvent::Block { .. } | RunEvent::Wait { .. } => None,
             RunEvent::End(outcome) => Some(self.end(outcome)),

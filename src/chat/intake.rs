@@ -84,6 +84,8 @@ fn asked(body: &Map<String, Value>, files: Vec<String>) -> Result<Asked> {
             position: position(body)?,
             is_temporary: flag(body, "temporary")?.unwrap_or(false),
             files,
+            about: text(body, &["about"])?,
+            ..Question::default()
         },
         stream: flag(body, "stream")?,
     })

@@ -50,6 +50,8 @@ const COMPOSER: &str = "composer";
 const FILES: &str = "files";
 /// The form that stops the reply.
 const STOP: &str = "stop";
+/// What the first question is about, outside the island.
+const ABOUT: &str = "#about";
 
 /// The messages of a conversation, `children` as the server wrote them, and its composer.
 #[island]
@@ -441,6 +443,7 @@ impl Talk {
         let written = Some(self.text.get_untracked()).filter(|written| written != text);
         self.write(String::new());
         browser::empty(FILES);
+        browser::remove(ABOUT);
         self.asked.set_value(None);
         // Past an edit lies the draft that it was put before.
         let draft = match self.beside.get_untracked().as_str() {

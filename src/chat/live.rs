@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     transcript::Transcript,
-    view::{MessageView, RunCursor},
+    view::{MessageView, RunCursor, StepView},
     wire::{MessageState, Outcome, Role, RunEvent},
 };
 use crate::store::now;
@@ -152,6 +152,7 @@ impl LiveRun {
             assistant: Some(self.assistant.clone()),
             text,
             html: told.html,
+            steps: told.steps.into_iter().map(StepView::new).collect(),
             reasoning: told.reasoning,
             reasoning_time: None,
             usage: None,

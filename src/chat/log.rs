@@ -16,7 +16,7 @@ use super::{
     live::LiveRun,
     provider::Usage,
     store::{self, ChatStore},
-    wire::{MessageState, Outcome, RunEvent},
+    wire::{MessageState, Outcome, RunEvent, Step},
 };
 
 /// The least time between two commits: what a busy log adds to an event's latency.
@@ -32,8 +32,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub struct Finished {
     /// Markdown source; of a reply in HTML what it says, as text.
     pub text: String,
-    /// All blocks, rendered.
+    /// All blocks, rendered, with a mark where something was done.
     pub html: String,
+    /// What was done on the way.
+    pub steps: Vec<Step>,
     /// Whether the backend wrote it as HTML.
     pub is_html: bool,
     /// What the model thought before it replied.

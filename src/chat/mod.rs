@@ -12,6 +12,8 @@ pub mod sse;
 pub mod wire;
 
 #[cfg(feature = "ssr")]
+mod about;
+#[cfg(feature = "ssr")]
 pub mod feed;
 #[cfg(feature = "ssr")]
 pub mod files;
@@ -46,6 +48,8 @@ pub mod service;
 #[cfg(feature = "ssr")]
 mod store;
 #[cfg(feature = "ssr")]
+mod tools;
+#[cfg(feature = "ssr")]
 pub mod transcript;
 #[cfg(feature = "ssr")]
 mod upload;
@@ -53,4 +57,4 @@ mod upload;
 mod view;
 
 #[cfg(feature = "ssr")]
-pub use {log::RunLog, service::Chat};
+pub use {log::RunLog, service::Chat, tools::Tools};

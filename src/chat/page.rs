@@ -47,6 +47,7 @@ use super::{
 };
 use crate::{
     config::AssistantConfig,
+    data::about::About,
     error::Result,
     server::{context, state::App},
     session::{Caller, Identity},
@@ -56,7 +57,8 @@ use crate::{
 /// How many conversations stand beside a chat.
 const LISTED: usize = 60;
 
-/// `/chat?text=…&assistant=…`: the text waits in the composer.
+/// `/chat?text=…&assistant=…&about=…`: the text waits in the composer, and the question will be about
+/// the list or the record at that address.
 #[component]
 pub fn NewChatPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
@@ -92,6 +94,8 @@ struct Shown {
     beside: String,
     /// What waits in the composer.
     text: String,
+    /// What the first question is about.
+    about: Option<About>,
     notice: Option<AnyView>,
     /// Where others can read it.
     shared_at: Option<String>,
@@ -107,6 +111,7 @@ async fn new_chat(app: App, caller: Caller, query: ParamsMap) -> Result<impl Int
     let shown = Shown {
         assistant: query.get("assistant").filter(|name| app.chat.assistant_named(name).is_some()),
         text: query.get("text").unwrap_or_default(),
+        about: query.get("about").and_then(|address| app.chat.about(&caller, &address)),
         notice: notice.map(IntoAny::into_any),
         prompts: app.chat.prompts(&caller).await?,
         ..Shown::default()
@@ -167,6 +172,7 @@ async fn conversation(
         notice: elsewhere.map(|message| on_another_branch(message).into_any()),
         shared_at: app.chat.shared_at(&caller, &id).await?,
         prompts: app.chat.prompts(&caller).await?,
+        about: None,
         talk,
     };
     Ok(frame(&app, &caller, &listing, shown))
@@ -187,7 +193,8 @@ fn on_another_branch(message: String) -> impl IntoView {
 }
 
 fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl IntoView + use<> {
-    let Shown { talk, tip, is_past, assistant, beside, text, notice, shared_at, prompts } = shown;
+    let Shown { talk, tip, is_past, assistant, beside, text, about, notice, shared_at, prompts } =
+        shown;
     let assistant = assistant.as_deref().and_then(|name| app.chat.assistant_named(name));
     let assistant = assistant.or_else(|| app.chat.default_assistant());
     let name = assistant.map_or_else(|| "the assistant".to_owned(), |known| known.title.clone());
@@ -231,11 +238,30 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
                     <div class="contents" id=TURNS inner_html=turns></div>
                     {latest}
                 </Conversation>
+                {about.map(about_chip)}
                 {prompt_list(&prompts)}
             </section>
             {dialogs()}
         </main>
         {script()}
+    }
+}
+
+/// What the first question is about, above the composer. It goes along with the composer's form.
+fn about_chip(about: About) -> impl IntoView {
+    let About { title, address } = about;
+    view! {
+        <p id="about" class="about">
+            <input type="hidden" name="about" value=address.clone() form="composer" />
+            "About "
+            <a href=address dir="auto">
+                {title}
+            </a>
+            <a class="button" data-variant="quiet" data-shape="icon" href="/chat">
+                <Icon name="close" />
+                <span class="visually-hidden">"Ask about nothing in particular"</span>
+            </a>
+        </p>
     }
 }
 

@@ -1,12 +1,16 @@
 //! The HTML of messages: the one place that knows their markup. Pages, feeds and the page that
 //! arrives without a script all show what is written here, so they cannot differ.
 
+mod steps;
+
 use std::time::Duration;
 
 use leptos::server_fn::ServerFn;
 use time::{OffsetDateTime, macros::format_description};
 
+pub use self::steps::{body, step};
 use super::{
+    about,
     api::{ChooseBranch, Rate, Regenerate, StartRun},
     files::is_picture,
     view::{MessageView, Who},
@@ -33,7 +37,7 @@ pub fn turn(message: &MessageView, who: &Who) -> String {
         Role::Assistant => {
             begin_reply(&mut html, message, &who.title);
             thoughts(&mut html, message);
-            html.markup("<div class=\"markdown\" dir=\"auto\">").safe(&message.html);
+            html.markup("<div class=\"markdown\" dir=\"auto\">").safe(&body(message, who));
             if message.state() == MessageState::Running {
                 html.markup("<div class=\"open\">").text(&message.text).markup("</div>");
             }
@@ -54,8 +58,14 @@ fn question(html: &mut Html, message: &MessageView, who: &Who) {
     html.markup("<article class=\"message\" data-role=\"user\" aria-label=\"You\" id=\"m-");
     html.text(&message.id).markup("\">");
     files(html, message, who);
-    if !message.text.is_empty() {
-        html.markup("<div class=\"bubble\" dir=\"auto\">").text(&message.text).markup("</div>");
+    let said = about::read(&message.text);
+    if let Some(said) = said.filter(|_| who.may_act) {
+        html.markup("<p class=\"about\">About <a href=\"").text(said.address).markup("\">");
+        html.text(said.title).markup("</a></p>");
+    }
+    let words = said.map_or(message.text.as_str(), |said| said.words);
+    if !words.is_empty() {
+        html.markup("<div class=\"bubble\" dir=\"auto\">").text(words).markup("</div>");
     }
     html.markup("<footer class=\"status\">");
     if who.can_redo {
@@ -107,13 +117,13 @@ fn pager(html: &mut Html, message: &MessageView) {
     let Some(fork) = &message.fork else { return };
     html.markup("<form class=\"pager\" method=\"post\" data-act action=\"");
     html.text(ChooseBranch::url()).markup("\">");
-    step(html, fork.previous.as_deref(), "chevron-left", "Previous version");
+    turn_page(html, fork.previous.as_deref(), "chevron-left", "Previous version");
     html.markup("<span>").text(&format!("{}/{}", fork.place, fork.count)).markup("</span>");
-    step(html, fork.next.as_deref(), "chevron-right", "Next version");
+    turn_page(html, fork.next.as_deref(), "chevron-right", "Next version");
     html.markup("</form>");
 }
 
-fn step(html: &mut Html, to: Option<&str>, name: &'static str, words: &'static str) {
+fn turn_page(html: &mut Html, to: Option<&str>, name: &'static str, words: &'static str) {
     html.markup("<button class=\"act\" title=\"").markup(words);
     html.markup("\" name=\"message\" value=\"").text(to.unwrap_or_default());
     html.markup(if to.is_none() { "\" disabled>" } else { "\">" });
@@ -367,6 +377,7 @@ mod tests {
             fork: None,
             rating: None,
             files: Vec::new(),
+            steps: Vec::new(),
         }
     }
 

@@ -11,8 +11,9 @@ use super::{
     live::LiveRun,
     log::{Entry, Finished, RunLog},
     markdown::{Block, BlockWriter, foreign},
-    provider::{Delta, Usage},
-    wire::{Outcome, RunEvent},
+    provider::{Delta, ToolCall, Usage},
+    transcript::STEP,
+    wire::{Outcome, RunEvent, Step},
 };
 use crate::store::{millis, now};
 
@@ -32,6 +33,15 @@ pub enum Next {
     Stop,
 }
 
+/// What an earlier run had of a reply.
+#[derive(Debug, Clone, Default)]
+pub struct Begun {
+    /// Its Markdown.
+    pub text: String,
+    /// What was done on the way.
+    pub steps: Vec<Step>,
+}
+
 /// The reply, and the events that are not yet in the log.
 pub struct Reply {
     live: Arc<LiveRun>,
@@ -40,8 +50,17 @@ pub struct Reply {
     logged: u64,
     body: Body,
     thought: Thought,
+    steps: Vec<Step>,
+    /// What the provider wants done in this round.
+    calls: Vec<ToolCall>,
+    /// Where this round's text begins.
+    round: usize,
     usage: Option<Usage>,
+    /// What earlier rounds took.
+    spent: Usage,
     has_grown: bool,
+    /// Whether an earlier run has left the text in the middle, and no word has followed.
+    is_in_the_middle: bool,
     /// Whether the text so far ends with a carriage return, which may be half a line's end.
     after_cr: bool,
 }
@@ -68,11 +87,13 @@ struct Thought {
     text: String,
     began: Option<Instant>,
     took: Option<Duration>,
+    /// Whether what is thought next belongs to another round.
+    is_apart: bool,
 }
 
 impl Reply {
-    /// A reply that begins with the Markdown of an earlier attempt, which may be empty.
-    pub fn new(live: Arc<LiveRun>, log: RunLog, prefix: &str) -> Self {
+    /// A reply that begins with what an earlier run had, which may be nothing.
+    pub fn new(live: Arc<LiveRun>, log: RunLog, begun: &Begun) -> Self {
         let body = Body::Markdown { blocks: BlockWriter::new(), html: String::new() };
         let (pending, thought) = (Vec::new(), Thought::default());
         let mut reply = Self {
@@ -82,19 +103,69 @@ impl Reply {
             logged: 0,
             body,
             thought,
+            steps: Vec::new(),
+            calls: Vec::new(),
+            round: 0,
             usage: None,
+            spent: Usage::default(),
             has_grown: false,
+            is_in_the_middle: false,
             after_cr: false,
         };
-        reply.add(prefix);
+        reply.go_on_from(begun);
         reply
     }
 
-    /// Whether it says anything yet.
+    /// Says again what an earlier run had, with its steps where they were.
+    fn go_on_from(&mut self, begun: &Begun) {
+        let mut from = 0;
+        for step in &begun.steps {
+            if let Some(text) = begun.text.get(from..step.at) {
+                self.add(text);
+                from = step.at;
+            }
+            self.close_block();
+            self.put(step.clone());
+        }
+        self.add(begun.text.get(from..).unwrap_or_default());
+        self.is_in_the_middle = !begun.text.is_empty();
+    }
+
+    /// Whether nothing of it is there yet, neither words nor steps.
     pub fn is_empty(&self) -> bool {
+        self.is_wordless() && self.steps.is_empty()
+    }
+
+    /// Whether it leaves its reader with nothing to read and nothing to decide.
+    pub fn says_nothing(&self) -> bool {
+        self.is_wordless() && self.steps.iter().all(|step| step.proposal().is_none())
+    }
+
+    fn is_wordless(&self) -> bool {
         match &self.body {
             Body::Markdown { blocks, .. } => blocks.text().is_empty(),
             Body::Html(growing) => growing.source.trim().is_empty(),
+        }
+    }
+
+    /// Begins another round: the provider is told what came of what it wanted done.
+    pub fn begin_round(&mut self) {
+        self.round = self.text().len();
+        self.spent = self.usage.unwrap_or_default();
+        self.thought.is_apart = !self.thought.text.is_empty();
+        self.has_grown = false;
+    }
+
+    /// What was said in this round, and what is to be done.
+    pub fn take_round(&mut self) -> (String, Vec<ToolCall>) {
+        let said = self.text().get(self.round..).unwrap_or_default().to_owned();
+        (said, mem::take(&mut self.calls))
+    }
+
+    fn text(&self) -> &str {
+        match &self.body {
+            Body::Markdown { blocks, .. } => blocks.text(),
+            Body::Html(growing) => &growing.source,
         }
     }
 
@@ -112,7 +183,8 @@ impl Reply {
                 Delta::Text(text) => self.add(&text),
                 Delta::Html { html, overwrite } => self.add_html(html, overwrite),
                 Delta::Reasoning(text) => self.think(text),
-                Delta::Usage(usage) => self.usage = Some(usage),
+                Delta::Usage(usage) => self.usage = Some(self.spent.and(usage)),
+                Delta::Call(call) => self.calls.push(call),
                 Delta::Again => next = Next::AskAgain,
                 Delta::Done => next = Next::Stop,
             }
@@ -128,11 +200,51 @@ impl Reply {
         self.flush().await;
     }
 
+    /// Adds what was done on the way. What was said before it is whole, and what follows begins a
+    /// paragraph; what an earlier run has left in the middle stays open behind it.
+    pub async fn step(&mut self, step: Step) {
+        self.thought.end();
+        if !self.is_in_the_middle {
+            self.end_paragraph();
+            self.close_block();
+        }
+        let at = match &self.body {
+            Body::Markdown { blocks, .. } => blocks.text().len() - blocks.open().len(),
+            Body::Html(_) => 0,
+        };
+        self.put(Step { at, ..step });
+        self.flush().await;
+    }
+
+    fn end_paragraph(&mut self) {
+        let missing = match self.text() {
+            text if text.is_empty() || text.ends_with("\n\n") => return,
+            text if text.ends_with('\n') => "\n",
+            _ => "\n\n",
+        };
+        self.add(missing);
+    }
+
+    fn put(&mut self, step: Step) {
+        if let Body::Markdown { html, .. } = &mut self.body {
+            html.push_str(STEP);
+        }
+        self.steps.push(step.clone());
+        self.pending.push(RunEvent::Step(Box::new(step)));
+    }
+
+    fn close_block(&mut self) {
+        if let Body::Markdown { blocks, html } = &mut self.body {
+            close(blocks.finish(), html, &mut self.pending);
+        }
+    }
+
     fn add(&mut self, text: &str) {
         let text = &*self.with_line_feeds(text);
         if text.is_empty() {
             return;
         }
+        self.is_in_the_middle = false;
         self.thought.end();
         match &mut self.body {
             Body::Markdown { blocks, html } => {
@@ -160,7 +272,7 @@ impl Reply {
             return;
         }
         self.thought.end();
-        if self.is_empty() && matches!(self.body, Body::Markdown { .. }) {
+        if self.is_wordless() && matches!(self.body, Body::Markdown { .. }) {
             self.body = Body::Html(Growing::default());
         }
         match &mut self.body {
@@ -169,7 +281,10 @@ impl Reply {
         }
     }
 
-    fn think(&mut self, text: String) {
+    fn think(&mut self, mut text: String) {
+        if mem::take(&mut self.thought.is_apart) {
+            text.insert_str(0, "\n\n");
+        }
         self.thought.began.get_or_insert_with(Instant::now);
         self.thought.text.push_str(&text);
         self.pending.push(RunEvent::Reasoning { text });
@@ -219,6 +334,7 @@ impl Reply {
             text,
             html,
             is_html,
+            steps: mem::take(&mut self.steps),
             reasoning: mem::take(&mut self.thought.text),
             reasoning_time: self.thought.took,
             usage: self.usage,

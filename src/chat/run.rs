@@ -23,9 +23,10 @@ use super::{
         Ask, Attached, Cause, Content, End, Kind, Provider, ProviderError, Turn, dialect,
         said_of_file,
     },
-    reply::{Next, Reply},
+    reply::{Begun, Next, Reply},
     retry::{self, Retries},
     store::ChatStore,
+    tools::{Bench, Tools},
     wire::{MessageState, Outcome},
 };
 use crate::{
@@ -34,6 +35,7 @@ use crate::{
     error::{self, Error},
     session::Caller,
     store::{millis, now},
+    ui::reader::Habits,
 };
 
 /// How long a stream that has said all may stay open.
@@ -52,9 +54,23 @@ pub(super) struct Run {
     pub turns: Vec<Turn>,
     /// Names the conversation to a service that keeps it.
     pub thread: String,
-    /// What an earlier run had written of this reply, when this one continues it.
-    pub prefix: String,
+    /// What an earlier run had of this reply, when this one continues it.
+    pub begun: Begun,
+    /// What can be done on the way.
+    pub tools: Tools,
+    /// How the person is used to reading what is shown of it.
+    pub habits: Habits,
     pub shutdown: CancellationToken,
+}
+
+/// One round of asking.
+struct Asked<'a> {
+    turns: &'a [Turn],
+    bench: &'a Bench,
+    /// How often the service has wanted to be asked again.
+    step: u32,
+    /// Whether to ask for the count of tokens.
+    counts: bool,
 }
 
 /// Why a reply did not come, or not to its end.
@@ -74,7 +90,8 @@ impl Run {
     /// Writes the reply to its end, which is committed when this returns.
     pub async fn write(mut self) {
         let turns = mem::take(&mut self.turns);
-        let mut reply = Reply::new(self.live.clone(), self.log.clone(), &self.prefix);
+        let begun = mem::take(&mut self.begun);
+        let mut reply = Reply::new(self.live.clone(), self.log.clone(), &begun);
         let ending = tokio::select! {
             () = self.live.stop.cancelled() => Outcome::of(match self.shutdown.is_cancelled() {
                 true => MessageState::Interrupted,
@@ -100,20 +117,56 @@ impl Run {
         }
     }
 
-    /// Asks as often as it takes: a service that is busy is asked again until the reply has begun,
-    /// one that works in steps after every step.
+    /// Asks, does what the service wants done, and asks again with what came of it, until it wants
+    /// nothing more.
     async fn generate(&self, mut turns: Vec<Turn>, reply: &mut Reply) -> Result<(), Trouble> {
         reply.flush().await;
         // Boxed, or every run would hold the room for it.
         Box::pin(self.give_files(&mut turns)).await?;
-        let (mut step, mut retries, mut counts) = (0, Retries::default(), true);
+        let mut bench = Box::pin(self.bench()).await;
+        bench.instruct(&mut turns);
+        let mut counts = true;
         loop {
-            match self.attempt(&turns, reply, step, counts).await {
+            reply.begin_round();
+            self.answer(&turns, &bench, reply, &mut counts).await?;
+            let (said, calls) = reply.take_round();
+            if calls.is_empty() || bench.is_empty() {
+                break;
+            }
+            if !bench.may_call() {
+                return Err(Cause::Restless.into());
+            }
+            bench.begin_round(said);
+            for call in calls {
+                if let Some(step) = Box::pin(bench.run(call)).await {
+                    reply.step(step).await;
+                }
+            }
+        }
+        if reply.says_nothing() { Err(Cause::Empty.into()) } else { Ok(()) }
+    }
+
+    async fn bench(&self) -> Bench {
+        let (caller, habits) = (&self.caller, self.habits.clone());
+        self.tools.bench(&self.assistant, caller, habits, &self.live.message).await
+    }
+
+    /// Asks as often as it takes: a service that is busy is asked again until the answer has begun,
+    /// one that works in steps after every step.
+    async fn answer(
+        &self,
+        turns: &[Turn],
+        bench: &Bench,
+        reply: &mut Reply,
+        counts: &mut bool,
+    ) -> Result<(), Trouble> {
+        let (mut step, mut retries) = (0, Retries::default());
+        loop {
+            match self.attempt(&Asked { turns, bench, step, counts: *counts }, reply).await {
                 Ok(Next::AskAgain) if step < MOST_STEPS => step += 1,
                 Ok(Next::AskAgain) => return Err(ProviderError::Unfinished(Cause::BrokeOff).into()),
-                Ok(_) if reply.is_empty() => return Err(Cause::Empty.into()),
                 Ok(_) => return Ok(()),
-                Err(trouble) if counts && trouble.refuses_counting => counts = false,
+                Err(trouble) if *counts && trouble.refuses_counting => *counts = false,
                 Err(trouble) => {
                     let again = trouble.may_ask_again && !reply.has_grown();
                     let Some(pause) = again.then(|| retries.next(trouble.wait)).flatten() else {
@@ -154,17 +207,19 @@ impl Run {
         said_of_file(&body).ok_or_else(|| ProviderError::NotAStream.into())
     }
 
-    async fn attempt(
-        &self,
-        turns: &[Turn],
-        reply: &mut Reply,
-        step: u32,
-        counts: bool,
-    ) -> Result<Next, Trouble> {
+    async fn attempt(&self, asked: &Asked<'_>, reply: &mut Reply) -> Result<Next, Trouble> {
         let provider = dialect(self.assistant.provider);
         let backend = self.backends.find(&self.assistant.backend)?;
-        let (assistant, thread) = (&self.assistant, &self.thread);
-        let call = call(provider, &Ask { assistant, turns, thread, step, counts })?;
+        let ask = Ask {
+            thread: &self.thread,
+            step: asked.step,
+            counts: asked.counts,
+            tools: &asked.bench.tools,
+            rounds: &asked.bench.rounds,
+            may_call: asked.bench.is_empty() || asked.bench.may_call(),
+            ..Ask::new(&self.assistant, asked.turns)
+        };
+        let call = call(provider, &ask)?;
         let answer = backend.send(&self.caller, call).await?;
         let (head, body) = answer.into_parts();
         if !head.status.is_success() {

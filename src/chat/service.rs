@@ -23,22 +23,27 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::assistants::thread;
 use super::{
+    about,
     feed::Bells,
     files::Files,
     live::{LiveRun, LiveRuns, RunTarget},
     log::RunLog,
     markdown,
     provider::Turn,
+    reply::Begun,
     run::Run,
     store::{ALL, ChatStore, NewRun, NewTurn, RunRow, Tx},
+    tools::Tools,
     wire::{Role, RunEvent, Started},
 };
 use crate::{
     backend::Backends,
     config::{AssistantConfig, Config, Sharing},
+    data::about::About,
     error::{Error, Result},
     session::{Caller, Identity},
     store::{Store, new_id},
+    ui::reader::Habits,
 };
 
 pub use self::{reading::Conversation, share::Shared};
@@ -67,6 +72,7 @@ struct Inner {
     log: RunLog,
     live: LiveRuns,
     backends: Backends,
+    tools: Tools,
     assistants: BTreeMap<String, AssistantConfig>,
     default: Option<String>,
     /// Who may read what is shared; none where nothing is.
@@ -103,7 +109,9 @@ struct Job {
     assistant: AssistantConfig,
     turns: Vec<Turn>,
     thread: String,
-    prefix: String,
+    /// What there is of the reply.
+    begun: Begun,
+    habits: Habits,
 }
 
 /// A message that someone wants answered.
@@ -127,6 +135,10 @@ pub struct Question {
     pub is_temporary: bool,
     /// What is added to it: ids of files that were taken in before.
     pub files: Vec<String>,
+    /// The address of the list or the record that it is about.
+    pub about: Option<String>,
+    /// How whoever asks is used to reading.
+    pub habits: Habits,
 }
 
 /// Where in a conversation a question goes.
@@ -151,8 +163,15 @@ pub enum Place {
 }
 
 impl Chat {
-    /// Chat over `store`, with runs and their log on `runtime`; `backends` belongs to that runtime.
-    pub fn new(store: Store, backends: Backends, config: &Config, runtime: Handle) -> Self {
+    /// Chat over `store`, with runs and their log on `runtime`; `backends` and what `tools` reads with
+    /// belong to that runtime.
+    pub fn new(
+        store: Store,
+        backends: Backends,
+        tools: Tools,
+        config: &Config,
+        runtime: Handle,
+    ) -> Self {
         let store = ChatStore::new(store);
         let chat = Self {
             inner: Arc::new(Inner {
@@ -160,6 +179,7 @@ impl Chat {
                 store,
                 live: LiveRuns::default(),
                 backends,
+                tools,
                 assistants: config.assistants.clone(),
                 default: config.chat.as_ref().map(|chat| chat.default.clone()),
                 sharing: config.chat.as_ref().and_then(|chat| chat.sharing),
@@ -189,8 +209,9 @@ impl Chat {
         self.unhurried(async move { this.ask_to_end(&caller, question).await }).await
     }
 
-    async fn ask_to_end(&self, caller: &Caller, question: Question) -> Result<Started> {
+    async fn ask_to_end(&self, caller: &Caller, mut question: Question) -> Result<Started> {
         let identity = caller.known()?;
+        self.say_what_it_is_about(caller, &mut question);
         let assistant = self.chosen(caller, &question)?.clone();
         let text = checked_text(&question, assistant.max_message)?;
         let request_id = scoped(caller, checked_request_id(question.request_id.clone())?);
@@ -226,7 +247,22 @@ impl Chat {
                 None => return Err(error),
             },
         };
-        self.write(live, caller, assistant).await
+        self.write(live, caller, assistant, question.habits.clone()).await
+    }
+
+    /// What an address leads to that a question could be about, if the caller may see it.
+    pub fn about(&self, caller: &Caller, address: &str) -> Option<About> {
+        self.inner.tools.about(caller, address)
+    }
+
+    /// Puts what a question is about before its words. An address that leads nowhere, or where the
+    /// caller may not go, says nothing.
+    fn say_what_it_is_about(&self, caller: &Caller, question: &mut Question) {
+        let address = question.about.take().filter(|_| !question.text.trim().is_empty());
+        let about = address.and_then(|address| self.about(caller, &address));
+        if let Some(about) = about {
+            question.text = about::before(&about, &question.text);
+        }
     }
 
     /// Has a stored run write its reply to all that was said before it. One that cannot is left to
@@ -236,14 +272,16 @@ impl Chat {
         live: Arc<LiveRun>,
         caller: &Caller,
         assistant: AssistantConfig,
+        habits: Habits,
     ) -> Result<Started> {
         let read = self.inner.store.messages(&live.conversation).await;
         let mut history = read.inspect_err(|_| self.inner.live.remove(&live.id))?;
         history.pop_if(|reply| reply.id == live.message);
-        let turns = self.turns(&live.conversation, &assistant, &history).await;
+        let turns = self.turns(&live.conversation, &assistant, &history, &[]).await;
         let turns = turns.inspect_err(|_| self.inner.live.remove(&live.id))?;
         let thread = thread(&live.conversation, &history);
-        Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix: String::new() }))
+        let begun = Begun::default();
+        Ok(self.spawn(live, caller, Job { assistant, turns, thread, begun, habits }))
     }
 
     /// The run that a request began, for the same request sent again; 409 for another one under its
@@ -369,7 +407,7 @@ impl Chat {
         let first = turn.seed.iter().find(|(seed, _)| seed.role == Role::User);
         let title = match first.map_or(turn.text, |(seed, _)| seed.text.as_str()) {
             "" => "Files".to_owned(),
-            text => title(text),
+            text => title(about::words(text)),
         };
         let tenant = identity.tenant.as_deref();
         store.insert_conversation(tx, &id, &owner, tenant, &title, turn.is_temporary).await?;
@@ -425,7 +463,9 @@ impl Chat {
             assistant: job.assistant,
             turns: job.turns,
             thread: job.thread,
-            prefix: job.prefix,
+            begun: job.begun,
+            tools: self.inner.tools.clone(),
+            habits: job.habits,
             shutdown: self.inner.shutdown.clone(),
         };
         let (this, id) = (self.clone(), started.run.clone());
@@ -456,9 +496,9 @@ impl Chat {
 }
 
 fn finished_events(message: MessageRow, after: u64) -> Vec<(u64, RunEvent)> {
-    let end = RunEvent::End(message.outcome());
-    let whole =
-        RunEvent::Whole { html: message.html, text: message.text, is_html: message.is_html };
+    let (end, steps) = (RunEvent::End(message.outcome()), message.steps());
+    let MessageRow { html, text, is_html, .. } = message;
+    let whole = RunEvent::Whole { html, text, is_html, steps };
     vec![(after.saturating_add(1), whole), (after.saturating_add(2), end)]
 }
 

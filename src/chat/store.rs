@@ -16,14 +16,14 @@ pub use self::{
     files::FileRow,
     list::{Found, MARKS},
     manage::FirstWords,
-    runs::{CommitError, NewRun, RunRow},
+    runs::{CommitError, NewRun, RunRow, steps_json},
     shares::TreeRow,
 };
 
 use self::list::LINE;
 use super::{
     view::ConversationLine,
-    wire::{MessageState, Outcome, Role},
+    wire::{MessageState, Outcome, Role, Step},
 };
 use crate::store::{Db, Flag, Store, millis, now};
 
@@ -51,6 +51,7 @@ pub struct MessageRow {
     pub created_at: i64,
     pub rating: Option<i64>,
     pub rating_note: Option<String>,
+    pub steps: String,
 }
 
 /// A conversation, and which of its states it is in.
@@ -72,6 +73,12 @@ impl MessageRow {
     /// How far it has come.
     pub fn state(&self) -> MessageState {
         MessageState::from_str(&self.state).unwrap_or(MessageState::Interrupted)
+    }
+
+    /// What was done on the way.
+    pub fn steps(&self) -> Vec<Step> {
+        // What another version has written and is not understood is left out.
+        serde_json::from_str(&self.steps).unwrap_or_default()
     }
 
     /// How it came to its end. One that is marked as running, and is not, was interrupted.
@@ -467,7 +474,7 @@ const PATH: &str = "WITH RECURSIVE path (id) AS (
 /// The columns of a [`MessageRow`].
 const MESSAGE: &str = "m.id, m.role, m.state, m.assistant, m.text, m.html, m.is_html, m.reasoning,
      m.reasoning_ms, m.input_tokens, m.output_tokens, m.problem, m.status, m.retry_at, m.created_at,
-     m.rating, m.rating_note";
+     m.rating, m.rating_note, m.steps";
 
 #[cfg(test)]
 mod tests {

@@ -2,8 +2,12 @@
 
 use super::{
     markdown::{self, foreign},
-    wire::{Outcome, RunEvent},
+    wire::{Outcome, RunEvent, Step},
 };
+
+/// Stands in the HTML of a reply where something was done, one for each of its steps. Nothing that a
+/// model writes becomes a comment, and where nobody puts the step in its place, nobody sees it.
+pub const STEP: &str = "<!--step-->";
 
 /// What the events of a run add up to.
 #[derive(Debug, Clone, Default)]
@@ -12,8 +16,10 @@ pub struct Transcript {
     pub source: String,
     /// Bytes of the source that finished blocks cover.
     pub closed: usize,
-    /// Finished blocks, rendered.
+    /// Finished blocks, rendered, with [`STEP`] where something was done.
     pub html: String,
+    /// What was done on the way.
+    pub steps: Vec<Step>,
     /// Whether the backend writes it as HTML.
     pub is_html: bool,
     /// What the model thought before it replied.
@@ -50,9 +56,13 @@ impl Transcript {
                 self.waits_until = Some(until);
                 return;
             }
-            RunEvent::Whole { html, text, is_html } => {
+            RunEvent::Step(step) => {
+                self.html.push_str(STEP);
+                self.steps.push(*step);
+            }
+            RunEvent::Whole { html, text, is_html, steps } => {
                 (self.html, self.closed, self.source) = (html, text.len(), text);
-                self.is_html = is_html;
+                (self.is_html, self.steps) = (is_html, steps);
             }
             RunEvent::End(outcome) => self.outcome = Some(outcome),
         }
@@ -74,7 +84,7 @@ impl Transcript {
         self.source.get(self.closed..).unwrap_or_default()
     }
 
-    /// Whether it says anything.
+    /// Whether it says anything, or did.
     pub fn is_empty(&self) -> bool {
         self.source.is_empty() && self.html.is_empty()
     }
@@ -90,13 +100,18 @@ impl Transcript {
 
     /// All of it as HTML, the open block too.
     pub fn rendered(&self) -> String {
-        if self.is_html { self.html.clone() } else { markdown::render(&self.source) }
+        if self.is_html {
+            return self.html.clone();
+        }
+        // What is closed is never rendered again, and steps stand in it.
+        format!("{}{}", self.html, markdown::render(self.open()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::wire::Found;
 
     #[test]
     fn a_reply_in_html_keeps_what_stands() {
@@ -110,6 +125,21 @@ mod tests {
         assert_eq!(told.text(), "a\n\nbc");
         told.apply(html(0, &["<p>x</p>"]));
         assert_eq!((told.html.as_str(), told.is_empty()), ("<p>x</p>", false));
+    }
+
+    #[test]
+    fn steps_stand_where_they_were_done() {
+        let found = Found::Nothing;
+        let [headline, title, place] = ["Looked", "", ""].map(str::to_owned);
+        let step = Step { headline, title, place, at: 4, found };
+        let text = |text: &str| RunEvent::Text { text: text.to_owned() };
+        let block = RunEvent::Block { html: "<p>a</p>\n".to_owned(), length: 3 };
+        let events = [text("a\n\n"), block, RunEvent::Step(Box::new(step.clone())), text("b")];
+        let told = Transcript::of(events);
+        let open = markdown::render("b");
+        assert_eq!(told.rendered(), format!("<p>a</p>\n{STEP}{open}"));
+        assert_eq!((told.text().as_str(), told.steps.as_slice()), ("a\n\nb", [step].as_slice()));
+        assert!(!markdown::render("<!--step-->").contains(STEP));
     }
 
     #[test]

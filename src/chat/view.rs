@@ -8,9 +8,9 @@ use sqlx::FromRow;
 
 use super::{
     provider::Usage,
-    wire::{MessageState, Outcome, Role},
+    wire::{MessageState, Outcome, Role, Step},
 };
-use crate::store::Flag;
+use crate::{data::Standing, store::Flag};
 
 /// A conversation in a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, FromRow)]
@@ -114,8 +114,10 @@ pub struct MessageView {
     pub assistant: Option<String>,
     /// A person's text, or the source of the block that is still open.
     pub text: String,
-    /// Finished blocks of a reply, rendered.
+    /// Finished blocks of a reply, rendered, with a mark where something was done.
     pub html: String,
+    /// What was done on the way.
+    pub steps: Vec<StepView>,
     /// What the model thought before it replied.
     pub reasoning: String,
     /// For how long.
@@ -136,6 +138,22 @@ pub struct MessageView {
     pub run: Option<RunCursor>,
     /// What stands beside it on other branches.
     pub fork: Option<Fork>,
+}
+
+/// A step of a reply, as pages show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepView {
+    /// What was done.
+    pub step: Step,
+    /// What became of the change that it proposes.
+    pub standing: Standing,
+}
+
+impl StepView {
+    /// A step whose change, if it proposes one, waits for the person.
+    pub fn new(step: Step) -> Self {
+        Self { step, standing: Standing::Open }
+    }
 }
 
 /// A file that is added to a message.

@@ -84,6 +84,9 @@ pub enum RunEvent {
         /// When, milliseconds since 1970.
         until: i64,
     },
+    /// Something that was done on the way; the open source is a finished block by now, unless an
+    /// earlier run has left it in the middle.
+    Step(Box<Step>),
     /// The whole message so far, for a reader who comes after the log was cleared.
     Whole {
         /// All blocks, rendered.
@@ -93,9 +96,99 @@ pub enum RunEvent {
         /// Whether its backend wrote it as HTML.
         #[serde(default)]
         is_html: bool,
+        /// What was done on the way.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<Step>,
     },
     /// The last event.
     End(Outcome),
+}
+
+/// Something that an assistant did on the way to its reply.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it did, in a line that holds nothing of what backends said: others may read it, and so
+    /// may the assistant later.
+    pub headline: String,
+    /// What the record is called that it was about.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// Where the same is on this site.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub place: String,
+    /// How many bytes of the reply's source stand before it.
+    #[serde(default)]
+    pub at: usize,
+    /// What came of it.
+    pub found: Found,
+}
+
+/// What came of a step, in the words that its reader is used to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// Records of a list.
+    Rows {
+        /// The names of the columns.
+        head: Vec<String>,
+        /// The records.
+        rows: Vec<Vec<String>>,
+    },
+    /// One record: names and values.
+    Record {
+        /// The fields that say something.
+        fields: Vec<(String, String)>,
+    },
+    /// A change that is done when the person says so.
+    Proposal {
+        /// The change's id.
+        change: String,
+        /// Whether a record is to be made.
+        is_new: bool,
+        /// The new values.
+        fields: Vec<NewValue>,
+        /// The same as JSON, as they were proposed.
+        values: String,
+    },
+    /// It did not work out.
+    Trouble {
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// What others are shown of it.
+    Nothing,
+}
+
+/// A value that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewValue {
+    /// What the field is called.
+    pub label: String,
+    /// What it holds; none in a record that is to be made.
+    pub was: Option<String>,
+    /// What it is to hold.
+    pub is_now: String,
+}
+
+impl Step {
+    /// The change that it proposes, if it does.
+    pub fn proposal(&self) -> Option<&str> {
+        match &self.found {
+            Found::Proposal { change, .. } => Some(change),
+            _ => None,
+        }
+    }
+
+    /// The way to the change that it proposes, in Markdown, for who shows words alone.
+    pub fn as_link(&self) -> Option<String> {
+        let words = self.headline.replace(['[', ']'], "");
+        self.proposal().map(|_| format!("[{words}]({})\n\n", self.place))
+    }
+
+    /// The same for those who may know that it was done, and nothing more.
+    pub fn for_readers(self) -> Self {
+        Self { title: String::new(), place: String::new(), found: Found::Nothing, ..self }
+    }
 }
 
 /// How a reply came to its end.

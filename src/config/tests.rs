@@ -1008,7 +1008,7 @@ fn tools_are_checked() {
     refused("[\"g.peple:read\"]", "no `[resources.g.peple]`; did you mean `g.people`?");
     refused("[\"people:read\"]", "there is no `[resources.people]`");
     refused("[\"g.people\"]", "says nothing of what may be done");
-    refused("[\"g.people:raed\"]", "`raed` is not known here; did you mean `read`?");
+    refused("[\"g.people:red\"]", "`red` is not known here; did you mean `read`?");
     refused("[\"g.people:delete\"]", "write `read`, `create` or `update`");
     refused("[\"g.people:\"]", "`` is not known here");
     refused("[\"g.people:read,create\"]", "allows `create`, which `[resources.g.people]` does");

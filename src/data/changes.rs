@@ -7,6 +7,7 @@
 
 mod batch;
 mod job;
+mod proposal;
 mod store;
 
 use std::{
@@ -21,6 +22,7 @@ use serde_json::{Map, Value};
 use tokio::{runtime::Handle, time::timeout};
 
 pub use self::batch::{Batch, Draft, LARGEST as MOST_CHANGES, Tally};
+pub use self::proposal::Standing;
 use self::job::{Job, Settled};
 pub use self::store::Wanted;
 use self::store::{ChangeRow, ChangeStore, Claimed, EntryRow, Whose};
@@ -161,6 +163,8 @@ pub struct Change {
     pub due_at: i64,
     /// Where it stands in its batch: the line of a file.
     pub place: i64,
+    /// The message of an assistant that proposes it; empty for what the person wants by themselves.
+    pub message: String,
 }
 
 /// One line of the history.
@@ -622,6 +626,7 @@ fn row(caller: &Caller, id: String, wish: Wish<'_>, due_at: i64) -> Result<Chang
         created_at: now(),
         batch: String::new(),
         place: 0,
+        message: String::new(),
     })
 }
 
@@ -641,6 +646,7 @@ fn change(row: ChangeRow) -> Option<Change> {
         title: row.title,
         due_at: row.due_at,
         place: row.place,
+        message: row.message,
     })
 }
 

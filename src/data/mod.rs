@@ -19,9 +19,11 @@
 //! | `views` | under which names are lists kept? |
 //! | `summary` | what does a list come to? |
 //! | `changes` | what is still to be done, and what was done? |
+//! | `tools`, `about` | what can assistants do with it, and what is a question about? |
 //! | `service` | all of it, in order |
 //! | `page` | the pages |
 
+pub mod about;
 pub mod access;
 mod changes;
 mod describe;
@@ -42,10 +44,15 @@ mod rules;
 mod service;
 mod style;
 mod summary;
+pub mod tools;
 mod value;
 mod views;
 
 pub use {
-    changes::Changes, describe::describe, fields::KnownFields, resources::Resources, service::Data,
+    changes::{Changes, Standing},
+    describe::describe,
+    fields::KnownFields,
+    resources::Resources,
+    service::Data,
     views::Views,
 };

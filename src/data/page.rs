@@ -29,6 +29,7 @@ mod history;
 mod list;
 mod narrow;
 mod pending;
+pub mod proposal;
 mod record;
 pub mod summary;
 
@@ -142,6 +143,13 @@ pub fn HistoryPage() -> impl IntoView {
 pub fn ChangesPage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
     awaited(pending::page(app, caller, Reader::of_page()))
+}
+
+/// `/data/-/changes/{id}`
+#[component]
+pub fn ChangePage() -> impl IntoView {
+    let (app, caller) = (context::app(), context::caller());
+    awaited(proposal::change_page(app, caller, param("id"), Reader::of_page()))
 }
 
 /// A card for each group, naming a few of its resources.

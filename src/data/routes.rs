@@ -11,7 +11,7 @@ use axum::{
     },
     http::{
         HeaderMap, StatusCode, Uri,
-        header::{CONTENT_DISPOSITION, CONTENT_TYPE, REFERER},
+        header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE, REFERER},
         request::Parts,
     },
     response::{IntoResponse, Redirect, Response},
@@ -32,11 +32,12 @@ use super::{
     page::{
         batch::{bulk_form, import_view},
         form::{Kept, Typed, Wanted, edit_form, kept_page, new_form, page, title_of},
+        proposal::proposal_form,
     },
     present,
     query::ListQuery,
     refusal::Refusal,
-    resources::{CHANGES, address, batch_address, record_address},
+    resources::{CHANGES, address, batch_address, change_address, record_address},
     service::{Resource, Written},
     style::lookup,
 };
@@ -345,7 +346,8 @@ async fn run(
     Ok(Redirect::to(&record_address(&address(&group, &name), &id)).into_response())
 }
 
-/// `POST /data/-/changes/{id}`: what is to become of a change, in `do`: `undo`, `again` or `choose`.
+/// `POST /data/-/changes/{id}`: what is to become of a change, in `do`: `undo`, `again`, `choose` or, for
+/// one that an assistant proposes, `confirm`.
 async fn decide(
     Services(app): Services<App>,
     caller: Caller,
@@ -355,6 +357,9 @@ async fn decide(
 ) -> Result<Response> {
     let sent = Sent::read(head, request).await?;
     let change = app.changes.find(&caller, &id).await?;
+    if sent.text("do") == Some("confirm") {
+        return Ok(confirm(app, caller, change, sent).await);
+    }
     match sent.text("do") {
         Some("undo") => app.changes.undo(&caller, &id).await?,
         Some("again") => drop(app.changes.again(&caller, &id).await?),
@@ -370,11 +375,81 @@ async fn decide(
         }
         _ => {
             return Err(Error::bad_request(
-                "Say what is to become of it: `undo`, `again`, `choose`.",
+                "Say what is to become of it: `undo`, `again`, `choose`, `confirm`.",
             ));
         }
     }
-    Ok(Redirect::to(&back(&app, &sent.head.headers, &change)).into_response())
+    let place = told_of(&app, &caller, &change).await?;
+    Ok(answer(&app, &sent.head.headers, &change, place))
+}
+
+/// What became of a yes.
+enum Confirmed {
+    /// It was taken; the change as it is now, and where it was proposed.
+    Taken(Box<Change>, Option<String>),
+    /// It was not, and what was filled in is on the form again.
+    Not(Resource, Filled),
+}
+
+/// Does what an assistant proposes, as it stands or as the person has filled it in.
+async fn confirm(app: App, caller: Caller, change: Change, sent: Sent) -> Response {
+    match confirmed(&app, &caller, &change, &sent).await {
+        Ok(Confirmed::Taken(now, place)) => {
+            // Where it was refused the form says why, and holds what was wanted.
+            let is_refused = now.state == State::Refused;
+            let place = if is_refused { Some(change_address(&now.id)) } else { place };
+            answer(&app, &sent.head.headers, &now, place)
+        }
+        Ok(Confirmed::Not(resource, filled)) => {
+            let typed = Typed::of(sent.form.clone(), filled);
+            let back = app.chat.place_of(&caller, &change.message).await.ok().flatten();
+            let form = proposal_form(&app, &resource, &change, back, Some(&typed));
+            let page = move || page(form.clone());
+            html::page(&app, sent.head, StatusCode::UNPROCESSABLE_ENTITY, page).await
+        }
+        Err(error) => sent.keep(&app, error).await,
+    }
+}
+
+async fn confirmed(app: &App, caller: &Caller, change: &Change, sent: &Sent) -> Result<Confirmed> {
+    let resource = app.data().resource(caller, &change.group, &change.name).await?;
+    let is_new = change.deed == Deed::Create;
+    access::check(&resource.config, caller, if is_new { Action::Create } else { Action::Update })?;
+    let is_filled_in = sent.form.iter().any(|(name, _)| name.starts_with(form::VALUE));
+    let (fields, opened) = (&resource.fields, &change.opened);
+    let filled = match (is_filled_in, is_new) {
+        (false, _) => Filled { values: change.values.clone(), ..Filled::default() },
+        (true, true) => form::made(fields, opened.zone(), &sent.form),
+        (true, false) => form::changed(fields, opened, &sent.form),
+    };
+    if !filled.problems.is_empty() {
+        return Ok(Confirmed::Not(resource, filled));
+    }
+    if filled.values.is_empty() && !is_new {
+        // Back to what it was: there is nothing to do any more.
+        app.changes.undo(caller, &change.id).await?;
+    } else {
+        app.changes.confirm_one(caller, &change.id, &filled.values).await?;
+    }
+    let place = told_of(app, caller, change).await?;
+    Ok(Confirmed::Taken(Box::new(app.changes.find(caller, &change.id).await?), place))
+}
+
+/// Has the chat show what has become of a change that it proposed; answers where that is.
+async fn told_of(app: &App, caller: &Caller, change: &Change) -> Result<Option<String>> {
+    match change.message.as_str() {
+        "" => Ok(None),
+        message => app.chat.tell_of_proposal(caller, message).await,
+    }
+}
+
+/// The way on: for a page that is told of what has changed, nothing.
+fn answer(app: &App, headers: &HeaderMap, change: &Change, place: Option<String>) -> Response {
+    let is_told = headers.get(ACCEPT).is_some_and(|accepts| accepts == "application/json");
+    if is_told {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    Redirect::to(&back(app, headers, change, place)).into_response()
 }
 
 /// `POST /data/{group}/{name}/-/import`: a file, which becomes changes that wait for a yes.
@@ -672,8 +747,9 @@ async fn tally(
     Ok(Json(app.changes.batch(&caller, &id).await?.tally))
 }
 
-/// The page that the form stood on, if it was one of these; the list otherwise.
-fn back(app: &App, headers: &HeaderMap, change: &Change) -> String {
+/// The page that the form stood on, if it was one of these; else where the change was `proposed`, or the
+/// list.
+fn back(app: &App, headers: &HeaderMap, change: &Change, proposed: Option<String>) -> String {
     let list = address(&change.group, &change.name);
     let from = headers
         .get(REFERER)
@@ -687,7 +763,7 @@ fn back(app: &App, headers: &HeaderMap, change: &Change) -> String {
         Some(path) if path == CHANGES => path.to_owned(),
         Some(path) if path == list || path.starts_with(&format!("{list}?")) => path.to_owned(),
         Some(path) if path == record_address(&list, &change.record) => path.to_owned(),
-        _ => list,
+        _ => proposed.unwrap_or(list),
     }
 }
 

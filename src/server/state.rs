@@ -13,7 +13,7 @@ use crate::{
     auth::{Auth, MachineTokens, Provider, Renewer, Source, limits::Limits, service::Hop},
     backend::{Backends, LastGood},
     channels::{Deliveries, Widgets, jobs::Jobs},
-    chat::Chat,
+    chat::{Chat, Tools},
     config::{AuthConfig, Config, MachineEndpoint, ProviderConfig, Registration},
     data::{Changes, Data, KnownFields, Resources, Views},
     error::{Error, Result},
@@ -107,21 +107,24 @@ impl App {
         );
         let sandbox_url = sandbox.as_ref().map(|sandbox| sandbox.api_url());
         let backends = Backends::new(&config, sandbox_url, &grants, &machine)?;
-        let chat = Chat::new(store.clone(), backends.clone(), &config, runtime.clone());
         let resources = Resources::new(&config);
-        let widgets = Widgets::new(config.widgets.iter(), &config.server.origin());
-        let webhooks = config.webhooks.clone();
-        let deliveries =
-            Deliveries::new(store.clone(), chat.clone(), webhooks, stop.child_token())?;
         let last_good = LastGood::default();
         let known_fields = KnownFields::default();
+        let data =
+            Data::new(resources.clone(), backends.clone(), last_good.clone(), known_fields.clone());
         let changes = Changes::new(
             store.clone(),
-            Data::new(resources.clone(), backends.clone(), last_good.clone(), known_fields.clone()),
+            data.clone(),
             sessions.clone(),
             config.data.clone(),
             runtime.clone(),
         );
+        let tools = Tools::new(resources.clone(), data, changes.clone());
+        let chat = Chat::new(store.clone(), backends.clone(), tools, &config, runtime.clone());
+        let widgets = Widgets::new(config.widgets.iter(), &config.server.origin());
+        let webhooks = config.webhooks.clone();
+        let deliveries =
+            Deliveries::new(store.clone(), chat.clone(), webhooks, stop.child_token())?;
         let jobs = Jobs {
             store: store.clone(),
             sessions: sessions.clone(),

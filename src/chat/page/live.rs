@@ -15,9 +15,9 @@ use super::{LISTED, bar::bar, sidebar::sidebar};
 use crate::{
     chat::{
         api::StopRun,
-        render::{around, turns},
+        render::{around, body, step, turns},
         service::Events,
-        view::{Listing, MessageView},
+        view::{Listing, MessageView, StepView, Who},
         wire::RunEvent,
     },
     error::{Error, Result},
@@ -48,7 +48,8 @@ pub(in crate::chat) async fn live(
         return Ok(Redirect::to(&format!("/chat/{id}")).into_response());
     };
     let events = app.chat.follow(&caller, &cursor.id, cursor.after).await?;
-    let assistant = app.chat.who(reply.assistant.as_deref()).title;
+    let who = app.chat.who(reply.assistant.as_deref());
+    let assistant = who.title.clone();
     let (begin, end) = around(&reply, &assistant);
     let turns = turns(&talk.messages, |name| app.chat.who(name));
     let turns = format!("{turns}{begin}{REPLY_GOES_HERE}{end}");
@@ -56,7 +57,7 @@ pub(in crate::chat) async fn live(
     let page =
         Live { listing, conversation: talk.line.id, title, turns, assistant, run: cursor.id };
     let rendered = html::page(&app, head, StatusCode::OK, move || page.view()).await;
-    stream_into(rendered, reply, events, id).await
+    stream_into(rendered, reply, who, events, id).await
 }
 
 #[derive(Clone)]
@@ -106,6 +107,7 @@ impl Live {
 async fn stream_into(
     page: Response<Body>,
     reply: MessageView,
+    who: Who,
     events: Events,
     conversation: String,
 ) -> Result<Response<Body>> {
@@ -116,7 +118,7 @@ async fn stream_into(
     let (before, after) = body
         .split_once(REPLY_GOES_HERE)
         .ok_or_else(|| Error::internal(format!("the page of {conversation} has no reply in it")))?;
-    let mut arriving = Arriving::default();
+    let mut arriving = Arriving::of(who);
     let before = format!("{before}{}", arriving.begin(&reply));
     let arriving = stream::unfold((events, arriving), |(mut events, mut arriving)| async move {
         let (_, event) = events.next().await?;
@@ -138,8 +140,8 @@ const BEGIN_OPEN: &str = "<div class=\"open\">";
 /// A reply's HTML in the order it is written. What a page has sent it cannot take back, so an open
 /// block is written as text first and again, finished, after it; a block of a reply in HTML once
 /// another follows it.
-#[derive(Default)]
 struct Arriving {
+    who: Who,
     stage: Stage,
     open: String,
     blocks: Vec<String>,
@@ -155,6 +157,10 @@ enum Stage {
 }
 
 impl Arriving {
+    fn of(who: Who) -> Self {
+        Self { who, stage: Stage::Before, open: String::new(), blocks: Vec::new(), written: 0 }
+    }
+
     /// What has arrived before the page was asked for.
     fn begin(&mut self, reply: &MessageView) -> String {
         let mut html = String::new();
@@ -164,7 +170,7 @@ impl Arriving {
         }
         if !reply.html.is_empty() || !reply.text.is_empty() {
             html += &self.enter(Stage::Replying);
-            html += &self.finished(&reply.html);
+            html += &self.finished(&body(reply, &self.who));
             html += &escaped(&reply.text);
             self.open.clone_from(&reply.text);
         }
@@ -187,6 +193,10 @@ impl Arriving {
                 self.blocks.truncate(keep);
                 self.blocks.extend(blocks);
                 self.write_up_to(self.blocks.len().saturating_sub(1))
+            }
+            RunEvent::Step(done) => {
+                let done = step(&StepView::new(*done), &self.who);
+                self.finished(&done) + &escaped(&self.open)
             }
             RunEvent::Whole { html, .. } => self.finished(&html),
             RunEvent::Wait { .. } => {

@@ -169,6 +169,16 @@ pub struct Usage {
     pub output: u64,
 }
 
+impl Usage {
+    /// This and that together.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            output: self.output.saturating_add(other.output),
+        }
+    }
+}
+
 /// One step of a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delta {

@@ -29,13 +29,14 @@ use crate::{
         upload::{self, Fields},
         wire::{
             CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER, RunEvent,
-            Started,
+            Started, Step,
         },
     },
     error::{Error, Result},
     server::{extract::Query, state::App},
     session::Caller,
     store::now,
+    ui::reader::Habits,
 };
 
 /// How long the head of an answer waits for a reply's first word.
@@ -62,6 +63,7 @@ pub(super) async fn ask(
     if let Some(key) = headers.get("idempotency-key").and_then(|key| key.to_str().ok()) {
         question.request_id = Some(key.to_owned());
     }
+    question.habits = Habits::of(&headers);
     let started = app.chat.ask(&caller, question).await?;
     let after = last_event_id(&headers).unwrap_or(query.after);
     let mut events = app.chat.follow(&caller, &started.run, after).await?;
@@ -204,9 +206,11 @@ async fn whole(mut events: Events, session: Option<String>) -> Result<Response> 
     if outcome.problem.is_some() {
         return Err(backend_error(outcome));
     }
+    let links: String = told.steps.iter().filter_map(Step::as_link).collect();
+    let links = if links.is_empty() { links } else { format!("\n\n{links}") };
     let (text, html) = match told.is_html {
         true => (None, Some(told.html)),
-        false => (Some(told.source), None),
+        false => (Some(told.source + &links), None),
     };
     let state = Some(outcome.state).filter(|state| *state != MessageState::Done);
     Ok(Json(Whole { text, html, reasoning: told.reasoning, state, session }).into_response())

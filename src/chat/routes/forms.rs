@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{StatusCode, request::Parts},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 
@@ -20,10 +20,11 @@ use crate::{
     error::{Error, Kind, Result},
     server::{html, state::App},
     session::Caller,
+    ui::reader::Habits,
 };
 
 /// What the composer's form says, sent with or without a script.
-fn question_of(fields: &Fields) -> Question {
+fn question_of(fields: &Fields, headers: &HeaderMap) -> Question {
     let field = |name: &str| fields.text(name).map(str::to_owned);
     Question {
         conversation: field("conversation").map(Place::Id),
@@ -37,6 +38,8 @@ fn question_of(fields: &Fields) -> Question {
         },
         is_temporary: field("temporary").is_some(),
         files: fields.all_files(),
+        about: field("about"),
+        habits: Habits::of(headers),
         ..Question::default()
     }
 }
@@ -50,7 +53,7 @@ fn written(fields: &Fields) -> String {
 /// What of it is worth sending again. Where the conversation went on elsewhere, the next attempt goes
 /// to wherever it is by then: the page says so.
 fn unsent(fields: &Fields) -> Unsent {
-    let named = ["conversation", "beside", "assistant", "temporary"]
+    let named = ["conversation", "beside", "assistant", "temporary", "about"]
         .into_iter()
         .filter_map(|name| Some((name, fields.text(name)?.to_owned())));
     let files = fields.all_files().into_iter().map(|id| ("file", id));
@@ -69,7 +72,7 @@ pub(super) async fn ask_by_form(
     let wants_page = accepts(&head.headers, "text/html");
     let mut fields = Fields::default();
     let asked = match read_form(&app, &caller, request, &mut fields).await {
-        Ok(()) => app.chat.ask(&caller, question_of(&fields)).await,
+        Ok(()) => app.chat.ask(&caller, question_of(&fields, &head.headers)).await,
         Err(error) => Err(error),
     };
     match asked {

@@ -5,12 +5,17 @@ use crate::{
     chat::{
         provider::{self, Turn},
         view::Who,
-        wire::{MessageState, Role},
+        wire::{Found, MessageState, Role, Step},
     },
     config::AssistantConfig,
+    data::Standing,
     error::{Error, Result},
     session::Caller,
 };
+
+/// Of how many replies, and of how many steps of one, an assistant is told later, the last ones.
+const RECALLED: usize = 20;
+const REMEMBERED: usize = 8;
 
 impl Chat {
     /// The assistant that answers when none is named.
@@ -33,12 +38,14 @@ impl Chat {
         self.inner.assistants.get(name)
     }
 
-    /// What the provider is told: the system prompt, then every message that says something.
+    /// What the provider is told: the system prompt, then every message that says something. `begun` is
+    /// what was done for the reply that is to be written, where it was begun before.
     pub(super) async fn turns(
         &self,
         conversation: &str,
         assistant: &AssistantConfig,
         history: &[MessageRow],
+        begun: &[Step],
     ) -> Result<Vec<Turn>> {
         let ids = history.iter().map(|row| row.id.as_str());
         let mut files = self.files_told(conversation, assistant, ids).await?;
@@ -54,9 +61,49 @@ impl Chat {
             said.filter(|turn| !turn.text.is_empty() || !turn.files.is_empty()).collect();
         let told = assistant.history.unwrap_or(usize::MAX);
         let told = said.split_off(said.len().saturating_sub(told));
-        let system = assistant.system.iter();
-        let system = system.map(|text| Turn::new(provider::Role::System, text.clone()));
-        Ok(system.chain(told).collect())
+        let memory = match assistant.tools.is_empty() {
+            true => None,
+            false => self.memory(history, begun).await?,
+        };
+        let system: Vec<String> = assistant.system.iter().cloned().chain(memory).collect();
+        let system =
+            (!system.is_empty()).then(|| Turn::new(provider::Role::System, system.join("\n\n")));
+        Ok(system.into_iter().chain(told).collect())
+    }
+
+    /// What was done for earlier replies, in our own words: what was found then is not told again, and
+    /// what has become of a change is known by now. It stands among the instructions, where nothing is
+    /// that a backend said.
+    async fn memory(&self, history: &[MessageRow], begun: &[Step]) -> Result<Option<String>> {
+        let replies = history.iter().filter(|row| row.role() == Role::Assistant);
+        let replies: Vec<(usize, &MessageRow)> = (1..).zip(replies).collect();
+        let mut lines = Vec::new();
+        for (number, row) in &replies[replies.len().saturating_sub(RECALLED)..] {
+            let done = self.remembered(&row.steps()).await?;
+            lines.extend(done.map(|done| format!("- For your reply {number}: {done}")));
+        }
+        let done = self.remembered(begun).await?;
+        lines.extend(done.map(|done| format!("- For the reply that you are writing: {done}")));
+        Ok((!lines.is_empty()).then(|| {
+            let lines = lines.join("\n");
+            format!("What was done with tools earlier in this conversation:\n{lines}")
+        }))
+    }
+
+    /// The last of these steps in a line; none for none.
+    async fn remembered(&self, steps: &[Step]) -> Result<Option<String>> {
+        let mut done = Vec::new();
+        for step in &steps[steps.len().saturating_sub(REMEMBERED)..] {
+            let more = match &step.found {
+                Found::Proposal { change, values, .. } => {
+                    in_words(&self.inner.tools.standing(change, values).await?)
+                }
+                Found::Trouble { .. } => " (did not work)",
+                _ => "",
+            };
+            done.push(format!("{}{more}", step.headline));
+        }
+        Ok((!done.is_empty()).then(|| done.join("; ")))
     }
 
     /// What people call an assistant, and what can be asked of it; of the usual one where none is
@@ -111,6 +158,19 @@ impl Chat {
             .assistants
             .get(name)
             .ok_or_else(|| Error::bad_request(format!("There is no assistant called {name}.")))
+    }
+}
+
+/// What has become of a change, for the assistant that proposed it.
+fn in_words(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Open => " (not confirmed yet)",
+        Standing::Working | Standing::Stuck => " (confirmed, not done yet)",
+        Standing::Done { as_proposed: true, .. } => " (confirmed and done)",
+        Standing::Done { as_proposed: false, .. } => " (confirmed with other values, and done)",
+        Standing::Refused(_) => " (confirmed, and refused by the backend)",
+        Standing::Discarded => " (taken back)",
+        Standing::Lapsed => " (never confirmed)",
     }
 }
 

@@ -11,16 +11,27 @@ use crate::{
     error::Result,
     session::Caller,
     store::new_id,
+    ui::reader::Habits,
 };
 
 impl Chat {
     /// Begins another reply beside one of the caller's, to the same question, and shows it.
-    pub async fn regenerate(&self, caller: &Caller, reply: &str) -> Result<Started> {
+    pub async fn regenerate(
+        &self,
+        caller: &Caller,
+        reply: &str,
+        habits: Habits,
+    ) -> Result<Started> {
         let (this, caller, reply) = (self.clone(), caller.clone(), reply.to_owned());
-        self.unhurried(async move { this.regenerate_to_end(&caller, &reply).await }).await
+        self.unhurried(async move { this.regenerate_to_end(&caller, &reply, habits).await }).await
     }
 
-    async fn regenerate_to_end(&self, caller: &Caller, reply: &str) -> Result<Started> {
+    async fn regenerate_to_end(
+        &self,
+        caller: &Caller,
+        reply: &str,
+        habits: Habits,
+    ) -> Result<Started> {
         let owner = caller.known()?.owner();
         let store = &self.inner.store;
         let conversation = store.conversation_of(&owner, reply).await?.ok_or_else(no_message)?;
@@ -35,7 +46,7 @@ impl Chat {
         store.insert_reply(&mut tx, &conversation, &id, &assistant.name).await?;
         let at = RunTarget { owner, conversation, message: id };
         let live = self.begin_run(tx, at, &assistant.name, &new_id()).await?;
-        self.write(live, caller, assistant).await
+        self.write(live, caller, assistant, habits).await
     }
 
     /// Shows the branch that one of the caller's messages is on; answers its conversation.

@@ -12,9 +12,9 @@ use crate::{
         feed::{Changes, Cursor, Feed},
         log::Finished,
         provider::Usage,
-        store::{ALL, Changed, ConversationHead},
-        view::{ConversationLine, Fork, MessageView, Rating, RunCursor},
-        wire::{MessageState, Role},
+        store::{ALL, Changed, ConversationHead, steps_json},
+        view::{ConversationLine, Fork, MessageView, Rating, RunCursor, StepView},
+        wire::{Found, MessageState, Role, Step},
     },
     error::{Error, Result},
     session::Caller,
@@ -122,7 +122,10 @@ impl Chat {
             self.inner.store.changes(id, since).await?.ok_or_else(no_conversation)?;
         let ConversationHead { line, revision, expires_at } = head;
         let is_temporary = expires_at.is_some();
-        let running = self.inner.live.of_conversation(id).map(|live| live.view());
+        let mut running = self.inner.live.of_conversation(id).map(|live| live.view());
+        if let Some(running) = &mut running {
+            self.look_up_proposals(running).await?;
+        }
         if revision == since {
             let (path, messages) = (Vec::new(), Vec::new());
             return Ok((Changes { revision, line, is_temporary, path, messages, running }, false));
@@ -159,9 +162,48 @@ impl Chat {
         for row in rows {
             let fork = fork_of(&row.id, &forks);
             let files = files.remove(&row.id).unwrap_or_default();
-            views.push(MessageView { fork, files, ..self.view(row).await? });
+            let mut view = MessageView { fork, files, ..self.view(row).await? };
+            self.look_up_proposals(&mut view).await?;
+            views.push(view);
         }
         Ok(views)
+    }
+
+    /// Says of the changes that a message proposes what has become of them.
+    async fn look_up_proposals(&self, message: &mut MessageView) -> Result<()> {
+        for step in &mut message.steps {
+            *step = self.step_view(step.step.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// A step as pages show it now.
+    pub(in crate::chat) async fn step_view(&self, step: Step) -> Result<StepView> {
+        let standing = match &step.found {
+            Found::Proposal { change, values, .. } => {
+                self.inner.tools.standing(change, values).await?
+            }
+            _ => return Ok(StepView::new(step)),
+        };
+        Ok(StepView { step, standing })
+    }
+
+    /// Has the pages show what has become of a change that one of the caller's messages proposes;
+    /// answers where that is, if it is there.
+    pub async fn tell_of_proposal(&self, caller: &Caller, message: &str) -> Result<Option<String>> {
+        let owner = caller.known()?.owner();
+        let conversation = self.inner.store.conversation_of(&owner, message).await?;
+        let Some(conversation) = conversation else { return Ok(None) };
+        self.inner.store.touch_message(&conversation, message).await?;
+        self.inner.bells.ring(&conversation);
+        Ok(Some(place_of(&conversation, message)))
+    }
+
+    /// Where one of the caller's messages is, if it is there.
+    pub async fn place_of(&self, caller: &Caller, message: &str) -> Result<Option<String>> {
+        let owner = caller.known()?.owner();
+        let conversation = self.inner.store.conversation_of(&owner, message).await?;
+        Ok(conversation.map(|conversation| place_of(&conversation, message)))
     }
 
     /// A message as it stands: a reply that is being written from memory, any other from its row.
@@ -188,10 +230,14 @@ impl Chat {
             None => Vec::new(),
         };
         let finished = interrupted(&row, &events);
-        let Finished { text, html, reasoning, outcome, .. } = finished;
-        let state = outcome.state.as_str().to_owned();
-        Ok(view_of(MessageRow { text, html, reasoning, state, ..row }))
+        let Finished { text, html, reasoning, outcome, steps, .. } = finished;
+        let (state, steps) = (outcome.state.as_str().to_owned(), steps_json(&steps));
+        Ok(view_of(MessageRow { text, html, reasoning, state, steps, ..row }))
     }
+}
+
+fn place_of(conversation: &str, message: &str) -> String {
+    format!("/chat/{conversation}#m-{message}")
 }
 
 /// One row more than is wanted tells whether there are others.
@@ -233,6 +279,7 @@ pub(super) fn view_of(row: MessageRow) -> MessageView {
     MessageView {
         role,
         rating,
+        steps: row.steps().into_iter().map(StepView::new).collect(),
         text: if role == Role::User { row.text } else { String::new() },
         id: row.id,
         assistant: row.assistant,

@@ -9,6 +9,7 @@ use crate::{
         live::{LiveRun, RunTarget},
         log::Finished,
         provider::{self, Turn},
+        reply::Begun,
         store::RunRow,
         transcript::Transcript,
         wire::{MessageState, Outcome, Role, RunEvent, Started},
@@ -17,6 +18,7 @@ use crate::{
     error::{Error, Result},
     session::Caller,
     store::{millis, new_id, now},
+    ui::reader::Habits,
 };
 
 /// How long a conversation that was deleted can be had back.
@@ -28,12 +30,17 @@ const CONTINUE: &str =
 impl Chat {
     /// Takes up the last reply of a conversation again, from what it has, when it did not come to
     /// its end.
-    pub async fn resume(&self, caller: &Caller, message: &str) -> Result<Started> {
+    pub async fn resume(&self, caller: &Caller, message: &str, habits: Habits) -> Result<Started> {
         let (this, caller, message) = (self.clone(), caller.clone(), message.to_owned());
-        self.unhurried(async move { this.resume_to_end(&caller, &message).await }).await
+        self.unhurried(async move { this.resume_to_end(&caller, &message, habits).await }).await
     }
 
-    async fn resume_to_end(&self, caller: &Caller, message: &str) -> Result<Started> {
+    async fn resume_to_end(
+        &self,
+        caller: &Caller,
+        message: &str,
+        habits: Habits,
+    ) -> Result<Started> {
         let owner = caller.known()?.owner();
         let conversation =
             self.inner.store.conversation_of(&owner, message).await?.ok_or_else(no_message)?;
@@ -51,15 +58,18 @@ impl Chat {
             _ => reply,
         };
         let assistant = self.assistant(caller, reply.assistant.as_deref())?.clone();
-        let mut turns = self.turns(&conversation, &assistant, &history).await?;
+        let begun = match can_be_continued(&assistant, &reply) {
+            true => Begun { steps: reply.steps(), text: reply.text },
+            false => Begun::default(),
+        };
+        let mut turns = self.turns(&conversation, &assistant, &history, &begun.steps).await?;
         let live = self.begin_again(&owner, &conversation, message, &assistant.name).await?;
-        let prefix = if can_be_continued(&assistant, &reply) { reply.text } else { String::new() };
-        if !prefix.is_empty() {
-            turns.push(Turn::new(provider::Role::Assistant, prefix.clone()));
+        if !begun.text.is_empty() {
+            turns.push(Turn::new(provider::Role::Assistant, begun.text.clone()));
             turns.push(Turn::new(provider::Role::User, CONTINUE));
         }
         let thread = thread(&conversation, &history);
-        Ok(self.spawn(live, caller, Job { assistant, turns, thread, prefix }))
+        Ok(self.spawn(live, caller, Job { assistant, turns, thread, begun, habits }))
     }
 
     async fn begin_again(
@@ -124,12 +134,26 @@ impl Chat {
 pub(super) fn interrupted(reply: &MessageRow, events: &[RunEvent]) -> Finished {
     let told = Transcript::of(events.iter().cloned());
     let outcome = Outcome::of(MessageState::Interrupted);
-    let (text, html, is_html, reasoning) = if told.is_empty() {
-        (reply.text.clone(), reply.html.clone(), reply.is_html, reply.reasoning.clone())
-    } else {
-        (told.text(), told.rendered(), told.is_html, told.reasoning)
+    let unsaid = |reasoning, outcome| Finished {
+        text: reply.text.clone(),
+        html: reply.html.clone(),
+        steps: reply.steps(),
+        is_html: reply.is_html,
+        reasoning,
+        reasoning_time: None,
+        usage: None,
+        outcome,
     };
-    Finished { text, html, is_html, reasoning, reasoning_time: None, usage: None, outcome }
+    if told.is_empty() {
+        return unsaid(reply.reasoning.clone(), outcome);
+    }
+    Finished {
+        text: told.text(),
+        html: told.rendered(),
+        is_html: told.is_html,
+        steps: told.steps,
+        ..unsaid(told.reasoning, outcome)
+    }
 }
 
 /// Whether the assistant can be told where its reply stopped. One that keeps the conversation itself

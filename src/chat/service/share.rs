@@ -9,8 +9,8 @@ use super::{Chat, MessageRow, no_conversation, no_message, reading::view_of};
 use crate::{
     chat::{
         store::{ALL, TreeRow},
-        view::MessageView,
-        wire::{MessageState, Role},
+        view::{MessageView, StepView},
+        wire::{MessageState, Role, Step},
     },
     config::Sharing,
     error::{Error, Result},
@@ -49,6 +49,9 @@ struct ExportedMessage {
     html: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     reasoning: String,
+    /// What was done on the way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<Step>,
     #[serde(skip_serializing_if = "Option::is_none")]
     input_tokens: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,12 +96,7 @@ impl Chat {
             _ => return Err(no_link()),
         }
         let rows = self.inner.store.up_to(&shared.tip_id).await?;
-        let views = rows.into_iter().filter(is_over).map(|row| MessageView {
-            reasoning: String::new(),
-            reasoning_time: None,
-            usage: None,
-            ..view_of(row)
-        });
+        let views = rows.into_iter().filter(is_over).map(for_readers);
         Ok(Shared { title: shared.title, messages: views.collect() })
     }
 
@@ -129,8 +127,9 @@ impl Chat {
                 Role::User => "You".to_owned(),
                 Role::Assistant => self.who(row.assistant.as_deref()).title,
             };
-            let time = time_of(&row);
-            text.push_str(&format!("\n## {who}, {time}\n\n{}\n", self.said(row).trim()));
+            let (time, steps) = (time_of(&row), row.steps());
+            let said = with_headlines(&self.said(row), &steps);
+            text.push_str(&format!("\n## {who}, {time}\n\n{}\n", said.trim()));
         }
         Ok(text)
     }
@@ -159,11 +158,47 @@ impl Chat {
             assistant: message.assistant.clone(),
             html: message.is_html.then(|| message.html.clone()),
             reasoning: message.reasoning.clone(),
+            steps: message.steps(),
             input_tokens: message.input_tokens,
             output_tokens: message.output_tokens,
             text: self.said(message),
         }
     }
+}
+
+/// A message for others: what was said, and that something was done, without what came of it.
+fn for_readers(row: MessageRow) -> MessageView {
+    let mut view = view_of(row);
+    let steps = view.steps.into_iter().map(|view| StepView::new(view.step.for_readers()));
+    view.steps = steps.collect();
+    MessageView { reasoning: String::new(), reasoning_time: None, usage: None, ..view }
+}
+
+/// A reply with what was done on the way, each where it was done.
+fn with_headlines(text: &str, steps: &[Step]) -> String {
+    let (mut all, mut from) = (String::new(), 0);
+    for step in steps {
+        if let Some(said) = text.get(from..step.at) {
+            all.push_str(said);
+            from = step.at;
+        }
+        let headline = plain(&step.headline);
+        all.push_str(&format!("\n\n> {headline}\n\n"));
+    }
+    all.push_str(text.get(from..).unwrap_or_default());
+    all
+}
+
+/// One line of text in which Markdown finds nothing to do.
+fn plain(line: &str) -> String {
+    let mut plain = String::with_capacity(line.len());
+    for letter in line.chars() {
+        if "\\`*_[]<>&~#|$".contains(letter) {
+            plain.push('\\');
+        }
+        plain.push(if letter.is_control() { ' ' } else { letter });
+    }
+    plain
 }
 
 fn is_over(row: &MessageRow) -> bool {
@@ -182,4 +217,27 @@ fn new_secret() -> String {
 
 fn no_link() -> Error {
     Error::not_found("There is nothing shared here, or it was withdrawn.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::wire::Found;
+
+    #[test]
+    fn what_was_done_stands_where_it_was_done() {
+        let step = |headline: &str, at| Step {
+            headline: headline.to_owned(),
+            title: "Ada".to_owned(),
+            place: String::new(),
+            at,
+            found: Found::Nothing,
+        };
+        let steps = [step("Looked at Contacts: a*b", 5), step("Looked at contact 7", 5)];
+        let text = with_headlines("One.\nTwo.", &steps);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        assert_eq!(words.join(" "), "One. > Looked at Contacts: a\\*b > Looked at contact 7 Two.");
+        assert_eq!(with_headlines("ö", &[step("x", 1)]), "\n\n> x\n\nö");
+        assert_eq!(with_headlines("One.", &[]), "One.");
+    }
 }

@@ -8,6 +8,7 @@ use futures::StreamExt;
 use super::Chat;
 use crate::{
     chat::{
+        about,
         provider::{Ask, Delta, End, Kind, Role, Turn, dialect},
         run,
         store::FirstWords,
@@ -62,7 +63,7 @@ impl Chat {
         said: &FirstWords,
     ) -> Result<Option<String>> {
         let begun = |text: &str| text.chars().take(TOLD).collect::<String>();
-        let (question, reply) = (begun(&said.question), begun(&said.reply));
+        let (question, reply) = (begun(about::words(&said.question)), begun(&said.reply));
         let text = format!("{TASK}\n\nQuestion: {question}\n\nReply: {reply}");
         let turns = [Turn::new(Role::User, text)];
         Ok(cleaned(&self.short_answer(caller, assistant, &turns).await?))

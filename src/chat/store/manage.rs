@@ -86,6 +86,24 @@ impl ChatStore {
         tx.commit().await
     }
 
+    /// Has pages show a message anew.
+    pub async fn touch_message(&self, conversation: &str, message: &str) -> sqlx::Result<()> {
+        let mut tx = self.store.begin().await?;
+        sqlx::query("UPDATE conversations SET revision = revision + 1 WHERE id = $1")
+            .bind(conversation)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "UPDATE messages SET revision = (SELECT revision FROM conversations WHERE id = $2)
+             WHERE id = $1",
+        )
+        .bind(message)
+        .bind(conversation)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await
+    }
+
     /// Takes note that the owner has seen what there is in a conversation.
     pub async fn see(&self, owner: &str, id: &str) -> sqlx::Result<()> {
         sqlx::query(

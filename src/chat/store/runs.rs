@@ -8,7 +8,7 @@ use super::{ChatStore, MESSAGE, MessageRow, Tx};
 use crate::{
     chat::{
         log::{Entry, Finished},
-        wire::{MessageState, RunEvent},
+        wire::{MessageState, RunEvent, Step},
     },
     store::{Db, Engine, millis, now},
 };
@@ -252,7 +252,7 @@ async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sq
     sqlx::query(
         "UPDATE messages SET text = $2, html = $3, is_html = $4, reasoning = $5, reasoning_ms = $6,
              state = $7, problem = $8, status = $9, retry_at = $10, input_tokens = $11,
-             output_tokens = $12, finished_at = $13, indexed = 0,
+             output_tokens = $12, finished_at = $13, steps = $14, indexed = 0,
              revision = (SELECT revision FROM conversations WHERE id = messages.conversation_id)
          WHERE id = $1",
     )
@@ -269,6 +269,7 @@ async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sq
     .bind(input)
     .bind(output)
     .bind(now())
+    .bind(steps_json(&finished.steps))
     .execute(&mut **tx)
     .await?;
     sqlx::query("UPDATE runs SET state = $2, ended_at = $3 WHERE number = $1")
@@ -278,6 +279,14 @@ async fn finish(tx: &mut Tx, run: i64, message: &str, finished: &Finished) -> sq
         .execute(&mut **tx)
         .await
         .map(drop)
+}
+
+/// Steps as a message keeps them; nothing for none.
+pub fn steps_json(steps: &[Step]) -> String {
+    match steps {
+        [] => String::new(),
+        steps => serde_json::to_string(steps).unwrap_or_default(),
+    }
 }
 
 /// PostgreSQL keeps no NUL, and a reply is not to be lost for one.

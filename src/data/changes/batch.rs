@@ -312,5 +312,6 @@ fn draft_row(
         created_at: batch.created_at,
         batch: batch.id.clone(),
         place: draft.place,
+        message: String::new(),
     })
 }

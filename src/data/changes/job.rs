@@ -122,8 +122,9 @@ impl Job<'_> {
         current: Option<&Fresh>,
         tag: Option<HeaderValue>,
     ) -> Result<Written> {
-        let Change { deed, record, id, .. } = self.change;
-        let write = Write { deed, record, values, current, tag, name: id };
+        let Change { deed, record, .. } = self.change;
+        let name = &self.change.name_for_backend();
+        let write = Write { deed, record, values, current, tag, name };
         self.data.write(self.caller, self.resource, write).await
     }
 

@@ -14,7 +14,7 @@ const REMEMBERED: i64 = 24 * 60 * 60 * 1000;
 /// The most changes that are shown at once.
 const MOST: i64 = 200;
 const COLUMNS: &str = "id, owner, tenant, session, resource, record, title, action, fields, opened, \
-                       state, outcome, due_at, created_at, batch, place";
+                       state, outcome, due_at, created_at, batch, place, message";
 
 /// A row of `changes`.
 #[derive(Debug, Clone, FromRow)]
@@ -35,6 +35,8 @@ pub struct ChangeRow {
     pub created_at: i64,
     pub batch: String,
     pub place: i64,
+    /// The message of an assistant that proposes it; empty for what the person wants by themselves.
+    pub message: String,
 }
 
 /// A row of `batches`.
@@ -171,7 +173,7 @@ impl ChangeStore {
         let of_one = if resource.is_some() { "AND resource = $3" } else { "" };
         let sql = format!(
             "SELECT {COLUMNS} FROM changes WHERE owner = $1 AND tenant = $2
-             AND batch = '' AND state NOT IN ('done', 'dropped') {of_one}
+             AND batch = '' AND state NOT IN ('done', 'dropped', 'draft') {of_one}
              ORDER BY created_at, id LIMIT {MOST}"
         );
         let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(whose.owner).bind(whose.tenant);
@@ -276,7 +278,8 @@ impl ChangeStore {
         let _writing = self.writing();
         let done = sqlx::query(
             "UPDATE changes SET state = 'dropped' WHERE id = $1 AND owner = $2 AND tenant = $3
-             AND state IN ('pending', 'refused', 'conflict', 'held')",
+             AND (state IN ('pending', 'refused', 'conflict', 'held')
+                  OR state = 'draft' AND message <> '')",
         )
         .bind(id)
         .bind(whose.owner)
@@ -330,11 +333,48 @@ impl ChangeStore {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Forgets what is over.
+    /// A change that an assistant proposes, whoever's it is.
+    pub async fn proposal(&self, id: &str) -> sqlx::Result<Option<ChangeRow>> {
+        let sql = format!("SELECT {COLUMNS} FROM changes WHERE id = $1 AND message <> ''");
+        sqlx::query_as(AssertSqlSafe(sql)).bind(id).fetch_optional(self.store.pool()).await
+    }
+
+    /// Has a proposal done at `due_at`, with these values and this session's credentials; answers
+    /// whether it waited for that. What was refused before has another place then.
+    pub async fn confirm(
+        &self,
+        whose: Whose<'_>,
+        id: &str,
+        session: &str,
+        fields: &str,
+        due_at: i64,
+    ) -> sqlx::Result<bool> {
+        let _writing = self.writing();
+        let done = sqlx::query(
+            "UPDATE changes SET place = CASE state WHEN 'refused' THEN place + 1 ELSE place END,
+             state = 'pending', session = $4, fields = $5, due_at = $6, outcome = '{}'
+             WHERE id = $1 AND owner = $2 AND tenant = $3 AND message <> ''
+             AND state IN ('draft', 'refused')",
+        )
+        .bind(id)
+        .bind(whose.owner)
+        .bind(whose.tenant)
+        .bind(session)
+        .bind(fields)
+        .bind(due_at)
+        .execute(self.store.pool())
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets what is over. Of a proposal it is remembered how it ended for as long as the message
+    /// that shows it is there.
     pub async fn prune(&self) -> sqlx::Result<u64> {
         let _writing = self.writing();
         let done = sqlx::query(
-            "DELETE FROM changes WHERE state IN ('done', 'dropped') AND created_at < $1",
+            "DELETE FROM changes WHERE state IN ('done', 'dropped') AND created_at < $1
+             AND (message = ''
+                  OR NOT EXISTS (SELECT 1 FROM messages WHERE messages.id = changes.message))",
         )
         .bind(now().saturating_sub(REMEMBERED))
         .execute(self.store.pool())
@@ -377,8 +417,8 @@ type Tx = sqlx::Transaction<'static, Db>;
 async fn insert(tx: &mut Tx, row: &ChangeRow) -> sqlx::Result<bool> {
     let done = sqlx::query(
         "INSERT INTO changes (id, owner, tenant, session, resource, record, title, action, fields,
-         opened, state, outcome, due_at, created_at, batch, place)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+         opened, state, outcome, due_at, created_at, batch, place, message)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
          ON CONFLICT (id) DO NOTHING",
     )
     .bind(&row.id)
@@ -397,6 +437,7 @@ async fn insert(tx: &mut Tx, row: &ChangeRow) -> sqlx::Result<bool> {
     .bind(row.created_at)
     .bind(&row.batch)
     .bind(row.place)
+    .bind(&row.message)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -51,6 +51,19 @@ pub struct FormView {
     send: &'static str,
 }
 
+impl FormView {
+    /// The same form sent elsewhere, with this along and no more, and left for `back`.
+    pub fn sent_to(
+        self,
+        to: String,
+        back: String,
+        hidden: Vec<(&'static str, String)>,
+        note: Option<&'static str>,
+    ) -> Self {
+        Self { to, back, hidden, note, ..self }
+    }
+}
+
 /// One field of a form.
 #[derive(Clone)]
 struct FieldView {
@@ -174,7 +187,7 @@ pub struct Wanted {
 impl Wanted {
     /// What these changes want. What they were to replace is what the form is opened on: what others
     /// have changed since is still a clash.
-    fn of(changes: &[Change], opened: &mut Opened) -> Self {
+    pub(super) fn of(changes: &[Change], opened: &mut Opened) -> Self {
         let mut wanted = Self::default();
         for change in changes {
             wanted.changes.push(change.id.clone());

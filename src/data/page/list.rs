@@ -10,7 +10,7 @@ use super::{
     breadcrumb,
     cells::{Column, Rows},
     narrow::{Tools, hidden},
-    pending, script, stale_notice,
+    pending, proposal, script, stale_notice,
 };
 use crate::{
     config::{Action, FieldConfig, in_sentence},
@@ -48,6 +48,8 @@ pub(super) struct ListView<'a> {
     pub may_create: bool,
     /// Whether a file may bring some.
     pub may_import: bool,
+    /// Whether there is somebody to ask about it.
+    pub may_ask: bool,
 }
 
 pub(super) async fn page(
@@ -82,6 +84,7 @@ pub(super) async fn page(
                 bulk: Bulk::of(&resource, &caller),
                 may_create: may(Action::Create),
                 may_import: may(Action::Create) || may(Action::Update),
+                may_ask: app.config.chat.is_some(),
             };
             match list {
                 Ok(mut list) => {
@@ -172,7 +175,13 @@ impl ListView<'_> {
                 </a>
             }
         });
-        view! { <div class="ends">{self.search()} {new}</div> }
+        let asked = ListQuery { columns: None, is_dense: false, page: 1, ..self.query.clone() };
+        let asked = match asked.write() {
+            query if query.is_empty() => address(&self.resource.config),
+            query => format!("{}?{query}", address(&self.resource.config)),
+        };
+        let ask = self.may_ask.then(|| proposal::ask_about(&asked));
+        view! { <div class="ends">{self.search()} {ask} {new}</div> }
     }
 
     fn batch_notices(&self) -> impl IntoView + use<> {

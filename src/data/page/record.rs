@@ -4,7 +4,10 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use serde_json::Value;
 
-use super::{address, breadcrumb, cells::written, history, pending, script, stale_notice, trail};
+use super::{
+    address, breadcrumb, cells::written, history, pending, proposal::ask_about, script, stale_notice,
+    trail,
+};
 use crate::{
     config::{Action, FieldConfig, FieldKind, OperationConfig},
     data::{
@@ -12,7 +15,7 @@ use crate::{
         changes::{Change, Deed},
         form::Opened,
         present,
-        resources::{delete_address, edit_address, file_address, run_address},
+        resources::{delete_address, edit_address, file_address, record_address, run_address},
         style::lookup,
     },
     error::Result,
@@ -64,6 +67,7 @@ pub(super) async fn page(
         .filter(|it| access::may_run(it, &caller) && record.as_of.is_none() && !is_deleted);
     let operations = operations.map(|it| operation_form(&list, &id, &title, it)).collect_view();
     let edit = (may(Action::Update) && !is_deleted).then(|| edit_button(&list, &id));
+    let ask = app.config.chat.is_some().then(|| ask_about(&record_address(&list, &id)));
     let delete =
         (may(Action::Delete) && !is_deleted).then(|| delete_form(&list, &id, &title, &opened));
     Ok(view! {
@@ -78,6 +82,7 @@ pub(super) async fn page(
                         <Icon name="chevron-left" />
                         {back}
                     </a>
+                    {ask}
                     {delete}
                     {operations}
                     {edit}
