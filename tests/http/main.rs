@@ -23,4 +23,5 @@ mod providers;
 mod refresh;
 mod sessions;
 mod support;
+mod tools;
 mod wire;
