@@ -73,7 +73,11 @@ async fn export(process: &Process, session: &str) {
     println!("  took             {each:>8.2?}");
     println!("  CPU              {:>8.2?}", (cpu(process.id()) - cpu_before) / 10);
     let mib = |kib: u64| kib as f64 / 1024.0;
-    println!("  resident memory  {:>8.1} MiB, {:.1} more than after the first", mib(most), mib(most - before));
+    println!(
+        "  resident memory  {:>8.1} MiB, {:.1} more than after the first",
+        mib(most),
+        mib(most - before)
+    );
 }
 
 fn is_list(page: &[u8]) -> bool {

@@ -22,8 +22,8 @@ use serde_json::{Map, Value};
 use tokio::{runtime::Handle, time::timeout};
 
 pub use self::batch::{Batch, Draft, LARGEST as MOST_CHANGES, Tally};
-pub use self::proposal::Standing;
 use self::job::{Job, Settled};
+pub use self::proposal::Standing;
 pub use self::store::Wanted;
 use self::store::{ChangeRow, ChangeStore, Claimed, EntryRow, Whose};
 use super::{Data, form::Opened, refusal::Refusal, service::Resource};

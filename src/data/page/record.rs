@@ -5,8 +5,8 @@ use leptos_meta::Title;
 use serde_json::Value;
 
 use super::{
-    address, breadcrumb, cells::written, history, pending, proposal::ask_about, script, stale_notice,
-    trail,
+    address, breadcrumb, cells::written, history, pending, proposal::ask_about, script,
+    stale_notice, trail,
 };
 use crate::{
     config::{Action, FieldConfig, FieldKind, OperationConfig},
