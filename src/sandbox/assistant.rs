@@ -4,31 +4,51 @@
 //! turns a question into the same selection an API client would ask for, and writes the rows down
 //! as Markdown.
 
+mod context;
 mod files;
 mod markdown;
+mod orders;
 mod samples;
 mod title;
+mod tools;
 mod topics;
 mod understand;
 mod words;
 
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-pub(crate) use self::{
-    files::{about, picture},
-    title::title,
-};
 use self::{
+    context::Context,
     topics::Subject,
     understand::{Request, Wish, understand},
     words::Words,
 };
+pub(crate) use self::{
+    files::{about, picture},
+    title::title,
+    tools::{Called, Next, Offered, next},
+};
 use crate::sandbox::collections::{
-    Collections, Filter, Grouping, Kind, Operand, Record, Selection, Shelf, Test, Total,
+    Collections, Field, Filter, Grouping, Kind, Operand, Record, Selection, Shelf, Test, Total,
 };
 
 /// A table's rows at most.
 const ROWS: u32 = 12;
+
+/// A record as answers show it, wherever it comes from.
+struct Row {
+    id: String,
+    values: Map<String, Value>,
+}
+
+impl From<&Record> for Row {
+    fn from(record: &Record) -> Self {
+        let fields = record.collection.fields();
+        let values = fields.map(|field| (field.name.to_owned(), record.value(field)));
+        Self { id: record.id.to_string(), values: values.collect() }
+    }
+}
 
 /// The answer to a question, as Markdown. The same question on the same data has the same answer.
 pub(crate) async fn answer(
@@ -36,19 +56,27 @@ pub(crate) async fn answer(
     tenant: &str,
     question: &str,
 ) -> Result<String, sqlx::Error> {
-    let words = Words::read(question);
-    if words.has("markdown") || words.has("code") {
+    let (context, words) = Context::in_words(question);
+    let words = Words::read(&words);
+    if asks_for_samples(&words) {
         return Ok(samples::markdown());
     }
     match Subject::of(&words) {
         Some((subject, mention)) => {
-            let request = understand(collections, tenant, words, subject, mention).await?;
+            let mut request = understand(collections, tenant, words, subject, mention).await?;
+            if let Some(context) = context {
+                context.narrow(&mut request);
+            }
             reply(&collections.shelf(subject.collection, tenant), &request).await
         }
         None if asks_for_help(&words) => Ok(samples::help()),
         None if words.has("thank") => Ok(samples::welcome()),
         None => search_everywhere(collections, tenant, words.leftover()).await,
     }
+}
+
+fn asks_for_samples(words: &Words) -> bool {
+    words.has("markdown") || words.has("code")
 }
 
 fn asks_for_help(words: &Words) -> bool {
@@ -77,18 +105,24 @@ async fn rows(
 ) -> Result<String, sqlx::Error> {
     let selection = request.selection.clone().in_order(shelf.collection);
     let shown = shelf.list(&selection, limit.unwrap_or(ROWS).min(ROWS), 0).await?;
+    let shown: Vec<Row> = shown.iter().map(Row::from).collect();
+    Ok(written(request, limit, count, &shown))
+}
+
+/// The same in words, once the rows are there.
+fn written(request: &Request, limit: Option<u32>, count: i64, shown: &[Row]) -> String {
     let lead = match limit {
         Some(_) if count > 1 => top_line(request, shown.len()),
         _ => headline(request, count),
     };
-    if let [record] = shown.as_slice() {
-        return Ok(format!("{lead}\n\n{}\n", in_full(request.subject, record)));
+    if let [row] = shown {
+        return format!("{lead}\n\n{}\n", in_full(request.subject, row));
     }
-    let table = if shown.is_empty() { String::new() } else { table(request.subject, &shown) };
+    let table = if shown.is_empty() { String::new() } else { table(request.subject, shown) };
     let wanted = limit.map_or(count, |limit| count.min(limit.into()));
     let more = wanted - i64::try_from(shown.len()).unwrap_or(wanted);
     let more = if more > 0 { format!("… and {more} more.\n\n") } else { String::new() };
-    Ok(format!("{lead}\n\n{table}{more}"))
+    format!("{lead}\n\n{table}{more}")
 }
 
 /// `I found **42 deals** where …`
@@ -181,25 +215,28 @@ fn quoted(text: &str) -> String {
     format!("“{}”", markdown::escape(text))
 }
 
-fn table(subject: Subject, records: &[Record]) -> String {
+fn table(subject: Subject, rows: &[Row]) -> String {
     let columns = subject.columns();
     let heads: Vec<_> =
         columns.iter().map(|field| (field.label(), field.kind.is_number())).collect();
     let mut table = markdown::table_head(&heads);
-    for record in records {
-        let mut cells: Vec<_> =
-            columns.iter().map(|field| markdown::show(field.kind, &record.value(field))).collect();
+    let nothing = Value::Null;
+    for row in rows {
+        let value = |field: &Field| row.values.get(field.name).unwrap_or(&nothing);
+        let cells = columns.iter().map(|field| markdown::show(field.kind, value(field)));
+        let mut cells: Vec<_> = cells.collect();
         if let Some(first) = cells.first_mut() {
-            *first = format!("[{first}]({}/{})", subject.page(), record.id);
+            *first = format!("[{first}]({}/{})", subject.page(), row.id);
         }
         table += &markdown::table_row(&cells);
     }
     table + "\n"
 }
 
-fn in_full(subject: Subject, record: &Record) -> String {
-    let fields = subject.collection.fields().map(|field| (field, record.value(field)));
-    let page = format!("{}/{}", subject.page(), record.id);
+fn in_full(subject: Subject, row: &Row) -> String {
+    let fields = subject.collection.fields();
+    let fields = fields.filter_map(|field| Some((field, row.values.get(field.name)?.clone())));
+    let page = format!("{}/{}", subject.page(), row.id);
     let name = format!("Open this {}", subject.collection.singular.to_lowercase());
     format!("{}\n{}.\n", markdown::bullets(fields), markdown::link(&name, &page))
 }

@@ -3,7 +3,7 @@
 //!
 //! Words that begin with a slash switch on the faults a client must survive; see [`Prompt`].
 
-use std::{fmt::Write, io, iter, sync::atomic::Ordering, time::Duration};
+use std::{collections::HashMap, fmt::Write, io, iter, sync::atomic::Ordering, time::Duration};
 
 use axum::{
     Json, Router,
@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    SandboxState, assistant, now,
+    SandboxState,
+    assistant::{self, Called, Next, Offered},
+    now,
     tokens::{Unauthorised, Visitor},
 };
 
@@ -127,6 +129,13 @@ impl Prompt {
     }
 }
 
+/// The tools that a request offers, and what came of those that were called for its question.
+#[derive(Debug, Default)]
+pub(super) struct Tools {
+    offered: Vec<Offered>,
+    called: Vec<Called>,
+}
+
 /// The question and the reply so far, when the last message asks to go on with an interrupted
 /// reply. Replies that were interrupted more than once are put together.
 fn interrupted(turns: &[Turn]) -> Option<(&str, String)> {
@@ -163,13 +172,37 @@ pub(super) struct Reply {
     pub thought: String,
     /// As much of the text as will be sent.
     pub text: String,
+    /// The tool that is to be called first; there is no text then.
+    pub call: Option<Call>,
     pub pace: Duration,
     pub ending: Ending,
 }
 
+/// A tool that is to be called.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub id: String,
+    pub name: String,
+    /// A JSON object.
+    pub arguments: String,
+}
+
 impl Reply {
     fn at_once(text: String) -> Self {
-        Self { thought: String::new(), text, pace: Duration::ZERO, ending: Ending::Whole }
+        let (thought, pace) = (String::new(), Duration::ZERO);
+        Self { thought, text, call: None, pace, ending: Ending::Whole }
+    }
+
+    /// With what comes next: a call arrives whole, whatever is to happen to the text.
+    fn with(self, next: Next) -> Self {
+        match next {
+            Next::Say(text) => Self { text: delivered(text, self.ending), ..self },
+            Next::Call { name, arguments } => {
+                let id = format!("call_{}", Uuid::new_v4().simple());
+                let call = Some(Call { id, name, arguments: arguments.to_string() });
+                Self { call, ending: Ending::Whole, ..self }
+            }
+        }
     }
 }
 
@@ -195,11 +228,12 @@ impl ReplyError {
     }
 }
 
-/// The assistant's reply to a conversation.
+/// The assistant's reply to a conversation, or what it calls on the way there.
 pub(super) async fn reply(
     state: &SandboxState,
     tenant: &str,
     turns: &[Turn],
+    tools: &Tools,
 ) -> Result<Reply, ReplyError> {
     let last = turns.iter().rposition(|turn| turn.speaker == Speaker::Person);
     let turns = &turns[..=last.ok_or(ReplyError::NothingAsked)?];
@@ -214,33 +248,47 @@ pub(super) async fn reply(
     if prompt.fail {
         return Err(ReplyError::AskedToFail);
     }
-    if prompt.busy && state.busy.fetch_xor(true, Ordering::Relaxed) {
+    // What comes after the first call belongs to the same reply.
+    let is_first = tools.called.is_empty();
+    if prompt.busy && is_first && state.busy.fetch_xor(true, Ordering::Relaxed) {
         return Err(ReplyError::AskedToBeBusy);
     }
-    let text = match interrupted(turns) {
+    let next = match interrupted(turns) {
         Some((question, partial)) => {
-            let answer = answer(state, tenant, &Prompt::read(question)).await?;
-            remainder(answer, &partial)
+            match next(state, tenant, &Prompt::read(question), tools).await? {
+                Next::Say(answer) => Next::Say(remainder(answer, &partial)),
+                call @ Next::Call { .. } => call,
+            }
         }
-        None => answer(state, tenant, &prompt).await?,
+        None => next(state, tenant, &prompt, tools).await?,
     };
-    Ok(Reply {
-        thought: if prompt.think { thought(&prompt.question) } else { String::new() },
-        text: delivered(text, prompt.ending),
+    let has_thought = prompt.think && is_first;
+    let reply = Reply {
+        thought: if has_thought { thought(&prompt.question) } else { String::new() },
         pace: prompt.pace(state.pace),
         ending: prompt.ending,
-    })
+        ..Reply::at_once(String::new())
+    };
+    Ok(reply.with(next))
 }
 
-async fn answer(
+async fn next(
     state: &SandboxState,
     tenant: &str,
     prompt: &Prompt,
-) -> Result<String, sqlx::Error> {
+    tools: &Tools,
+) -> Result<Next, sqlx::Error> {
     if prompt.long {
-        return Ok(long_answer());
+        return Ok(Next::Say(long_answer()));
     }
-    assistant::answer(&state.collections, tenant, &prompt.question).await
+    let (collections, question) = (&state.collections, prompt.question.as_str());
+    if !tools.offered.is_empty()
+        && let Some(next) =
+            assistant::next(collections, tenant, question, &tools.offered, &tools.called).await?
+    {
+        return Ok(next);
+    }
+    Ok(Next::Say(assistant::answer(collections, tenant, question).await?))
 }
 
 /// What a model of this kind would say to itself.
@@ -342,6 +390,22 @@ struct CompletionRequest {
     messages: Vec<WireMessage>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    tools: Option<Vec<WireTool>>,
+    /// `"none"` takes the tools away again.
+    #[serde(default)]
+    tool_choice: Value,
+}
+
+#[derive(Deserialize)]
+struct WireTool {
+    function: WireFunction,
+}
+
+#[derive(Deserialize)]
+struct WireFunction {
+    name: String,
+    #[serde(default)]
+    parameters: Value,
 }
 
 #[derive(Deserialize)]
@@ -355,16 +419,57 @@ pub(super) struct WireMessage {
     role: String,
     #[serde(default)]
     content: Value,
+    /// What the assistant called.
+    tool_calls: Option<Vec<WireCall>>,
+    /// Which call this is the result of.
+    tool_call_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct WireCall {
+    id: String,
+    function: WireFunction,
+}
+
+impl Tools {
+    fn of(request: &CompletionRequest) -> Self {
+        let tools = request.tools.iter().flatten().filter(|_| request.tool_choice != "none");
+        let offered = tools.map(|WireTool { function }| Offered {
+            name: function.name.clone(),
+            parameters: function.parameters.clone(),
+        });
+        Self { offered: offered.collect(), called: called(&request.messages) }
+    }
+}
+
+/// What was called since a person last said something.
+fn called(messages: &[WireMessage]) -> Vec<Called> {
+    let asked = |message: &WireMessage| Speaker::of(&message.role) == Speaker::Person;
+    let begin = messages.iter().rposition(asked).map_or(0, |at| at + 1);
+    let since = &messages[begin..];
+    let calls = since.iter().flat_map(|message| message.tool_calls.iter().flatten());
+    let names: HashMap<&str, &str> =
+        calls.map(|call| (call.id.as_str(), call.function.name.as_str())).collect();
+    let result = |message: &WireMessage| {
+        let name = names.get(message.tool_call_id.as_deref()?)?;
+        Some(Called { name: (*name).to_owned(), told: message.words() })
+    };
+    since.iter().filter_map(result).collect()
+}
+
+impl WireMessage {
+    fn words(&self) -> String {
+        match &self.content {
+            Value::String(text) => text.clone(),
+            Value::Array(parts) => parts.iter().filter_map(words_of).collect(),
+            _ => String::new(),
+        }
+    }
 }
 
 impl From<WireMessage> for Turn {
     fn from(message: WireMessage) -> Self {
-        let text = match message.content {
-            Value::String(text) => text,
-            Value::Array(parts) => parts.iter().filter_map(words_of).collect(),
-            _ => String::new(),
-        };
-        Turn { speaker: Speaker::of(&message.role), text }
+        Turn { speaker: Speaker::of(&message.role), text: message.words() }
     }
 }
 
@@ -394,7 +499,7 @@ impl Completion {
         })
     }
 
-    fn usage_chunk(&self, reply: &str) -> Value {
+    fn usage_chunk(&self, reply: &Reply) -> Value {
         json!({
             "id": self.id,
             "object": "chat.completion.chunk",
@@ -405,7 +510,14 @@ impl Completion {
         })
     }
 
-    fn whole(&self, reply: &str) -> Value {
+    fn whole(&self, reply: &Reply) -> Value {
+        let message = match &reply.call {
+            Some(call) => {
+                let calls = [call.with_arguments(&call.arguments)];
+                json!({ "role": "assistant", "content": null, "tool_calls": calls })
+            }
+            None => json!({ "role": "assistant", "content": reply.text }),
+        };
         json!({
             "id": self.id,
             "object": "chat.completion",
@@ -413,15 +525,16 @@ impl Completion {
             "model": self.model,
             "choices": [{
                 "index": 0,
-                "message": { "role": "assistant", "content": reply },
-                "finish_reason": "stop",
+                "message": message,
+                "finish_reason": reply.finish_reason(),
             }],
             "usage": self.usage(reply),
         })
     }
 
-    fn usage(&self, reply: &str) -> Value {
-        let completion_tokens = tokens_of(reply);
+    fn usage(&self, reply: &Reply) -> Value {
+        let called = reply.call.as_ref().map_or(0, |call| tokens_of(&call.arguments));
+        let completion_tokens = tokens_of(&reply.text) + called;
         json!({
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": completion_tokens,
@@ -437,23 +550,50 @@ impl Completion {
     ) -> impl Iterator<Item = io::Result<String>> + Send + 'static {
         let start = event(&self.chunk(&json!({ "role": "assistant", "content": "" }), None));
         let ending = match reply.ending {
-            Ending::Whole => self.ending(&reply.text, include_usage),
+            Ending::Whole => self.ending(&reply, include_usage),
             Ending::Broken => vec![event(&error_body(&OpenAiError::broke_off()))],
             Ending::Cut => vec![dropped()],
         };
         let thought = pieces(reply.thought).map(|piece| json!({ "reasoning_content": piece }));
         let text = pieces(reply.text).map(|piece| json!({ "content": piece }));
-        let deltas = thought.chain(text).map(move |delta| event(&self.chunk(&delta, None)));
+        let call = reply.call.into_iter().flat_map(Call::into_deltas);
+        let deltas = thought.chain(text).chain(call);
+        let deltas = deltas.map(move |delta| event(&self.chunk(&delta, None)));
         iter::once(start).chain(deltas).chain(ending)
     }
 
-    fn ending(&self, reply: &str, include_usage: bool) -> Vec<io::Result<String>> {
-        let mut events = vec![event(&self.chunk(&json!({}), Some("stop")))];
+    fn ending(&self, reply: &Reply, include_usage: bool) -> Vec<io::Result<String>> {
+        let mut events = vec![event(&self.chunk(&json!({}), Some(reply.finish_reason())))];
         if include_usage {
             events.push(event(&self.usage_chunk(reply)));
         }
         events.push(Ok("data: [DONE]\n\n".to_owned()));
         events
+    }
+}
+
+impl Reply {
+    fn finish_reason(&self) -> &'static str {
+        if self.call.is_some() { "tool_calls" } else { "stop" }
+    }
+}
+
+impl Call {
+    fn with_arguments(&self, arguments: &str) -> Value {
+        json!({
+            "id": self.id,
+            "type": "function",
+            "function": { "name": self.name, "arguments": arguments },
+        })
+    }
+
+    /// Its name first, then its arguments piece by piece, as models write them.
+    fn into_deltas(self) -> impl Iterator<Item = Value> + Send {
+        let mut begun = self.with_arguments("");
+        begun["index"] = 0.into();
+        let piece = |piece: String| json!({ "index": 0, "function": { "arguments": piece } });
+        let calls = iter::once(begun).chain(pieces(self.arguments).map(piece));
+        calls.map(|call| json!({ "tool_calls": [call] }))
     }
 }
 
@@ -469,8 +609,9 @@ async fn completions(
 ) -> Result<Response, OpenAiError> {
     let visitor = visitor?;
     let Json(request) = body?;
+    let tools = Tools::of(&request);
     let turns: Vec<Turn> = request.messages.into_iter().map(Turn::from).collect();
-    let reply = reply(&state, &visitor.tenant, &turns).await?;
+    let reply = reply(&state, &visitor.tenant, &turns, &tools).await?;
     let completion = Completion {
         id: format!("chatcmpl-{}", Uuid::new_v4().simple()),
         created: now(),
@@ -484,7 +625,7 @@ async fn completions(
         return Ok(event_stream(completion.events(reply, include_usage), pace));
     }
     match reply.ending {
-        Ending::Whole => Ok(Json(completion.whole(&reply.text)).into_response()),
+        Ending::Whole => Ok(Json(completion.whole(&reply)).into_response()),
         Ending::Broken => Err(OpenAiError::broke_off()),
         Ending::Cut => Ok(dropped_response()),
     }
@@ -676,8 +817,7 @@ mod tests {
     fn events(ending: Ending, include_usage: bool) -> Vec<io::Result<String>> {
         let completion =
             Completion { id: "chatcmpl-1".into(), created: 1, model: "m".into(), prompt_tokens: 2 };
-        let (thought, text) = (String::new(), "Hello, world".into());
-        let reply = Reply { thought, text, pace: Duration::ZERO, ending };
+        let reply = Reply { ending, ..Reply::at_once("Hello, world".into()) };
         completion.events(reply, include_usage).collect()
     }
 
@@ -714,7 +854,66 @@ mod tests {
     fn content_may_come_in_parts() {
         let content =
             json!([{ "type": "text", "text": "one " }, { "type": "image" }, { "text": "two" }]);
-        let message = WireMessage { role: "user".into(), content };
+        let message = json!({ "role": "user", "content": content });
+        let message: WireMessage = serde_json::from_value(message).unwrap();
         assert_eq!(Turn::from(message), turn("user", "one two"));
+    }
+
+    fn calling() -> Reply {
+        let arguments = json!({ "search": "Grüße an 東京" });
+        let next = Next::Call { name: "list_crm_contacts".into(), arguments };
+        Reply { ending: Ending::Cut, ..Reply::at_once(String::new()) }.with(next)
+    }
+
+    #[test]
+    fn a_call_arrives_in_pieces() {
+        let completion =
+            Completion { id: "chatcmpl-1".into(), created: 1, model: "m".into(), prompt_tokens: 2 };
+        let events: Vec<String> = completion.events(calling(), false).map(Result::unwrap).collect();
+        let json = events.iter().filter_map(|event| event.strip_prefix("data: {"));
+        let json: Vec<Value> =
+            json.map(|rest| serde_json::from_str(&format!("{{{rest}")).unwrap()).collect();
+        let choice = |at: usize| &json[at]["choices"][0];
+        let first = &choice(1)["delta"]["tool_calls"][0];
+        assert_eq!(first["function"], json!({ "name": "list_crm_contacts", "arguments": "" }));
+        assert!(first["id"].as_str().unwrap().starts_with("call_"));
+        let pieces = json.iter().skip(2).filter_map(|event| {
+            event.pointer("/choices/0/delta/tool_calls/0/function/arguments")?.as_str()
+        });
+        let pieces: Vec<&str> = pieces.collect();
+        assert!(pieces.len() > 2, "{pieces:?}");
+        assert_eq!(pieces.concat(), json!({ "search": "Grüße an 東京" }).to_string());
+        assert_eq!(choice(json.len() - 1)["finish_reason"], "tool_calls");
+    }
+
+    #[test]
+    fn results_belong_to_the_calls_since_the_question() {
+        let request = json!({
+            "tools": [{ "type": "function", "function": { "name": "t", "parameters": {} } }],
+            "messages": [
+                { "role": "user", "content": "Hi" },
+                { "role": "assistant", "content": null, "tool_calls": [
+                    { "id": "a", "type": "function", "function": { "name": "t", "arguments": "{}" } },
+                ] },
+                { "role": "tool", "tool_call_id": "a", "content": "old" },
+                { "role": "assistant", "content": "Hello." },
+                { "role": "user", "content": "And?" },
+                { "role": "assistant", "tool_calls": [
+                    { "id": "a", "function": { "name": "t", "arguments": "{}" } },
+                    { "id": "b", "function": { "name": "u", "arguments": "{}" } },
+                ] },
+                { "role": "tool", "tool_call_id": "b", "content": "two" },
+                { "role": "tool", "tool_call_id": "a", "content": "one" },
+                { "role": "tool", "tool_call_id": "x", "content": "nobody asked" },
+            ],
+        });
+        let mut request: CompletionRequest = serde_json::from_value(request).unwrap();
+        let tools = Tools::of(&request);
+        let result =
+            |name: &str, told: &str| Called { name: name.to_owned(), told: told.to_owned() };
+        assert_eq!(tools.called, [result("u", "two"), result("t", "one")]);
+        assert_eq!(tools.offered.len(), 1);
+        request.tool_choice = json!("none");
+        assert!(Tools::of(&request).offered.is_empty());
     }
 }

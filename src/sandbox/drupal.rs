@@ -24,7 +24,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     SandboxState,
-    chat::{self, Ending, Reply, ReplyError, Speaker, Turn},
+    chat::{self, Ending, Reply, ReplyError, Speaker, Tools, Turn},
     cookie, fingerprint, now, random_token,
     tokens::{Unauthorised, Visitor},
 };
@@ -79,7 +79,7 @@ async fn talk(
     check_csrf(&state, &headers, query.token.as_deref()).await?;
     let request = body.map_err(|_| DrupalError::bad_request("The request body is not valid."))?.0;
     let turn = request.last_turn()?;
-    let reply = chat::reply(&state, &visitor.tenant, &[turn]).await?;
+    let reply = chat::reply(&state, &visitor.tenant, &[turn], &Tools::default()).await?;
     // Drupal compares with the integer 1: `true` does not stream.
     if request.stream == json!(1) { Ok(streamed(reply)) } else { whole(&reply) }
 }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     SandboxState,
-    chat::{self, Ending, ReplyError, Speaker, Turn, WireMessage},
+    chat::{self, Ending, ReplyError, Speaker, Tools, Turn, WireMessage},
     oauth::WEB_CLIENT,
     tokens::{TokenError, Visitor},
 };
@@ -65,7 +65,7 @@ async fn complete(
     let Json(request) = body?;
     let asked = request.message.map(|text| Turn { speaker: Speaker::Person, text });
     let turns: Vec<Turn> = request.messages.into_iter().map(Turn::from).chain(asked).collect();
-    let reply = chat::reply(&state, &visitor.tenant, &turns).await?;
+    let reply = chat::reply(&state, &visitor.tenant, &turns, &Tools::default()).await?;
     let last = match reply.ending {
         Ending::Whole => Ok("data: [DONE]\n\n".to_owned()),
         Ending::Broken => chat::event(&json!({ "error": "The reply broke off." })),

@@ -19,6 +19,8 @@ const ABILITIES: &str = "\
 | Top 5 deals | the largest amounts |
 | Revenue by stage | sums |
 | Show contact Maria | one record, or everybody of that name |
+| Make a contact Kim Roe, kim@roe.example, city Porto | a form to confirm, where I am given tools |
+| Set the stage of deal 3 to Won | a change to confirm, in the same way |
 | Show me some Markdown | headings, lists, a table and code |
 
 There are twenty-four collections to ask about: contacts, deals, activities, tasks, opportunities; \

@@ -59,6 +59,24 @@ impl Subject {
             .map(|(_, subject, mention)| (subject, mention))
     }
 
+    /// The subject at `<group>/<name>`.
+    pub(super) fn at(group: &str, name: &str) -> Option<Self> {
+        Self::all().find(|it| it.collection.group == group && it.collection.name == name)
+    }
+
+    /// The subject that one word names outright.
+    pub(super) fn called(word: &str) -> Option<Self> {
+        let word = word.to_lowercase();
+        let singular = word.strip_suffix('s').unwrap_or(&word);
+        Self::all()
+            .find(|it| it.topic.phrases.iter().any(|known| [&*word, singular].contains(known)))
+    }
+
+    /// Whether the words name any subject outright.
+    pub(super) fn is_named(words: &Words) -> bool {
+        Self::all().any(|it| it.topic.phrases.iter().any(|phrase| words.has(phrase)))
+    }
+
     /// The number that matters most, if there is one.
     pub(super) fn measure(&self) -> Option<&'static Field> {
         self.topic.measure.and_then(|name| self.collection.field(name))

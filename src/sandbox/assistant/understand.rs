@@ -439,7 +439,7 @@ impl Draft {
 }
 
 /// A label as people say it: `close date`.
-fn spoken(field: &Field) -> String {
+pub(super) fn spoken(field: &Field) -> String {
     field.label().to_lowercase()
 }
 
@@ -457,7 +457,7 @@ fn phrase(value: &str) -> String {
     texts.collect::<Vec<_>>().join(" ")
 }
 
-fn options(field: &Field) -> &'static [&'static str] {
+pub(super) fn options(field: &Field) -> &'static [&'static str] {
     match field.kind {
         Kind::Choice(options) => options,
         _ => &[],
@@ -468,7 +468,7 @@ fn day(date: Date) -> Operand {
     Operand::Text(date.to_string())
 }
 
-fn is_date(text: &str) -> bool {
+pub(super) fn is_date(text: &str) -> bool {
     let mut parts = text.splitn(3, '-');
     let mut part = || parts.next()?.parse::<u16>().ok();
     let (Some(year), Some(month), Some(date)) = (part(), part(), part()) else {

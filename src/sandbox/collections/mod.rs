@@ -17,7 +17,7 @@ mod validate;
 use sqlx::SqlitePool;
 
 pub(crate) use self::{
-    query::{Filter, Operand, Order, Selection, Test},
+    query::{Filter, Operand, Order, Selection, Test, read_terms},
     routes::routes,
     schema::{COLLECTIONS, Collection, Field, Kind},
     store::{Grouping, Record, Shelf, Total},
