@@ -716,6 +716,8 @@ async fn decide_all(
     let sent = Sent::read(head, request).await?;
     let batch = app.changes.batch(&caller, &id).await?;
     let list = address(&batch.group, &batch.name);
+    let from = came_from(&app, &sent.head.headers).filter(|path| is_of_list(path, &list));
+    let list = from.unwrap_or(list);
     let next = match sent.text("do") {
         Some("confirm") => {
             app.changes.confirm(&caller, &id).await?;
@@ -751,20 +753,24 @@ async fn tally(
 /// list.
 fn back(app: &App, headers: &HeaderMap, change: &Change, proposed: Option<String>) -> String {
     let list = address(&change.group, &change.name);
-    let from = headers
-        .get(REFERER)
-        .and_then(|from| from.to_str().ok())
-        .and_then(|from| Url::parse(from).ok());
-    let from =
-        from.filter(|from| from.origin().ascii_serialization() == app.config.server.origin());
-    let path =
-        from.as_ref().map(|from| &from[url::Position::BeforePath..url::Position::AfterQuery]);
-    match path {
-        Some(path) if path == CHANGES => path.to_owned(),
-        Some(path) if path == list || path.starts_with(&format!("{list}?")) => path.to_owned(),
-        Some(path) if path == record_address(&list, &change.record) => path.to_owned(),
+    let record = record_address(&list, &change.record);
+    match came_from(app, headers) {
+        Some(path) if path == record || path == CHANGES || is_of_list(&path, &list) => path,
         _ => proposed.unwrap_or(list),
     }
+}
+
+/// The page of this site that a form stood on.
+fn came_from(app: &App, headers: &HeaderMap) -> Option<String> {
+    let from = Url::parse(headers.get(REFERER)?.to_str().ok()?).ok()?;
+    let is_ours = from.origin().ascii_serialization() == app.config.server.origin();
+    let path = &from[url::Position::BeforePath..url::Position::AfterQuery];
+    is_ours.then(|| path.to_owned())
+}
+
+/// Whether a page is some part of the list at `list`.
+fn is_of_list(path: &str, list: &str) -> bool {
+    path.strip_prefix(list).is_some_and(|rest| rest.is_empty() || rest.starts_with('?'))
 }
 
 /// How far a change has come, for the page that waits for it.
