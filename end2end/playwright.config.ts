@@ -37,6 +37,7 @@ export default defineConfig({
     { name: 'widget', testMatch: 'widget.spec.ts' },
     { name: 'lost', testMatch: 'lost.spec.ts' },
     { name: 'data', testMatch: 'data.spec.ts' },
+    { name: 'tools', testMatch: 'tools.spec.ts' },
     { name: 'crm', testMatch: 'crm.spec.ts' },
     { name: 'noscript', testMatch: 'noscript.spec.ts', use: { javaScriptEnabled: false } },
     { name: 'oidc', testMatch: 'oidc.spec.ts' },

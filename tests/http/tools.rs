@@ -1,180 +1,770 @@
-//! Assistants that look at declared resources and propose changes of them.
+//! Assistants with tools: what they look at, what they propose, and what they cannot do.
 
-use std::time::Duration;
-
-use axum::{body::Body, response::Response};
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
-
-use crate::support::{
-    Browser, Seen, Site, Upstream, delta, eventually, location, spoken, with_backend,
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
 };
 
-/// A configuration whose assistant has these tools.
-fn configured(origin: &str, tools: &str) -> String {
-    let text = with_backend(origin, "auth = [\"session\"]");
-    let text = text.replace("model = \"m\"\n", &format!("model = \"m\"\ntools = {tools}\n"));
-    format!("[data]\nundo = \"0s\"\n{text}")
+use axum::{body::Body, response::Response};
+use futures::StreamExt;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{
+    Browser, Seen, Site, Upstream, delta, eventually, location, postgres, spoken, with_backend,
+};
+
+/// Contacts, as a backend keeps them.
+#[derive(Clone)]
+struct Contacts {
+    records: Arc<Mutex<Vec<Value>>>,
+    /// What it answers to whatever it is asked.
+    refuses: Arc<AtomicU16>,
+    /// Whether its lists take their time.
+    is_slow: bool,
 }
 
-/// The stream of a service that wants this done, its arguments in pieces.
-fn call(name: &str, arguments: &Value) -> Response<Body> {
-    let arguments = arguments.to_string();
-    let (first, second) = arguments.split_at(arguments.len() / 2);
-    let piece = |call: Value| {
-        let choice = json!({ "choices": [{ "delta": { "tool_calls": [call] } }] });
+impl Contacts {
+    fn new() -> Self {
+        let ada = json!({
+            "id": 7, "name": "Ada <b>", "email": "ada@a.example", "city": "Porto", "pin": "4-711",
+        });
+        let records = Arc::new(Mutex::new(vec![ada]));
+        Self { records, refuses: Arc::default(), is_slow: false }
+    }
+
+    fn refuse_with(&self, status: u16) {
+        self.refuses.store(status, Ordering::Relaxed);
+    }
+
+    fn answer(&self, seen: &Seen) -> Response<Body> {
+        let refuses = self.refuses.load(Ordering::Relaxed);
+        if refuses != 0 {
+            let said = json!({ "name": ["That name is taken."], "detail": "internal: 10.0.0.7" });
+            return answered(refuses, &said);
+        }
+        let path = seen.target.split('?').next().unwrap();
+        let id = path.rsplit('/').next().unwrap().parse::<u64>();
+        let mut records = self.records.lock().unwrap();
+        let found = records.iter_mut().find(|record| Ok(record["id"].as_u64().unwrap()) == id);
+        match (seen.method.as_str(), id.is_ok(), found) {
+            ("POST", ..) => {
+                let mut made: Value = serde_json::from_str(&seen.body).unwrap();
+                made["id"] = json!(8);
+                records.push(made.clone());
+                answered(201, &made)
+            }
+            ("PATCH", _, Some(record)) => {
+                let new: Value = serde_json::from_str(&seen.body).unwrap();
+                for (name, value) in new.as_object().unwrap() {
+                    record[name] = value.clone();
+                }
+                answered(200, record)
+            }
+            (_, true, Some(record)) => answered(200, record),
+            (_, true, None) => answered(404, &json!({ "detail": "Not found." })),
+            (_, false, _) if self.is_slow => after_a_while(&json!({ "count": 0, "results": [] })),
+            (_, false, _) => answered(200, &json!({ "count": records.len(), "results": *records })),
+        }
+    }
+}
+
+fn answered(status: u16, body: &Value) -> Response<Body> {
+    let answer = Response::builder().status(status).header("content-type", "application/json");
+    answer.body(body.to_string().into()).unwrap()
+}
+
+fn after_a_while(body: &Value) -> Response<Body> {
+    let mut answer = spoken(vec![body.to_string()], Duration::from_secs(20));
+    answer.headers_mut().insert("content-type", "application/json".parse().unwrap());
+    answer
+}
+
+/// A site over contacts, whose assistant does what a script says.
+struct Place {
+    site: Site,
+    upstream: Upstream,
+    contacts: Contacts,
+    folder: TempDir,
+}
+
+const OWN: &str = "auth = [\"session\"]\ntenant = { query = \"tenant_id\" }";
+const TOOLS: &str = "tools = [\"crm.contacts:read,create,update\"]";
+
+fn configured(origin: &str) -> String {
+    let text = with_backend(origin, OWN);
+    let text = text.replace("titles = false\n", &format!("titles = false\n{TOOLS}\n"));
+    let (before, _) = text.split_once("fields = [").unwrap();
+    format!(
+        "{before}fields = [{{ name = \"name\", required = true, max_length = 20 }}, \
+         {{ name = \"email\" }}, {{ name = \"city\", filterable = true }}]\n"
+    )
+}
+
+impl Place {
+    /// `script` gets what the provider is asked, and answers its stream.
+    async fn new(script: impl Fn(&Value) -> Vec<String> + Send + Sync + 'static) -> Self {
+        Self::over(Contacts::new(), |text| text, script).await
+    }
+
+    async fn over(
+        contacts: Contacts,
+        configure: impl FnOnce(String) -> String,
+        script: impl Fn(&Value) -> Vec<String> + Send + Sync + 'static,
+    ) -> Self {
+        let own = contacts.clone();
+        let upstream = Upstream::start(move |seen| match seen.target.starts_with("/v1/") {
+            true => spoken(script(&read(seen)), Duration::from_millis(1)),
+            false => own.answer(seen),
+        })
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let text = configure(configured(&upstream.origin));
+        let site = Site::start_with(folder.path(), &text).await;
+        Self { site, upstream, contacts, folder }
+    }
+
+    /// What the provider was asked.
+    fn asked(&self) -> Vec<Value> {
+        let seen = self.upstream.seen();
+        seen.iter().filter(|seen| seen.target.starts_with("/v1/")).map(read).collect()
+    }
+
+    /// What the backend was asked.
+    fn called(&self) -> Vec<Seen> {
+        let seen = self.upstream.seen().into_iter();
+        seen.filter(|seen| seen.target.starts_with("/contacts")).collect()
+    }
+
+    fn writes(&self) -> Vec<(String, String)> {
+        let writes = self.called().into_iter().filter(|seen| seen.method != Method::GET);
+        writes.map(|seen| (seen.method.to_string(), seen.body)).collect()
+    }
+}
+
+fn read(seen: &Seen) -> Value {
+    serde_json::from_str(&seen.body).unwrap()
+}
+
+/// A reply that says this.
+fn said(text: &str) -> Vec<String> {
+    let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    vec![delta(text), end.to_owned()]
+}
+
+/// A reply that says this and then calls tools, whose arguments come in pieces.
+fn calls(text: &str, calls: &[(&str, &str)]) -> Vec<String> {
+    let chunk = |delta: Value, reason: Value| {
+        let choice = json!({ "choices": [{ "delta": delta, "finish_reason": reason }] });
         format!("data: {choice}\n\n")
     };
-    let begins = json!({ "index": 0, "id": "c1", "type": "function",
-        "function": { "name": name, "arguments": first } });
-    let goes_on = json!({ "index": 0, "function": { "arguments": second } });
-    let end = json!({ "choices": [{ "delta": {}, "finish_reason": "tool_calls" }] });
-    let pieces = vec![
-        piece(begins),
-        piece(goes_on),
-        format!("data: {end}\n\n"),
-        "data: [DONE]\n\n".to_owned(),
-    ];
-    spoken(pieces, Duration::from_millis(1))
-}
-
-fn says(text: &str) -> Response<Body> {
-    spoken(vec![delta(text), "data: [DONE]\n\n".to_owned()], Duration::from_millis(1))
-}
-
-/// What a service is told of the last thing that it wanted done.
-fn result(seen: &Seen) -> Option<String> {
-    let body: Value = serde_json::from_str(&seen.body).ok()?;
-    let last = body["messages"].as_array()?.last()?;
-    (last["role"] == "tool").then(|| last["content"].as_str().unwrap_or_default().to_owned())
-}
-
-/// The name of the offered tool that does this.
-fn offered(seen: &Seen, does: &str) -> Option<String> {
-    let body: Value = serde_json::from_str(&seen.body).ok()?;
-    let tools = body["tools"].as_array()?;
-    let mut names = tools.iter().filter_map(|tool| tool["function"]["name"].as_str());
-    names.find(|name| name.starts_with(does)).map(str::to_owned)
-}
-
-/// A backend of contacts, and a service that wants one thing done and then says what it was told.
-async fn upstream(does: &'static str, arguments: Value) -> Upstream {
-    Upstream::start(move |seen| match (seen.method.as_str(), seen.target.as_str()) {
-        (_, target) if target.contains("chat/completions") => match result(seen) {
-            Some(told) => says(&format!("Told: {}", told.replace(['<', '>', '*', '_', '`'], ""))),
-            None => match offered(seen, does) {
-                Some(name) => call(&name, &arguments),
-                None => says("No tools."),
-            },
-        },
-        ("GET", target) if target.starts_with("/contacts?") => {
-            let row =
-                json!({ "id": 7, "name": "Ada <b>", "email": "a@a.example", "secret": "s3cret" });
-            Response::new(json!({ "count": 1, "results": [row] }).to_string().into())
+    let piece = |call: Value| chunk(json!({ "tool_calls": [call] }), Value::Null);
+    let mut pieces = vec![delta(text)];
+    for (index, (name, arguments)) in calls.iter().enumerate() {
+        let function = json!({ "name": name, "arguments": "" });
+        let id = format!("call-{index}");
+        pieces.push(piece(json!({ "index": index, "id": id, "function": function })));
+        for letters in arguments.as_bytes().chunks(5) {
+            let letters = std::str::from_utf8(letters).unwrap();
+            pieces.push(piece(json!({ "index": index, "function": { "arguments": letters } })));
         }
-        ("GET", _) => Response::new(r#"{"id":7,"name":"Ada","email":"a@a.example"}"#.into()),
-        _ => Response::builder()
-            .status(201)
-            .body(r#"{"id":8,"name":"Bo","email":"b@b.example"}"#.into())
-            .unwrap(),
-    })
-    .await
+    }
+    pieces.push(chunk(json!({}), json!("tool_calls")));
+    pieces
 }
 
-fn to_contacts(upstream: &Upstream, method: &Method) -> Vec<Seen> {
-    let is_it = |seen: &Seen| seen.target.starts_with("/contacts") && seen.method == *method;
-    upstream.seen().into_iter().filter(is_it).collect()
+fn messages(asked: &Value) -> &[Value] {
+    asked["messages"].as_array().unwrap()
 }
 
-/// Asks by the form of the page, and waits for the end; answers the conversation's page.
-async fn ask(browser: &Browser, text: &str) -> String {
-    let asked = browser.post_form("/chat", &[("text", text)]).await;
-    assert_eq!(asked.status(), StatusCode::SEE_OTHER);
-    let place = location(&asked).unwrap().replace("/live", "");
-    eventually("the reply", async || {
-        let page = browser.open(&place).await.text().await.unwrap();
-        page.contains("data-state=\"done\"") || page.contains("data-state=\"failed\"")
+/// What came of the calls for the reply that is written.
+fn results(asked: &Value) -> Vec<&str> {
+    let results = messages(asked).iter().filter(|message| message["role"] == "tool");
+    results.map(|message| message["content"].as_str().unwrap()).collect()
+}
+
+/// What was asked last.
+fn question(asked: &Value) -> &str {
+    let mut questions = messages(asked).iter().rev();
+    questions.find(|message| message["role"] == "user").unwrap()["content"].as_str().unwrap()
+}
+
+/// One round of calls, and a reply when they are done.
+fn once(
+    these: &'static [(&'static str, &'static str)],
+    reply: &'static str,
+) -> impl Fn(&Value) -> Vec<String> + Send + Sync + 'static {
+    move |asked| if results(asked).is_empty() { calls("", these) } else { said(reply) }
+}
+
+/// A reply as it streamed, and the page after it.
+struct Told {
+    conversation: String,
+    events: Vec<Value>,
+    page: String,
+}
+
+impl Told {
+    fn steps(&self) -> Vec<&Value> {
+        self.events.iter().filter_map(|event| event.get("step")).collect()
+    }
+
+    fn state(&self) -> &str {
+        self.events.last().unwrap()["end"]["state"].as_str().unwrap()
+    }
+
+    /// The address of the change that the last step proposes.
+    fn change(&self) -> String {
+        let step = self.steps().pop().expect("a step");
+        let id = step["found"]["proposal"]["change"].as_str().expect("a proposal");
+        format!("/data/-/changes/{id}")
+    }
+}
+
+fn ask(browser: &Browser, body: &Value) -> reqwest::RequestBuilder {
+    let request = browser.request(Method::POST, "/api/chat?view=blocks");
+    request.header("accept", "text/event-stream").json(body)
+}
+
+fn header(response: &reqwest::Response, name: &str) -> String {
+    response.headers()[name].to_str().unwrap().to_owned()
+}
+
+fn events(stream: &str) -> Vec<Value> {
+    let lines = stream.lines().filter_map(|line| line.strip_prefix("data: "));
+    lines.map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+async fn page(browser: &Browser, path: &str) -> String {
+    browser.open(path).await.text().await.unwrap()
+}
+
+async fn talk(browser: &Browser, body: Value) -> Told {
+    let answer = browser.send(ask(browser, &body)).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let conversation = header(&answer, "breezeway-conversation-id");
+    let events = events(&answer.text().await.unwrap());
+    let page = page(browser, &format!("/chat/{conversation}")).await;
+    Told { conversation, events, page }
+}
+
+async fn decide(browser: &Browser, change: &str, fields: &[(&str, &str)]) -> reqwest::Response {
+    browser.post_form(change, fields).await
+}
+
+// === Looking ===
+
+const LOOKS: &[(&str, &str)] = &[
+    ("list_crm_contacts", r#"{ "search": "globex", "filters": { "city": "Porto" } }"#),
+    ("read_crm_contacts", r#"{ "id": 7 }"#),
+];
+
+#[tokio::test]
+async fn a_question_is_answered_from_what_the_person_may_see() {
+    let place = Place::new(|asked| match results(asked).len() {
+        0 => calls("Let me see.", LOOKS),
+        _ => said("There is **one**."),
     })
     .await;
-    browser.open(&place).await.text().await.unwrap()
-}
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Who is at Globex?" })).await;
 
-#[tokio::test]
-async fn a_look_at_data_runs_at_once_with_the_persons_credentials() {
-    let upstream = upstream("list", json!({ "search": "ada" })).await;
-    let folder = tempfile::tempdir().unwrap();
-    let text = configured(&upstream.origin, "[\"crm.contacts:read\"]");
-    let site = Site::start_with(folder.path(), &text).await;
-    let ada = site.signed_in("ada").await;
-    let page = ask(&ada, "Who is Ada?").await;
-    assert!(page.contains("<details") && page.contains("Contacts"), "{page}");
-    assert!(page.contains("Told:") && page.contains("Ada &lt;b&gt;"), "{page}");
-    assert!(!page.contains("Ada <b>"), "what a backend says is text");
-    let looks = to_contacts(&upstream, &Method::GET);
-    assert_eq!(looks.len(), 1);
-    assert!(looks[0].headers["authorization"].to_str().unwrap().starts_with("Bearer "));
-    assert!(looks[0].target.contains("search=ada"), "{}", looks[0].target);
-    // Only what may be done is offered.
-    let asked = upstream.seen().into_iter().find(|seen| seen.target.contains("completions"));
-    let asked = asked.unwrap();
-    assert!(offered(&asked, "read").is_some() && offered(&asked, "create").is_none());
-    assert!(asked.body.contains("it holds no instructions"), "{}", asked.body);
-}
+    assert_eq!(told.state(), "done");
+    let steps = told.steps();
+    let headlines: Vec<_> = steps.iter().map(|step| step["headline"].as_str().unwrap()).collect();
+    let list = "Looked at Contacts: globex, City “Porto” (1)";
+    assert_eq!(headlines, [list, "Looked at contact 7"]);
+    assert_eq!(steps[0]["found"]["rows"]["rows"], json!([["Ada <b>", "ada@a.example", "Porto"]]));
 
-#[tokio::test]
-async fn a_change_is_proposed_and_written_once_the_person_says_so() {
-    let upstream =
-        upstream("create", json!({ "values": { "name": "Bo", "email": "b@b.example" } })).await;
-    let folder = tempfile::tempdir().unwrap();
-    let text = configured(&upstream.origin, "[\"crm.contacts:read,create\"]");
-    let site = Site::start_with(folder.path(), &text).await;
-    let ada = site.signed_in("ada").await;
-    let page = ask(&ada, "Make a contact for Bo").await;
-    assert!(to_contacts(&upstream, &Method::POST).is_empty(), "nothing is written by itself");
-    let (_, rest) = page.split_once("/data/-/changes/").unwrap_or_else(|| panic!("{page}"));
-    let id: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
-    let change = format!("/data/-/changes/{id}");
-    let form = ada.open(&change).await.text().await.unwrap();
-    assert!(form.contains("value=\"Bo\"") && form.contains("before you confirm it"), "{form}");
+    // The way of the pages: the person's own credentials and tenant.
+    let called = place.called();
+    assert!(called[0].target.contains("search=globex"), "{}", called[0].target);
+    assert!(called.iter().all(|seen| seen.target.contains("tenant_id=harbor")));
+    let bearer = called[0].headers["authorization"].to_str().unwrap();
+    assert!(bearer.starts_with("Bearer ") && place.writes().is_empty());
 
-    let ben = site.signed_in("ben").await;
-    let theirs = ben.post_form(&change, &[("do", "confirm")]).await;
-    assert_eq!(theirs.status(), StatusCode::NOT_FOUND);
-    let fields = [("do", "confirm"), ("v.name", "Bob"), ("v.email", "b@b.example")];
-    for _ in 0..2 {
-        assert_eq!(ada.post_form(&change, &fields).await.status(), StatusCode::SEE_OTHER);
+    // What the provider was told: the tools, and what came of its calls as their results alone.
+    let asked = place.asked();
+    assert_eq!(asked.len(), 2);
+    let tools = asked[0]["tools"].as_array().unwrap();
+    let names: Vec<_> = tools.iter().map(|tool| &tool["function"]["name"]).collect();
+    let verbs = ["list", "read", "create", "update"].map(|verb| format!("{verb}_crm_contacts"));
+    assert_eq!(names, verbs.each_ref());
+    let messages = messages(&asked[1]);
+    let [system, .., round, first, second] = messages else { panic!("{messages:?}") };
+    assert!(system["role"] == "system" && !system.to_string().contains("Ada"), "{system}");
+    assert_eq!(
+        (&round["content"], &round["tool_calls"][1]["id"]),
+        (&json!("Let me see."), &second["tool_call_id"])
+    );
+    let rows: Value = serde_json::from_str(first["content"].as_str().unwrap()).unwrap();
+    assert_eq!((&rows["total"], &rows["rows"][0]["name"]), (&json!(1), &json!("Ada <b>")));
+    assert!(!asked[1].to_string().contains("4-711"), "what is not declared is told to nobody");
+
+    // The page says the same, and nothing that was found becomes markup.
+    for text in [list, "Looked at contact 7", "<strong>one</strong>", "Ada &lt;b&gt;"] {
+        assert!(told.page.contains(text), "{text}: {}", told.page);
     }
-    let posts = to_contacts(&upstream, &Method::POST);
-    assert_eq!(posts.len(), 1, "a yes counts once");
-    assert_eq!(posts[0].body, r#"{"email":"b@b.example","name":"Bob"}"#);
-    assert!(ada.open(&change).await.text().await.unwrap().contains("This is done."));
+    assert!(!told.page.contains("Ada <b>"));
+    let place_of = |text: &str| told.page.find(text).unwrap();
+    assert!(place_of("<p>Let me see.</p>") < place_of("<details class=\"step\""));
+    assert!(place_of("Looked at contact 7") < place_of("<strong>one</strong>"));
 }
 
 #[tokio::test]
-async fn a_proposal_that_is_taken_back_writes_nothing() {
-    let upstream = upstream("update", json!({ "id": "7", "values": { "name": "Ada L." } })).await;
-    let folder = tempfile::tempdir().unwrap();
-    let text = configured(&upstream.origin, "[\"crm.contacts:read,update\"]");
-    let site = Site::start_with(folder.path(), &text).await;
-    let ada = site.signed_in("ada").await;
-    let page = ask(&ada, "Call Ada otherwise").await;
-    let (_, rest) = page.split_once("/data/-/changes/").unwrap_or_else(|| panic!("{page}"));
-    let id: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
-    let change = format!("/data/-/changes/{id}");
-    ada.post_form(&change, &[("do", "undo")]).await;
-    ada.post_form(&change, &[("do", "confirm")]).await;
-    assert!(to_contacts(&upstream, &Method::PATCH).is_empty());
-    assert!(ada.open(&change).await.text().await.unwrap().contains("taken back"));
+async fn later_questions_are_told_what_was_done_and_not_what_was_found() {
+    let place = Place::new(|asked| match (question(asked), results(asked).len()) {
+        ("Who?", 0) => calls("", LOOKS),
+        _ => said("One."),
+    })
+    .await;
+    let ada = place.site.signed_in("ada").await;
+    let first = talk(&ada, json!({ "message": "Who?" })).await;
+    let body = json!({ "message": "Sure?", "conversation_id": first.conversation });
+    talk(&ada, body).await;
+    let asked = place.asked().pop().unwrap();
+    let system = messages(&asked)[0]["content"].as_str().unwrap();
+    let memory =
+        "- For your reply 1: Looked at Contacts: globex, City “Porto” (1); Looked at contact 7";
+    assert!(system.ends_with(memory), "{system}");
+    assert!(!asked["messages"].to_string().contains("ada@a.example"));
+    assert!(results(&asked).is_empty());
 }
 
 #[tokio::test]
-async fn what_is_asked_wrongly_is_told_to_the_assistant_and_not_done() {
-    let upstream = upstream("list", json!({ "filters": "nonsense", "page": "x" })).await;
-    let folder = tempfile::tempdir().unwrap();
-    let text = configured(&upstream.origin, "[\"crm.contacts:read\"]");
-    let site = Site::start_with(folder.path(), &text).await;
+async fn others_read_that_something_was_looked_at_and_not_what_was_found() {
+    let place = Place::new(once(LOOKS, "One.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Who?" })).await;
+    let id = told.conversation.as_str();
+    ada.post_form("/api/fn/chat/share", &[("conversation", id)]).await;
+    let shown = page(&ada, &format!("/chat/{id}")).await;
+    let (_, link) = shown.split_once(&format!("value=\"{}/shared/", place.site.origin)).unwrap();
+    let link = format!("/shared/{}", link.split('"').next().unwrap());
+    let ben = place.site.signed_in("ben").await;
+    let read = page(&ben, &link).await;
+    assert!(read.contains("Looked at Contacts: globex") && read.contains("One."), "{read}");
+    for data in ["ada@a.example", "Ada &lt;b&gt;", "<details class=\"step\""] {
+        assert!(!read.contains(data), "{data}: {read}");
+    }
+
+    let markdown = ada.get(&format!("/chat/{id}/export.md")).await.text().await.unwrap();
+    assert!(markdown.contains("> Looked at contact 7\n\nOne."), "{markdown}");
+    let all: Value = ada.get(&format!("/chat/{id}/export.json")).await.json().await.unwrap();
+    let step = &all["messages"][1]["steps"][1];
+    assert_eq!(step["found"]["record"]["fields"][1], json!(["Email", "ada@a.example"]));
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_told_to_the_assistant_and_is_no_failure() {
+    let these: &[(&str, &str)] = &[
+        ("list_crm_contacts", r#"{ "search": "#),
+        ("drop_crm_contacts", "{}"),
+        ("read_crm_contacts", "{}"),
+        ("read_crm_contacts", r#"{ "id": "404" }"#),
+        ("list_crm_contacts", r#"{ "filters": { "age": 3 } }"#),
+        ("create_crm_contacts", r#"{ "values": { "name": "a name that is much too long" } }"#),
+        ("update_crm_contacts", r#"{ "id": "7", "values": { "city": "Porto" } }"#),
+    ];
+    let place = Place::new(once(these, "I could not.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Try" })).await;
+    assert_eq!(told.state(), "done");
+    let asked = place.asked().pop().unwrap();
+    let expected = [
+        "are not one JSON object",
+        "There is no such tool. There are: list_crm_contacts,",
+        "`id` is missing",
+        "",
+        "There is no filter `age`; there are city.",
+        "name: At most 20 characters",
+        "nothing would change",
+    ];
+    let results = results(&asked);
+    assert_eq!(results.len(), expected.len());
+    for (result, words) in results.iter().zip(expected) {
+        assert!(result.contains(words), "{words}: {result}");
+    }
+    // Arguments that are no JSON are never sent back as they were.
+    let round = messages(&asked).iter().find(|it| it["tool_calls"].is_array()).unwrap();
+    assert_eq!(round["tool_calls"][0]["function"]["arguments"], "{}");
+    assert_eq!(told.page.matches("data-failed><summary").count(), these.len());
+    assert!(place.writes().is_empty() && !told.page.contains("class=\"proposal\""));
+}
+
+#[tokio::test]
+async fn what_a_backend_says_in_its_trouble_stays_here() {
+    let place = Place::new(once(&LOOKS[..1], "It is out.")).await;
+    place.contacts.refuse_with(500);
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Who?" })).await;
+    assert_eq!(told.state(), "done");
+    let asked = place.asked().pop().unwrap();
+    assert!(!results(&asked)[0].is_empty() && !results(&asked)[0].contains("10.0.0.7"));
+    assert!(told.page.contains("Tried to look at Contacts") && !told.page.contains("10.0.0.7"));
+}
+
+#[tokio::test]
+async fn there_is_an_end_to_asking() {
+    let place = Place::new(|_| calls("", &LOOKS[..1])).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Go on" })).await;
+    let asked = place.asked();
+    assert_eq!((asked.len(), place.called().len(), told.steps().len()), (8, 7, 7));
+    assert!(asked[6].get("tool_choice").is_none());
+    assert_eq!(asked[7]["tool_choice"], "none");
+    assert_eq!(told.state(), "interrupted");
+
+    let place = Place::new(|asked| match results(asked).len() {
+        0 => calls("", &[LOOKS[1]; 20]),
+        _ => said("Enough."),
+    })
+    .await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "All at once" })).await;
+    let asked = place.asked().pop().unwrap();
+    assert_eq!((results(&asked).len(), told.steps().len()), (20, 16));
+    assert!(results(&asked)[16].contains("no more calls"));
+    assert_eq!((&asked["tool_choice"], told.state()), (&json!("none"), "done"));
+}
+
+#[tokio::test]
+async fn a_reply_can_be_stopped_while_something_is_looked_at() {
+    let contacts = Contacts { is_slow: true, ..Contacts::new() };
+    let place = Place::over(contacts, |text| text, |_| calls("Let me see.", &LOOKS[..1])).await;
+    let ada = place.site.signed_in("ada").await;
+    let answer = ada.send(ask(&ada, &json!({ "message": "Who?" }))).await;
+    let run = header(&answer, "breezeway-run-id");
+    eventually("the call", async || !place.called().is_empty()).await;
+    let stop = ada.request(Method::POST, &format!("/api/chat/runs/{run}/stop"));
+    assert_eq!(ada.send(stop).await.status(), StatusCode::NO_CONTENT);
+    let events = events(&answer.text().await.unwrap());
+    assert_eq!(events.last().unwrap()["end"]["state"], "stopped");
+    assert!(events.iter().any(|event| event["text"]["text"] == "Let me see."), "{events:?}");
+    assert_eq!(place.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_done_outlives_a_crash() {
+    let place = Place::new(|asked| match results(asked).len() {
+        0 => calls("", LOOKS),
+        // No end: the connection is there until the site goes.
+        _ => (0..2_000).map(|n| delta(&format!("w{n} "))).collect(),
+    })
+    .await;
+    if postgres(place.folder.path()).await.is_some() {
+        return; // A folder does not hold the database; `lost` kills the program.
+    }
+    let ada = place.site.signed_in("ada").await;
+    let answer = ada.send(ask(&ada, &json!({ "message": "Who?" }))).await;
+    let conversation = header(&answer, "breezeway-conversation-id");
+    let mut stream = answer.bytes_stream();
+    let mut seen = String::new();
+    while !seen.contains("w9 ") {
+        seen.push_str(&String::from_utf8_lossy(&stream.next().await.unwrap().unwrap()));
+    }
+    let copy = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(place.folder.path()).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
+    }
+    let after = Site::start_with(copy.path(), &configured(&place.upstream.origin)).await;
+    let again = Browser::new(&after.origin);
+    *again.cookies.lock().unwrap() = ada.cookies.lock().unwrap().clone();
+    let page = page(&again, &format!("/chat/{conversation}")).await;
+    assert!(page.contains("data-state=\"interrupted\"") && page.contains("w0 w1 w2"), "{page}");
+    assert!(page.find("Looked at contact 7").unwrap() < page.find("w0 w1").unwrap(), "{page}");
+}
+
+// === Proposing ===
+
+const MAKES: &[(&str, &str)] =
+    &[("create_crm_contacts", r#"{ "values": { "name": "Bo", "city": "Lisbon" } }"#)];
+const CHANGES: &[(&str, &str)] =
+    &[("update_crm_contacts", r#"{ "id": "7", "values": { "city": "Lisbon" } }"#)];
+
+#[tokio::test]
+async fn nothing_is_written_before_the_person_says_so_and_then_once() {
+    let place = Place::new(once(MAKES, "Have a look.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Make a contact" })).await;
+    let shown = "Shown to the person for confirmation; nothing is written yet.";
+    assert_eq!(results(&place.asked()[1]), [shown]);
+    let change = told.change();
+    let form = format!("action=\"{change}\"");
+    assert!(told.page.contains("Create it") && told.page.contains(&form), "{}", told.page);
+    assert!(told.page.contains("<ins>Lisbon</ins>"));
+    let list = page(&ada, "/data/crm/contacts").await;
+    let all = page(&ada, "/data/-/changes").await;
+    assert!(!list.contains(&form) && !all.contains(&form), "it is nobody's open change yet");
+
+    let ben = place.site.signed_in("ben").await;
+    for what in ["confirm", "undo"] {
+        let answer = decide(&ben, &change, &[("do", what)]).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{what}");
+    }
+
+    // The form holds to the rules, and loses nothing.
+    let form = page(&ada, &change).await;
+    assert!(form.contains("value=\"Bo\"") && form.contains("Nothing is written before"), "{form}");
+    let long = [("do", "confirm"), ("v.name", "a name that is much too long"), ("v.city", "Faro")];
+    let refused = decide(&ada, &change, &long).await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let refused = refused.text().await.unwrap();
+    assert!(refused.contains("value=\"Faro\"") && refused.contains("At most 20"), "{refused}");
+    assert!(place.writes().is_empty());
+
+    let mine = [("do", "confirm"), ("v.name", "Bo"), ("v.email", ""), ("v.city", "Faro")];
+    for _ in 0..2 {
+        let answer = decide(&ada, &change, &mine).await;
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER);
+        let back = location(&answer).unwrap();
+        assert!(back.starts_with(&format!("/chat/{}#m-", told.conversation)), "{back}");
+    }
+    let writes = place.writes();
+    let [(method, body)] = writes.as_slice() else { panic!("{writes:?}") };
+    let made: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        (method.as_str(), &made["name"], &made["city"]),
+        ("POST", &json!("Bo"), &json!("Faro"))
+    );
+    let after = page(&ada, &format!("/chat/{}", told.conversation)).await;
+    assert!(after.contains("Done, with what you changed."), "{after}");
+    assert!(after.contains("/data/crm/contacts/8") && !after.contains("Create it"), "{after}");
+}
+
+#[tokio::test]
+async fn a_change_is_proposed_beside_what_is_there() {
+    let place = Place::new(once(CHANGES, "Have a look.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Move her" })).await;
+    assert_eq!(told.steps()[0]["headline"], "Proposed to change contact 7: City");
+    assert!(told.page.contains("<del>Porto</del>"), "{}", told.page);
+    let change = told.change();
+
+    // As a page with scripts asks for it.
+    let request = ada.request(Method::POST, &change).header("accept", "application/json");
+    let answer = ada.send(request.form(&[("do", "confirm")])).await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    assert_eq!(place.writes(), [("PATCH".to_owned(), r#"{"city":"Lisbon"}"#.to_owned())]);
+    let after = page(&ada, &format!("/chat/{}", told.conversation)).await;
+    assert!(after.contains(">Done.<") && after.contains("/data/crm/contacts/7"), "{after}");
+    assert!(page(&ada, &change).await.contains("This is done."));
+
+    // The next question is told what has become of it.
+    let body = json!({ "message": "And?", "conversation_id": told.conversation });
+    let again = talk(&ada, body).await;
+    let asked = place.asked();
+    let system = messages(&asked[2])[0]["content"].as_str().unwrap();
+    assert!(system.contains("contact 7: City (confirmed and done)"), "{system}");
+    // What would change nothing is not proposed.
+    assert!(again.steps()[0]["found"].get("trouble").is_some(), "{:?}", again.steps());
+}
+
+#[tokio::test]
+async fn what_is_taken_back_is_never_written() {
+    let place = Place::new(once(MAKES, "Have a look.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Make a contact" })).await;
+    let change = told.change();
+    let answer = decide(&ada, &change, &[("do", "undo")]).await;
+    let back = location(&answer).unwrap();
+    assert!(back.starts_with(&format!("/chat/{}#m-", told.conversation)), "{back}");
+    decide(&ada, &change, &[("do", "confirm")]).await;
+    decide(&ada, &change, &[("do", "again")]).await;
+    assert!(place.writes().is_empty());
+    let after = page(&ada, &format!("/chat/{}", told.conversation)).await;
+    assert!(after.contains("Taken back.") && !after.contains("Create it"), "{after}");
+}
+
+#[tokio::test]
+async fn what_a_backend_refuses_can_be_corrected() {
+    let place = Place::new(once(MAKES, "Have a look.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Make a contact" })).await;
+    let change = told.change();
+    place.contacts.refuse_with(400);
+    let answer = decide(&ada, &change, &[("do", "confirm")]).await;
+    assert_eq!(location(&answer).unwrap(), change, "the form says why");
+    let form = page(&ada, &change).await;
+    assert!(form.contains("That name is taken.") && form.contains("value=\"Bo\""), "{form}");
+    let chat = page(&ada, &format!("/chat/{}", told.conversation)).await;
+    assert!(chat.contains("It was not taken.") && chat.contains("Correct it"), "{chat}");
+    place.contacts.refuse_with(0);
+    decide(&ada, &change, &[("do", "confirm"), ("v.name", "Bo II"), ("v.city", "Lisbon")]).await;
+    let chat = page(&ada, &format!("/chat/{}", told.conversation)).await;
+    assert!(chat.contains("Done, with what you changed."), "{chat}");
+    assert_eq!(place.contacts.records.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn clients_that_show_words_are_told_where_to_decide() {
+    let place = Place::new(once(MAKES, "Have a look.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let request = ada.request(Method::POST, "/api/chat").json(&json!({ "message": "Make one" }));
+    let whole: Value = ada.send(request).await.json().await.unwrap();
+    let text = whole["text"].as_str().unwrap();
+    assert!(text.contains("](/data/-/changes/") && text.contains("Have a look."), "{text}");
+}
+
+// === Who has tools ===
+
+#[tokio::test]
+async fn tools_are_what_ones_roles_allow() {
+    let for_chiefs =
+        |text: String| format!("{text}roles = {{ create = [\"chief\"], update = [\"chief\"] }}\n");
+    let place = Place::over(Contacts::new(), for_chiefs, once(MAKES, "No.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Make a contact" })).await;
+    let asked = place.asked();
+    assert_eq!(asked[0]["tools"].as_array().unwrap().len(), 2);
+    assert!(results(&asked[1])[0].starts_with("There is no such tool."));
+    assert!(!told.page.contains("class=\"proposal\""));
+
+    let for_admins = |text: String| format!("{text}roles = {{ all = [\"admin\"] }}\n");
+    let place = Place::over(Contacts::new(), for_admins, |_| said("Hi.")).await;
+    let ben = place.site.signed_in("ben").await;
+    talk(&ben, json!({ "message": "Hi" })).await;
+    assert!(place.asked()[0].get("tools").is_none());
+}
+
+#[tokio::test]
+async fn channels_have_no_tools() {
+    let channel = |text: String| {
+        let text = text.replace("\"session\"", "\"session\", { bearer = \"configured\" }");
+        format!("[channels.web]\ntoken = \"a-token-of-a-site\"\ntenant = \"harbor\"\n{text}")
+    };
+    let place = Place::over(Contacts::new(), channel, |_| calls("Hi.", LOOKS)).await;
+    let request = reqwest::Client::new().post(format!("{}/api/chat", place.site.origin));
+    let request = request.header("authorization", "Bearer a-token-of-a-site");
+    let answer = request.json(&json!({ "message": "Who?" })).send().await.unwrap();
+    let whole: Value = answer.json().await.unwrap();
+    assert_eq!(whole["text"], "Hi.", "{whole}");
+    let asked = place.asked();
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0].get("tools").is_none() && !asked[0].to_string().contains("propose"));
+    assert!(place.called().is_empty());
+}
+
+// === Other services ===
+
+#[tokio::test]
+async fn anthropic_calls_in_its_own_words() {
+    let event =
+        |value: Value| format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap());
+    let script = move |asked: &Value| {
+        let told = asked["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+        let end = |reason: &str| {
+            event(json!({ "type": "message_delta", "delta": { "stop_reason": reason } }))
+                + &event(json!({ "type": "message_stop" }))
+        };
+        if told.contains("tool_result") {
+            let text = json!({ "type": "text_delta", "text": "There is one." });
+            let delta = json!({ "type": "content_block_delta", "index": 0, "delta": text });
+            return vec![event(delta), end("end_turn")];
+        }
+        let name = "list_crm_contacts";
+        let block = json!({ "type": "tool_use", "id": "toolu_1", "name": name, "input": {} });
+        let piece = |text: &str| {
+            let delta = json!({ "type": "input_json_delta", "partial_json": text });
+            event(json!({ "type": "content_block_delta", "index": 0, "delta": delta }))
+        };
+        vec![
+            event(json!({ "type": "message_start", "message": { "content": [] } })),
+            event(json!({ "type": "content_block_start", "index": 0, "content_block": block })),
+            piece(""),
+            piece("{\"search\": \"gl"),
+            piece("obex\"}"),
+            event(json!({ "type": "content_block_stop", "index": 0 })),
+            end("tool_use"),
+        ]
+    };
+    let anthropic = |text: String| text.replace("\"openai\"", "\"anthropic\"");
+    let place = Place::over(Contacts::new(), anthropic, script).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Who?" })).await;
+    assert_eq!(told.state(), "done");
+    assert_eq!(told.steps()[0]["headline"], "Looked at Contacts: globex (1)");
+    assert!(told.page.contains("<p>There is one.</p>"), "{}", told.page);
+    let asked = place.asked();
+    assert_eq!(asked[0]["tools"][0]["input_schema"]["type"], "object");
+    let [.., used, result] = messages(&asked[1]) else { panic!("{asked:?}") };
+    let used = &used["content"][0];
+    assert_eq!(
+        (&used["type"], &used["input"]),
+        (&json!("tool_use"), &json!({ "search": "globex" }))
+    );
+    assert_eq!(
+        (&result["role"], &result["content"][0]["tool_use_id"]),
+        (&json!("user"), &json!("toolu_1"))
+    );
+}
+
+#[tokio::test]
+async fn the_sandbox_goes_the_same_way() {
+    let (site, _folder) = Site::start().await;
     let ada = site.signed_in("ada").await;
-    let page = ask(&ada, "Hi").await;
-    assert!(page.contains("Told:"), "the reply goes on: {page}");
-    assert!(to_contacts(&upstream, &Method::GET).is_empty());
+    let told = talk(&ada, json!({ "message": "how many contacts at Globex?" })).await;
+    assert!(told.page.contains("Looked at Contacts: Company “Globex” ("), "{}", told.page);
+    assert!(told.page.contains("where company is Globex."), "{}", told.page);
+
+    let order = "make a contact Kim Roe, kim@roe.example, city Porto";
+    let told = talk(&ada, json!({ "message": order })).await;
+    assert!(told.page.contains("Proposed a new contact"), "{}", told.page);
+    assert!(page(&ada, "/data/django-crm/contacts").await.contains("240 records"));
+    decide(&ada, &told.change(), &[("do", "confirm")]).await;
+    let list = page(&ada, "/data/django-crm/contacts?q=Kim%20Roe").await;
+    assert!(list.contains("kim@roe.example"), "{list}");
+
+    let told = talk(&ada, json!({ "message": "set the amount of deal 3 to 4321" })).await;
+    let step = told.steps().pop().unwrap().clone();
+    assert_eq!(step["headline"], "Proposed to change deal 3: Amount", "{step}");
+
+    // What needs no tool, or has none, is answered as ever.
+    let told = talk(&ada, json!({ "message": "how many invoices?" })).await;
+    assert!(told.steps().is_empty() && told.page.contains(" invoices</strong>"), "{}", told.page);
+}
+
+// === About this ===
+
+#[tokio::test]
+async fn a_question_says_what_it_is_about() {
+    let place = Place::new(|_| said("I see.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let list = page(&ada, "/data/crm/contacts?q=ada").await;
+    let link = "/chat?about=%2Fdata%2Fcrm%2Fcontacts%3Fq%3Dada";
+    assert!(list.contains(&format!("href=\"{link}\"")), "{list}");
+    assert!(
+        page(&ada, "/data/crm/contacts/7")
+            .await
+            .contains("/chat?about=%2Fdata%2Fcrm%2Fcontacts%2F7")
+    );
+
+    let chat = page(&ada, link).await;
+    assert!(chat.contains("Contacts, in part") && chat.contains("name=\"about\""), "{chat}");
+    for other in ["/data/crm/nope", "/data/-/changes", "https://evil.example/data/crm/contacts"] {
+        let chat = page(&ada, &format!("/chat?about={other}")).await;
+        assert!(!chat.contains("name=\"about\""), "{other}: {chat}");
+    }
+
+    let about = "/data/crm/contacts?q=ada";
+    let fields = [("text", "How many?"), ("conversation", ""), ("about", about)];
+    let asked = ada.post_form("/chat", &fields).await;
+    let live = location(&asked).unwrap();
+    let conversation = live.strip_suffix("/live").unwrap().to_owned();
+    eventually("the reply", async || page(&ada, &conversation).await.contains("I see.")).await;
+    let shown = page(&ada, &conversation).await;
+    assert!(shown.contains("href=\"/data/crm/contacts?q=ada\""), "{shown}");
+    let question = "About Contacts, in part: /data/crm/contacts?q=ada\n\nHow many?";
+    assert_eq!(self::question(&place.asked()[0]), question);
+
+    // What may not be seen is not said.
+    let fields = [("text", "Hm?"), ("conversation", ""), ("about", "/data/crm/nope")];
+    ada.post_form("/chat", &fields).await;
+    eventually("the question", async || place.asked().len() == 2).await;
+    assert_eq!(self::question(&place.asked()[1]), "Hm?");
 }
