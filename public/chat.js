@@ -19,7 +19,7 @@ const mac = /Mac|iP/.test(navigator.platform);
 // --- Clocks -----------------------------------------------------------------------------------
 
 // The server groups conversations by the reader's days.
-document.cookie = `tz=${-new Date().getTimezoneOffset()}; path=/; max-age=31536000; samesite=lax`;
+document.cookie = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}; path=/; max-age=31536000; samesite=lax`;
 
 function localise(root) {
   for (const time of all('time[datetime]:not([title])', root)) {

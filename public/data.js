@@ -7,8 +7,14 @@ const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 const isTyping = () => document.activeElement?.matches('input:not([type=checkbox], [type=radio]), textarea, select');
 
-// The server writes times as the reader's clock shows them.
-document.cookie = `tz=${-new Date().getTimezoneOffset()}; path=/; max-age=31536000; samesite=lax`;
+// The server writes times as the reader's clock shows them, from the second page on.
+const zone = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
+if (!document.cookie.split('; ').includes(zone)) {
+  for (const time of $$('time[datetime*="T"]')) {
+    time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
+  }
+}
+document.cookie = `${zone}; path=/; max-age=31536000; samesite=lax`;
 
 // --- On the way to the next page ----------------------------------------------------------------
 

@@ -238,7 +238,7 @@ test('5,000 contacts come from a file and leave as one', async ({ page }) => {
   await page.goto(CONTACTS);
   await page.getByRole('link', { name: 'Import' }).click();
   await page.getByLabel('CSV file').setInputFiles({ name: 'people.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
-  await page.getByRole('button', { name: 'Look at it' }).click();
+  await page.getByRole('button', { name: 'Preview' }).click();
   await expect(page.getByRole('heading', { name: /nothing is written yet/ })).toBeVisible();
   await expect(page.getByText('Email: Write an address such as ada@example.com.')).toBeVisible();
   await expect(page.getByRole('table').last()).toContainText('Person 0');
@@ -273,7 +273,7 @@ test('many are changed and deleted at once, and had back', async ({ page }) => {
   await page.getByLabel(/^Company/).fill('Together Ltd');
   await expect(page.getByRole('checkbox', { name: 'Change company' })).toBeChecked();
   await page.getByRole('button', { name: 'Change them' }).click();
-  await page.getByRole('link', { name: 'Look at it' }).click();
+  await page.getByRole('link', { name: 'Details' }).click();
   await page.getByRole('button', { name: 'Do it now' }).click();
   await expect(page.getByText('4 done')).toBeVisible();
   await page.getByRole('button', { name: 'Close' }).click();

@@ -192,14 +192,14 @@ test('a list is kept under a name, summed up, and a relation found by typing', a
   await page.goto(`${DEALS}?f.stage=Won&sort=-amount`);
   await alive(page);
   await page.getByRole('button', { name: 'Views' }).click();
-  await page.getByLabel('Keep this list as').fill('Won deals');
-  await page.getByRole('button', { name: 'Keep', exact: true }).click();
+  await page.getByLabel('Save this list as').fill('Won deals');
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
   await page.goto(DEALS);
   await page.getByRole('button', { name: 'Views' }).click();
   await page.getByRole('link', { name: 'Won deals' }).click();
   await expect(page).toHaveURL(/f\.stage=Won&sort=-amount/);
   await page.getByRole('button', { name: 'Views' }).click();
-  await page.getByRole('button', { name: 'Put on the first page' }).click();
+  await page.getByRole('button', { name: 'Pin to the first page' }).click();
   await page.goto('/');
   await expect(page.getByRole('heading', { name: 'Pinned' })).toBeVisible();
 

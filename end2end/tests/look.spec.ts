@@ -146,7 +146,7 @@ test('what is still to be done', async ({ page, visitor, expectProblem }) => {
   await page.goto(`${contacts}/-/import`);
   const text = 'name,email,city,note\nZoë,zoe@z.example,Porto,x\nMax,no address,,\n';
   await page.getByLabel('CSV file').setInputFiles({ name: 'a.csv', mimeType: 'text/csv', buffer: Buffer.from(text) });
-  await page.getByRole('button', { name: 'Look at it' }).click();
+  await page.getByRole('button', { name: 'Preview' }).click();
   await shoot(page, 'import-preview');
   await page.getByRole('button', { name: 'Import 1 record' }).click();
   await expect(page.getByText('1 done')).toBeVisible();

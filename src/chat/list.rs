@@ -1,14 +1,14 @@
 //! The HTML of lists of conversations: by day, and by what was looked for.
 
-use time::{Date, OffsetDateTime, UtcOffset, macros::format_description};
+use time::{Date, OffsetDateTime, macros::format_description};
 
 use super::view::{ConversationLine, Hit, Listing, Marked};
-use crate::ui::html::Html;
+use crate::ui::{html::Html, zone::Zone};
 
 /// The list by day, the current conversation marked. The sections of pinned ones and of today are
 /// always there: what is changed while the page is open goes there.
-pub fn by_day(listing: &Listing, current: &str, zone: UtcOffset) -> String {
-    let today = OffsetDateTime::now_utc().to_offset(zone).date();
+pub fn by_day(listing: &Listing, current: &str, zone: &Zone) -> String {
+    let today = zone.at(OffsetDateTime::now_utc()).date();
     let mut html = Html::default();
     section(&mut html, "Pinned", &listing.pinned, current);
     let mut rest = listing.lines.as_slice();
@@ -28,9 +28,9 @@ fn section(html: &mut Html, name: &str, lines: &[ConversationLine], current: &st
     html.safe(&items(lines, current)).markup("</ol></section>");
 }
 
-fn day_of(line: &ConversationLine, zone: UtcOffset) -> Date {
+fn day_of(line: &ConversationLine, zone: &Zone) -> Date {
     let time = OffsetDateTime::from_unix_timestamp(line.updated_at / 1_000);
-    time.unwrap_or(OffsetDateTime::UNIX_EPOCH).to_offset(zone).date()
+    zone.at(time.unwrap_or(OffsetDateTime::UNIX_EPOCH)).date()
 }
 
 /// What people call a day.
@@ -104,12 +104,10 @@ fn marked(html: &mut Html, pieces: &Marked) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use time::{
-        Duration,
-        macros::{date, offset},
-    };
+    use time::{Duration, macros::date};
 
     use super::*;
+    use crate::ui::zone::UTC;
 
     fn line(id: &str, age: Duration) -> ConversationLine {
         let at = OffsetDateTime::now_utc() - age;
@@ -140,16 +138,16 @@ mod tests {
     #[test]
     fn a_day_begins_where_the_reader_is() {
         let line = ConversationLine { updated_at: 23 * 3_600 * 1_000, ..line("a", Duration::ZERO) };
-        assert_eq!(day_of(&line, UtcOffset::UTC), date!(1970 - 01 - 01));
-        assert_eq!(day_of(&line, offset!(+2)), date!(1970 - 01 - 02));
+        assert_eq!(day_of(&line, &UTC), date!(1970 - 01 - 01));
+        assert_eq!(day_of(&line, &Zone::named("Africa/Harare").unwrap()), date!(1970 - 01 - 02));
     }
 
     #[test]
     fn the_sections_that_change_are_always_there() {
-        let html = by_day(&Listing::default(), "", UtcOffset::UTC);
+        let html = by_day(&Listing::default(), "", &UTC);
         assert!(html.contains("data-day=\"pinned\"") && html.contains("data-day=\"today\""));
         let lines = vec![line("new", Duration::ZERO), line("old", Duration::days(400))];
-        let html = by_day(&Listing { lines, ..Listing::default() }, "old", UtcOffset::UTC);
+        let html = by_day(&Listing { lines, ..Listing::default() }, "old", &UTC);
         let (today, older) = html.split_once("new").unwrap();
         assert!(today.ends_with("href=\"/chat/") && today.contains("data-day=\"today\""));
         assert!(older.contains("<a href=\"/chat/old\" aria-current"), "{older}");

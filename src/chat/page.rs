@@ -51,7 +51,7 @@ use crate::{
     error::Result,
     server::{context, state::App},
     session::{Caller, Identity},
-    ui::{html::escaped, icon::Icon, page::awaited, zone::zone},
+    ui::{html::escaped, icon::Icon, page::awaited, zone::Zone},
 };
 
 /// How many conversations stand beside a chat.
@@ -215,7 +215,7 @@ fn frame(app: &App, caller: &Caller, listing: &Listing, shown: Shown) -> impl In
     view! {
         <Title text=title />
         <main id="main" class="chat" tabindex="-1">
-            {sidebar(listing, &talk.line.id, zone())}
+            {sidebar(listing, &talk.line.id, &Zone::of_page())}
             <section class="conversation" aria-label="Conversation">
                 {bar}
                 {notice}

@@ -8,7 +8,6 @@ use reqwest::{
     header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
 };
 use serde_json::Value;
-use time::UtcOffset;
 use url::Url;
 
 use super::{
@@ -23,6 +22,7 @@ use crate::{
         BackendUrl, Config, FieldConfig, FieldKind, FilterForm, ResourceConfig, fields_as_toml,
     },
     error::{Error, Result},
+    ui::zone::UTC,
 };
 
 /// Where backends put their OpenAPI documents: FastAPI, DRF-spectacular, Django Ninja, drf-yasg,
@@ -119,7 +119,7 @@ impl Probe<'_> {
     }
 
     fn asking<'f>(&'f self, fields: &'f [FieldConfig]) -> Asking<'f> {
-        Asking { style: &self.resource.style, fields, zone: UtcOffset::UTC }
+        Asking { style: &self.resource.style, fields, zone: &UTC }
     }
 
     /// One page of the list.

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt, stream};
 use serde_json::Value;
-use time::UtcOffset;
 
 use super::{
     Data, present,
@@ -16,6 +15,7 @@ use crate::{
     config::{FieldConfig, FieldKind},
     error::{Error, Kind, Result},
     session::Caller,
+    ui::zone::Zone,
 };
 
 /// What tells spreadsheets that the text is UTF-8.
@@ -31,7 +31,7 @@ pub struct Export {
     caller: Caller,
     resource: Resource,
     query: ListQuery,
-    zone: UtcOffset,
+    zone: Zone,
 }
 
 impl Export {
@@ -41,7 +41,7 @@ impl Export {
         caller: Caller,
         resource: Resource,
         query: ListQuery,
-        zone: UtcOffset,
+        zone: Zone,
     ) -> Self {
         let all = || resource.fields.iter().map(|field| field.name.clone()).collect();
         let mut names: Vec<String> = query.columns.clone().unwrap_or_else(all);
@@ -104,7 +104,7 @@ impl Export {
     }
 
     async fn page(&self, query: &ListQuery) -> Result<Listing> {
-        let list = self.data.list(&self.caller, &self.resource, query, self.zone).await;
+        let list = self.data.list(&self.caller, &self.resource, query, &self.zone).await;
         match list {
             // The list has become shorter, or nobody knew how long it is.
             Err(error) if error.kind() == Kind::NotFound && query.page > 1 => Ok(Listing::end()),

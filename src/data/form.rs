@@ -8,14 +8,17 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
-use time::{PrimitiveDateTime, UtcOffset, macros::format_description};
+use time::{PrimitiveDateTime, macros::format_description};
 
 use super::{
     rules::{Rule, Shape},
     style::lookup,
     value::{Moment, day, instant, moment, plain},
 };
-use crate::config::{FieldConfig, FieldKind};
+use crate::{
+    config::{FieldConfig, FieldKind},
+    ui::zone::{UTC, Zone},
+};
 
 /// Before the name of a field in a form.
 pub const VALUE: &str = "v.";
@@ -27,16 +30,16 @@ const EXACT_DIGITS: usize = 15;
 pub struct Opened {
     /// The values of the record's fields.
     pub values: Map<String, Value>,
-    /// Where moments were written for, in seconds from UTC.
+    /// The name of the zone that moments were written for.
     #[serde(default)]
-    pub zone: i32,
+    pub zone: String,
 }
 
 impl Opened {
     /// What a page over `record` is opened on.
-    pub fn on(fields: &[FieldConfig], record: &Value, zone: UtcOffset) -> Self {
+    pub fn on(fields: &[FieldConfig], record: &Value, zone: &Zone) -> Self {
         let value = |field: &FieldConfig| (field.name.clone(), lookup(record, &field.name).clone());
-        Self { values: fields.iter().map(value).collect(), zone: zone.whole_seconds() }
+        Self { values: fields.iter().map(value).collect(), zone: zone.name().to_owned() }
     }
 
     /// The same as text.
@@ -54,8 +57,8 @@ impl Opened {
     }
 
     /// Where moments were written for.
-    pub fn zone(&self) -> UtcOffset {
-        UtcOffset::from_whole_seconds(self.zone).unwrap_or(UtcOffset::UTC)
+    pub fn zone(&self) -> Zone {
+        Zone::named(&self.zone).unwrap_or_default()
     }
 }
 
@@ -142,7 +145,7 @@ fn shape(field: &FieldConfig, value: &Value) -> Shape {
         FieldKind::Json => return Shape::Json,
         _ => Shape::Text,
     };
-    let text = text_of(field, value, UtcOffset::UTC);
+    let text = text_of(field, value, &UTC);
     let own = Rule { shape: usual, ..Rule::default() };
     // Browsers take blanks off, and what they cannot read they empty.
     let is_right = text == text.trim() && own.problem(&text).is_none();
@@ -150,7 +153,7 @@ fn shape(field: &FieldConfig, value: &Value) -> Shape {
 }
 
 /// What a form sends for `value` in this control when nobody touches it.
-pub fn texts(field: &FieldConfig, control: Control, value: &Value, zone: UtcOffset) -> Vec<String> {
+pub fn texts(field: &FieldConfig, control: Control, value: &Value, zone: &Zone) -> Vec<String> {
     match (control, value) {
         (Control::Tick, value) => match value.as_bool() {
             Some(true) => vec!["true".to_owned()],
@@ -167,14 +170,11 @@ pub fn texts(field: &FieldConfig, control: Control, value: &Value, zone: UtcOffs
     }
 }
 
-fn text_of(field: &FieldConfig, value: &Value, zone: UtcOffset) -> String {
+fn text_of(field: &FieldConfig, value: &Value, zone: &Zone) -> String {
     let text = plain(value);
     match &field.kind {
         FieldKind::DateTime => match moment(&text) {
-            Some(Moment::Known(at)) => at.checked_to_offset(zone).map_or_else(
-                || text.into_owned(),
-                |at| in_control(PrimitiveDateTime::new(at.date(), at.time())),
-            ),
+            Some(Moment::Known(at)) => in_control(zone.at(at)),
             Some(Moment::Local(at)) => in_control(at),
             None => text.into_owned(),
         },
@@ -214,8 +214,8 @@ pub fn changed(fields: &[FieldConfig], opened: &Opened, form: &[(String, String)
         let was = opened.value(&field.name);
         let control = control(field, was);
         let Some(typed) = typed(field, control, form) else { continue };
-        if !is_same(control, &typed, &texts(field, control, was, opened.zone())) {
-            filled.take(field, was, &typed, opened.zone());
+        if !is_same(control, &typed, &texts(field, control, was, &opened.zone())) {
+            filled.take(field, was, &typed, &opened.zone());
         }
     }
     filled
@@ -231,7 +231,7 @@ fn is_same(control: Control, typed: &[String], was: &[String]) -> bool {
 }
 
 /// Reads a form of a record that is to be made. What is empty is left to the backend.
-pub fn made(fields: &[FieldConfig], zone: UtcOffset, form: &[(String, String)]) -> Filled {
+pub fn made(fields: &[FieldConfig], zone: &Zone, form: &[(String, String)]) -> Filled {
     let mut filled = Filled::default();
     for field in entered(fields) {
         let control = control(field, &Value::Null);
@@ -250,7 +250,7 @@ pub fn made(fields: &[FieldConfig], zone: UtcOffset, form: &[(String, String)]) 
 pub fn set(
     fields: &[FieldConfig],
     names: &[&str],
-    zone: UtcOffset,
+    zone: &Zone,
     form: &[(String, String)],
 ) -> Filled {
     let mut filled = Filled::default();
@@ -285,7 +285,7 @@ pub fn typed(
 }
 
 impl Filled {
-    fn take(&mut self, field: &FieldConfig, was: &Value, typed: &[String], zone: UtcOffset) {
+    fn take(&mut self, field: &FieldConfig, was: &Value, typed: &[String], zone: &Zone) {
         let control = control(field, was);
         let problem = match control {
             Control::Tick => None,
@@ -343,7 +343,7 @@ fn meant(
     control: Control,
     was: &Value,
     typed: &[String],
-    zone: UtcOffset,
+    zone: &Zone,
 ) -> Value {
     let text = typed.first().map(String::as_str).unwrap_or_default();
     let trimmed = text.trim();
@@ -407,11 +407,11 @@ fn number(text: &str, was: &Value) -> Value {
 }
 
 /// A moment of the reader's as the backend writes moments.
-fn when(text: &str, was: &Value, zone: UtcOffset) -> String {
+fn when(text: &str, was: &Value, zone: &Zone) -> String {
     let with_seconds = if text.len() == 16 { format!("{text}:00") } else { text.to_owned() };
     match (moment(&with_seconds), moment(&plain(was))) {
         (Some(Moment::Local(_)), Some(Moment::Local(_))) => with_seconds,
-        (Some(Moment::Local(at)), _) => instant(at.assume_offset(zone)),
+        (Some(Moment::Local(at)), _) => instant(zone.moment(at)),
         (Some(Moment::Known(at)), _) => instant(at),
         (None, _) => text.to_owned(),
     }
@@ -432,14 +432,14 @@ mod tests {
         pairs.iter().map(|(name, text)| (format!("v.{name}"), (*text).to_owned())).collect()
     }
 
-    fn zone() -> UtcOffset {
-        UtcOffset::from_hms(2, 0, 0).unwrap()
+    fn zone() -> Zone {
+        Zone::named("Africa/Harare").unwrap()
     }
 
     /// What one control makes of a text, over a value.
     fn typed_over(kind: FieldKind, was: Value, text: &str) -> Value {
         let fields = [field("x", kind)];
-        let opened = Opened::on(&fields, &json!({ "x": was }), zone());
+        let opened = Opened::on(&fields, &json!({ "x": was }), &zone());
         let filled = changed(&fields, &opened, &form(&[("x", text)]));
         assert!(filled.problems.is_empty(), "{:?}", filled.problems);
         filled.values.get("x").cloned().unwrap_or_else(|| json!("untouched"))
@@ -476,7 +476,7 @@ mod tests {
         ];
         for (kind, value) in values {
             let fields = [field("x", kind)];
-            let opened = Opened::on(&fields, &json!({ "x": value }), zone());
+            let opened = Opened::on(&fields, &json!({ "x": value }), &zone());
             let opened = Opened::read(&opened.write()).unwrap();
             // As browsers send it: with an empty one beside boxes, and line ends of their own.
             let mut sent = vec![("x", String::new())];
@@ -484,7 +484,7 @@ mod tests {
             if !matches!(control, Control::Tick | Control::PickSome) {
                 sent.clear();
             }
-            let texts = texts(&fields[0], control, &value, zone());
+            let texts = texts(&fields[0], control, &value, &zone());
             let mut texts: Vec<_> =
                 texts.iter().map(|text| ("x", text.replace('\n', "\r\n"))).collect();
             texts.sort();
@@ -513,7 +513,7 @@ mod tests {
         assert_eq!(typed_over(FieldKind::Boolean, json!(null), "false"), json!(false));
         let some = FieldKind::MultiChoice(vec![Choice::new("a"), Choice::new("b")]);
         let fields = [field("x", some)];
-        let opened = Opened::on(&fields, &json!({ "x": [null, "c", "a"] }), zone());
+        let opened = Opened::on(&fields, &json!({ "x": [null, "c", "a"] }), &zone());
         let filled = changed(&fields, &opened, &form(&[("x", ""), ("x", "b"), ("x", "c")]));
         assert_eq!(filled.values["x"], json!([null, "c", "b"]), "the order is the record's");
         assert_eq!(typed_over(FieldKind::Boolean, json!(true), ""), json!(false));
@@ -542,12 +542,12 @@ mod tests {
             FieldConfig { rules: required, ..field("ok", FieldKind::Boolean) },
         ];
         let wrong = form(&[("name", " "), ("count", "x"), ("stage", "z"), ("ok", "")]);
-        let filled = made(&fields, zone(), &wrong);
+        let filled = made(&fields, &zone(), &wrong);
         let names: Vec<_> = filled.problems.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["name", "count", "stage"]);
         assert_eq!(filled.values, json!({ "ok": false }).as_object().unwrap().clone());
         let right = form(&[("name", "A"), ("count", ""), ("stage", "a"), ("ok", "true")]);
-        let filled = made(&fields, zone(), &right);
+        let filled = made(&fields, &zone(), &right);
         assert!(filled.problems.is_empty());
         let values = json!({ "name": "A", "stage": "a", "ok": true });
         assert_eq!(filled.values, values.as_object().unwrap().clone());

@@ -1,7 +1,6 @@
 //! CSV files as changes: one record for each line, looked at before anything is written.
 
 use serde_json::Value;
-use time::UtcOffset;
 
 use super::{
     changes::{Deed, Draft},
@@ -13,6 +12,7 @@ use super::{
 use crate::{
     config::{FieldConfig, FieldKind},
     error::{Error, Result},
+    ui::zone::Zone,
 };
 
 /// The most lines of a file.
@@ -50,7 +50,7 @@ pub struct Allowed {
 /// one without makes a new one. Empty values of a record that is there leave it as it is.
 ///
 /// 400 for what is no such file, 413 for one with too many lines.
-pub fn read(bytes: &[u8], resource: &Resource, allowed: Allowed, zone: UtcOffset) -> Result<Read> {
+pub fn read(bytes: &[u8], resource: &Resource, allowed: Allowed, zone: &Zone) -> Result<Read> {
     let text = std::str::from_utf8(bytes).map_err(|cause| {
         Error::bad_request("The file is no UTF-8 text. Save it as “CSV UTF-8” and choose it again.")
             .because(cause)
@@ -150,7 +150,7 @@ fn draft(
     columns: &[Column<'_>],
     record: &csv::StringRecord,
     allowed: Allowed,
-    zone: UtcOffset,
+    zone: &Zone,
 ) -> Draft {
     let cell = |at: usize| read_cell(record.get(at).unwrap_or_default());
     let id = columns.iter().position(|column| matches!(column, Column::Id)).map(cell);
@@ -168,7 +168,7 @@ fn draft(
     let (deed, filled) = if id.is_empty() {
         (Deed::Create, form::made(&resource.fields, zone, &pairs))
     } else {
-        let opened = Opened { zone: zone.whole_seconds(), ..Opened::default() };
+        let opened = Opened { zone: zone.name().to_owned(), ..Opened::default() };
         (Deed::Update, form::changed(&resource.fields, &opened, &pairs))
     };
     let Filled { values, mut problems } = filled;
@@ -195,7 +195,7 @@ fn draft(
 }
 
 /// A cell as a form would send it.
-fn texts(field: &FieldConfig, cell: &str, zone: UtcOffset) -> Vec<String> {
+fn texts(field: &FieldConfig, cell: &str, zone: &Zone) -> Vec<String> {
     let trimmed = cell.trim();
     match (&field.kind, form::control(field, &Value::Null)) {
         (FieldKind::Boolean, control) => match trimmed.to_lowercase().as_str() {
@@ -227,7 +227,7 @@ fn chosen(field: &FieldConfig, word: &str) -> String {
 }
 
 /// A moment of anywhere as one of the reader's clock; any other text as it is.
-fn in_zone(text: &str, zone: UtcOffset) -> String {
+fn in_zone(text: &str, zone: &Zone) -> String {
     let field = FieldConfig::new("at", FieldKind::DateTime);
     match moment(text) {
         Some(Moment::Known(_)) => {
@@ -246,6 +246,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Choice, Config, Rules};
+    use crate::ui::zone::UTC;
 
     fn resource() -> Resource {
         let text = "[backends.b]\nurl = \"https://b.example\"\n[resources.g.r]\nbackend = \"b\"\n\
@@ -268,8 +269,8 @@ mod tests {
     }
 
     fn read_text(text: &str) -> Result<Read> {
-        let zone = UtcOffset::from_hms(2, 0, 0).unwrap();
-        read(text.as_bytes(), &resource(), Allowed { create: true, update: true }, zone)
+        let zone = Zone::named("Africa/Harare").unwrap();
+        read(text.as_bytes(), &resource(), Allowed { create: true, update: true }, &zone)
     }
 
     #[test]
@@ -304,12 +305,8 @@ mod tests {
         for wrong in ["", "name\n", "nothing,here\n1,2\n", "id\n7\n"] {
             assert!(read_text(wrong).is_err(), "{wrong:?}");
         }
-        let latin = read(
-            b"name\nZo\xeb\n",
-            &resource(),
-            Allowed { create: true, update: true },
-            UtcOffset::UTC,
-        );
+        let latin =
+            read(b"name\nZo\xeb\n", &resource(), Allowed { create: true, update: true }, &UTC);
         assert!(latin.unwrap_err().message().contains("UTF-8"));
         let wide = read_text("name\nA,B\n").unwrap();
         assert!(wide.drafts[0].problems[0].1.contains("2 values"));

@@ -2,7 +2,6 @@
 
 use futures::future::join_all;
 use serde::Serialize;
-use time::UtcOffset;
 use tokio::time::{Duration, timeout};
 
 use super::{Data, present, query::ListQuery, service::Resource, style::lookup, value::plain};
@@ -10,6 +9,7 @@ use crate::{
     config::{FieldConfig, FieldKind, Relation},
     error::Result,
     session::Caller,
+    ui::zone::UTC,
 };
 
 /// How many are offered at once.
@@ -43,7 +43,7 @@ pub async fn find(
     let page_size = resource.config.style.largest().min(OFFERED);
     let q = if resource.searches() { words.trim().to_owned() } else { String::new() };
     let query = ListQuery { q, columns: Some(columns), page_size, ..ListQuery::default() };
-    let list = data.list(caller, &resource, &query, UtcOffset::UTC).await?;
+    let list = data.list(caller, &resource, &query, &UTC).await?;
     let choosable = |row| Choosable {
         value: plain(lookup(row, &value)).into_owned(),
         label: present::plain_title(&resource.fields, row).unwrap_or_default(),

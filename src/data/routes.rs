@@ -51,7 +51,7 @@ use crate::{
     },
     session::Caller,
     store::new_id,
-    ui::zone::zone_of,
+    ui::zone::Zone,
 };
 
 /// The largest file that is imported, in bytes.
@@ -172,7 +172,7 @@ async fn created(app: &App, caller: &Caller, group: &str, name: &str, sent: &Sen
     let resource = app.data().resource(caller, group, name).await?;
     access::check(&resource.config, caller, Action::Create)?;
     let request = sent.text("request").unwrap_or_default().to_owned();
-    let filled = form::made(&resource.fields, zone_of(&sent.head.headers), &sent.form);
+    let filled = form::made(&resource.fields, &Zone::of(&sent.head.headers), &sent.form);
     if !filled.problems.is_empty() {
         let typed = Typed::of(sent.form.clone(), filled);
         return Ok(Made::Not(resource, request, typed));
@@ -221,7 +221,7 @@ async fn export(
     let data = app.data();
     let resource = data.resource(&caller, &group, &name).await?;
     let query = resource.query(uri.query().unwrap_or_default());
-    let export = Export::new(data, caller, resource, query, zone_of(&headers));
+    let export = Export::new(data, caller, resource, query, Zone::of(&headers));
     let disposition = format!("attachment; filename=\"{}\"", export.file_name());
     let lines = export.lines().await?;
     let head = [
@@ -419,7 +419,7 @@ async fn confirmed(app: &App, caller: &Caller, change: &Change, sent: &Sent) -> 
     let (fields, opened) = (&resource.fields, &change.opened);
     let filled = match (is_filled_in, is_new) {
         (false, _) => Filled { values: change.values.clone(), ..Filled::default() },
-        (true, true) => form::made(fields, opened.zone(), &sent.form),
+        (true, true) => form::made(fields, &opened.zone(), &sent.form),
         (true, false) => form::changed(fields, opened, &sent.form),
     };
     if !filled.problems.is_empty() {
@@ -469,7 +469,7 @@ async fn import(
     let taken = async {
         let file = file_of(request, LARGEST_FILE).await?;
         let Read { drafts, notes } =
-            import::read(&file.bytes, &resource, allowed, zone_of(&head.headers))?;
+            import::read(&file.bytes, &resource, allowed, &Zone::of(&head.headers))?;
         app.changes.propose(&caller, &resource, drafts, &notes).await
     };
     match taken.await {
@@ -530,7 +530,7 @@ async fn bulk(
         "edit" | "set" => {
             access::check(&resource.config, &caller, Action::Update)?;
             let names: Vec<&str> = sent.texts("set").collect();
-            let zone = zone_of(&sent.head.headers);
+            let zone = &Zone::of(&sent.head.headers);
             let filled = form::set(&resource.fields, &names, zone, &sent.form);
             if what == "edit" || names.is_empty() || !filled.problems.is_empty() {
                 return ask_for_values(app, caller, resource, sent, filled).await;
@@ -582,8 +582,8 @@ async fn ask_for_values(
         Some("edit") => StatusCode::OK,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    let of_page = app.clone();
-    let page = move || bulk_form(&of_page, &resource, &kept, count, &filled.problems);
+    let (of_page, zone) = (app.clone(), Zone::of(&sent.head.headers));
+    let page = move || bulk_form(&of_page, &resource, &kept, count, &zone, &filled.problems);
     Ok(html::page(&app, sent.head, status, page).await)
 }
 
@@ -600,7 +600,7 @@ async fn chosen(
         return Ok(ids.into_iter().map(|id| (id.to_owned(), title(id))).collect());
     }
     let query = resource.query(sent.text("query").unwrap_or_default());
-    let zone = zone_of(&sent.head.headers);
+    let zone = Zone::of(&sent.head.headers);
     let first = resource.fields.first().map(|field| vec![field.name.clone()]);
     let query = ListQuery { columns: first, ..query };
     Export::new(app.data(), caller.clone(), resource.clone(), query, zone).names(MOST_CHANGES).await

@@ -12,7 +12,7 @@ use axum::{
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 
 use super::{
     KnownFields, Resources, access,
@@ -32,6 +32,7 @@ use crate::{
     },
     error::{Error, Kind, Result},
     session::Caller,
+    ui::zone::{UTC, Zone},
 };
 
 /// The media type of JSON:API.
@@ -220,7 +221,7 @@ impl Resource {
         sizes
     }
 
-    fn asking(&self, zone: UtcOffset) -> Asking<'_> {
+    fn asking<'a>(&'a self, zone: &'a Zone) -> Asking<'a> {
         Asking { style: &self.config.style, fields: &self.fields, zone }
     }
 
@@ -272,7 +273,7 @@ impl Data {
         caller: &Caller,
         resource: &Resource,
         query: &ListQuery,
-        zone: UtcOffset,
+        zone: &Zone,
     ) -> Result<Listing> {
         let config = &resource.config;
         access::check(config, caller, Action::List)?;
@@ -302,7 +303,7 @@ impl Data {
         caller: &Caller,
         resource: &Resource,
         query: &ListQuery,
-        zone: UtcOffset,
+        zone: &Zone,
         most: usize,
     ) -> Result<Listing> {
         let names = resource.fields.iter().map(|field| field.name.clone()).collect();
@@ -332,7 +333,7 @@ impl Data {
         let path = self.resources.item_path(config, id);
         let answer = self.ask(caller, config, path, None).await?;
         let value = serde_json::from_slice(&answer.text).map_err(not_understood)?;
-        let value = resource.asking(UtcOffset::UTC).single(value);
+        let value = resource.asking(&UTC).single(value);
         Ok(Record { value, as_of: answer.as_of })
     }
 
@@ -349,7 +350,7 @@ impl Data {
             return Err(refusal(head.status.as_u16()));
         }
         let value = serde_json::from_slice(&text).map_err(not_understood)?;
-        let value = resource.asking(UtcOffset::UTC).single(value);
+        let value = resource.asking(&UTC).single(value);
         // A weak one cannot be asked for (RFC 9110 §13.1.1).
         let tag = head.headers.get(ETAG).filter(|tag| tag.as_bytes().starts_with(b"\""));
         Ok(Fresh { value, tag: tag.cloned(), text })
@@ -380,7 +381,7 @@ impl Data {
         match head.status.as_u16() {
             200..=299 => {
                 let value = serde_json::from_slice(&text).unwrap_or_default();
-                let value = resource.asking(UtcOffset::UTC).single(value);
+                let value = resource.asking(&UTC).single(value);
                 Ok(Written::Done(named_by(config, value, &head.headers)))
             }
             412 => Ok(Written::Stale),
@@ -409,7 +410,7 @@ impl Data {
             Deed::Delete => None,
             Deed::Run(_) => Some(b"{}".to_vec()),
             Deed::Create | Deed::Update => {
-                let asking = resource.asking(UtcOffset::UTC);
+                let asking = resource.asking(&UTC);
                 Some(asking.body(config, write, &self.resources).map_err(Error::internal)?)
             }
         };
@@ -470,7 +471,7 @@ impl Data {
     /// Works the fields of a resource out: by what the backend says of them, or by what it has.
     async fn work_out(&self, caller: &Caller, config: &ResourceConfig) -> Result<Vec<FieldConfig>> {
         let path = self.resources.list_path(config);
-        let asking = Asking { style: &config.style, fields: &[], zone: UtcOffset::UTC };
+        let asking = Asking { style: &config.style, fields: &[], zone: &UTC };
         let page_size = config.style.largest().min(USUAL_SIZE);
         let query = ListQuery { page_size, ..ListQuery::default() };
         let sample = self.ask(caller, config, path.clone(), Some(asking.query(&query))).await?;

@@ -7,7 +7,7 @@ use serde_json::{
     Map, Value, json,
     value::{RawValue, to_raw_value},
 };
-use time::{Duration, UtcOffset};
+use time::Duration;
 use url::form_urlencoded::Serializer;
 
 use super::{
@@ -23,6 +23,7 @@ use crate::{
         UpdateMethod,
     },
     error::{Error, Result},
+    ui::zone::Zone,
 };
 
 mod parse;
@@ -48,7 +49,7 @@ pub struct Asking<'a> {
     /// Its fields.
     pub fields: &'a [FieldConfig],
     /// Where the reader's days begin and end.
-    pub zone: UtcOffset,
+    pub zone: &'a Zone,
 }
 
 impl Asking<'_> {

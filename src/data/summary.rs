@@ -47,10 +47,16 @@ pub fn config(resource: &Resource) -> Option<SummaryConfig> {
         of: Aggregate::Sum,
         title: None,
     };
-    let mut charts = Vec::new();
-    let names = || totals.iter().map(|field| field.name.clone()).collect();
+    // A chart has one scale, and money is counted on another than people.
+    let (money, counts): (Vec<&FieldConfig>, Vec<&FieldConfig>) =
+        totals.iter().copied().partition(|field| matches!(field.kind, FieldKind::Money { .. }));
     let when = resource.fields.iter().find(|field| is_time(field));
-    charts.extend(when.map(|field| chart(field, ChartKind::Lines, names())));
+    let lines =
+        [counts, money].into_iter().filter(|fields| !fields.is_empty()).filter_map(|fields| {
+            let names = fields.iter().map(|field| field.name.clone()).collect();
+            Some(chart(when?, ChartKind::Lines, names))
+        });
+    let mut charts: Vec<ChartConfig> = lines.collect();
     let groups = resource.fields.iter().filter(|field| matches!(field.kind, FieldKind::Choice(_)));
     let first = || totals.iter().take(1).map(|field| field.name.clone()).collect();
     charts.extend(groups.take(2).map(|field| chart(field, ChartKind::Shares, first())));

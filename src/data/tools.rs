@@ -14,7 +14,6 @@ use std::{collections::BTreeSet, time::Duration};
 use futures::future::join_all;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use time::UtcOffset;
 use tokio::time::timeout;
 
 use self::arguments::Arguments;
@@ -32,7 +31,10 @@ use crate::{
     config::{Action, ToolVerb, ToolsConfig, in_sentence},
     error::{Error, Kind, Result},
     session::Caller,
-    ui::reader::{Habits, Reader},
+    ui::{
+        reader::{Habits, Reader},
+        zone::Zone,
+    },
 };
 
 /// The most rows of a list that are told at once.
@@ -274,7 +276,7 @@ impl Job<'_> {
     async fn list(&self, arguments: &Arguments) -> Result<Done, Trouble> {
         let query = arguments.query(self.resource, ROWS as u64)?;
         let Client { caller, habits, .. } = self.client();
-        let listing = self.toolbox.data.list(caller, self.resource, &query, habits.zone).await?;
+        let listing = self.toolbox.data.list(caller, self.resource, &query, &habits.zone).await?;
         let reader = Reader::with(habits);
         let headline = told::headline(&reader, self.resource, &query, &listing, ROWS);
         let shown = ListQuery { page_size: USUAL_SIZE, page: 1, ..query.clone() }.write();
@@ -312,7 +314,7 @@ impl Job<'_> {
     }
 
     async fn create(&self, arguments: &Arguments) -> Result<Done, Trouble> {
-        let zone = self.client().habits.zone;
+        let zone = &self.client().habits.zone;
         let values = arguments.made(self.resource, zone)?;
         let config = &self.resource.config;
         let wish = Wish {
@@ -331,7 +333,7 @@ impl Job<'_> {
         let id = arguments.id()?;
         let Client { caller, habits, .. } = self.client();
         let record = self.toolbox.data.fresh(caller, self.resource, &id).await?.value;
-        let opened = Opened::on(&self.resource.fields, &record, habits.zone);
+        let opened = Opened::on(&self.resource.fields, &record, &habits.zone);
         let values = arguments.changed(self.resource, &opened)?;
         if values.is_empty() {
             return Err("The record has these values already: nothing would change."
@@ -389,8 +391,8 @@ impl Job<'_> {
     }
 }
 
-fn opened_on_nothing(zone: UtcOffset) -> Opened {
-    Opened { values: Map::new(), zone: zone.whole_seconds() }
+fn opened_on_nothing(zone: &Zone) -> Opened {
+    Opened { values: Map::new(), zone: zone.name().to_owned() }
 }
 
 fn failed(headline: impl Into<String>, why: impl Into<String>) -> Done {

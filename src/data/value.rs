@@ -10,7 +10,7 @@ use time::{
 };
 use url::Url;
 
-use crate::config::ISO_DAY;
+use crate::{config::ISO_DAY, ui::zone::Zone};
 
 const ISO_LOCAL: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
@@ -38,9 +38,9 @@ pub fn day(text: &str) -> Option<Date> {
 }
 
 /// When the day `text` begins in `zone`.
-pub fn day_in(text: &str, zone: UtcOffset) -> Option<OffsetDateTime> {
+pub fn day_in(text: &str, zone: &Zone) -> Option<OffsetDateTime> {
     let day = Date::parse(text, ISO_DAY).ok()?;
-    Some(PrimitiveDateTime::new(day, Time::MIDNIGHT).assume_offset(zone))
+    Some(zone.moment(PrimitiveDateTime::new(day, Time::MIDNIGHT)))
 }
 
 /// The moment that `text` names; one without a zone is taken as it stands.

@@ -1,7 +1,7 @@
 //! How the reader of a page is used to seeing numbers, days and times.
 //!
 //! The language is the one that the browser asks for first (`Accept-Language`), the time its own
-//! (the cookie of `zone`). Words stay English; what is written in figures is the reader's.
+//! ([`Zone`]). Words stay English; what is written in figures is the reader's.
 
 use axum::http::{HeaderMap, header::ACCEPT_LANGUAGE};
 use fixed_decimal::Decimal;
@@ -12,9 +12,9 @@ use icu_datetime::{
 };
 use icu_decimal::DecimalFormatter;
 use icu_locale_core::Locale;
-use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use time::{OffsetDateTime, PrimitiveDateTime};
 
-use super::zone::zone_of;
+use super::zone::Zone;
 use crate::server::context;
 
 const USUAL: &str = "en-GB";
@@ -23,8 +23,8 @@ const LONGEST: usize = 64;
 
 /// One reader's habits. Made for each page; making one takes some microseconds.
 pub struct Reader {
-    /// Their distance from UTC.
-    pub zone: UtcOffset,
+    /// Where their clock is.
+    pub zone: Zone,
     numbers: Option<DecimalFormatter>,
     days: Option<DateTimeFormatter<YMD>>,
     moments: Option<DateTimeFormatter<YMDT>>,
@@ -34,8 +34,8 @@ pub struct Reader {
 /// What a [`Reader`] is made from: for what is written later, when nobody asks any more.
 #[derive(Debug, Clone)]
 pub struct Habits {
-    /// Their distance from UTC.
-    pub zone: UtcOffset,
+    /// Where their clock is.
+    pub zone: Zone,
     language: Locale,
 }
 
@@ -43,14 +43,14 @@ impl Habits {
     /// Those of whoever sent these headers.
     pub fn of(headers: &HeaderMap) -> Self {
         let wanted = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        Self { zone: zone_of(headers), language: language(wanted.unwrap_or_default()) }
+        Self { zone: Zone::of(headers), language: language(wanted.unwrap_or_default()) }
     }
 }
 
 /// Those of nobody in particular.
 impl Default for Habits {
     fn default() -> Self {
-        Self { zone: UtcOffset::UTC, language: language("") }
+        Self { zone: Zone::default(), language: language("") }
     }
 }
 
@@ -67,10 +67,10 @@ impl Reader {
 
     /// Whoever has these habits.
     pub fn with(habits: &Habits) -> Self {
-        Self::new(&habits.language, habits.zone)
+        Self::new(&habits.language, habits.zone.clone())
     }
 
-    fn new(language: &Locale, zone: UtcOffset) -> Self {
+    fn new(language: &Locale, zone: Zone) -> Self {
         let days = || language.clone().into();
         Self {
             zone,
@@ -105,13 +105,7 @@ impl Reader {
 
     /// A moment, in the reader's own time.
     pub fn moment(&self, moment: OffsetDateTime) -> String {
-        let here = self.here(moment);
-        self.local(PrimitiveDateTime::new(here.date(), here.time()))
-    }
-
-    /// A moment where the reader is; where it is, for one at the edge of the calendar.
-    fn here(&self, moment: OffsetDateTime) -> OffsetDateTime {
-        moment.checked_to_offset(self.zone).unwrap_or(moment)
+        self.local(self.zone.at(moment))
     }
 
     /// A day and a time that nobody says the place of.
@@ -134,7 +128,7 @@ impl Reader {
 
     /// Few pages say it, so the formatter is made here.
     fn clock(&self, moment: OffsetDateTime, shown: T) -> String {
-        let here = self.here(moment);
+        let here = self.zone.at(moment);
         let format = DateTimeFormatter::try_new(self.language.clone().into(), shown).ok();
         let written =
             format.zip(clock(here.time())).map(|(format, time)| format.format(&time).to_string());
@@ -168,7 +162,7 @@ mod tests {
     use super::*;
 
     fn reader(wanted: &str) -> Reader {
-        Reader::new(&language(wanted), UtcOffset::from_hms(2, 0, 0).unwrap())
+        Reader::new(&language(wanted), Zone::named("Europe/Berlin").unwrap())
     }
 
     #[test]
@@ -180,12 +174,12 @@ mod tests {
         assert_eq!(british.number("1e32767", None), "1e32767");
         assert_eq!(british.moment(datetime!(9999-12-31 23:59 UTC)), "31 Dec 9999, 23:59");
         assert_eq!(british.day(date!(2026 - 03 - 04)), "4 Mar 2026");
-        assert_eq!(british.moment(datetime!(2026-03-04 12:02 UTC)), "4 Mar 2026, 14:02");
+        assert_eq!(british.moment(datetime!(2026-06-04 12:02 UTC)), "4 Jun 2026, 14:02");
 
         let german = reader("de-DE,en;q=0.5");
         assert_eq!(german.number("1234.5", None), "1.234,5");
         assert_eq!(german.day(date!(2026 - 03 - 04)), "04.03.2026");
-        assert_eq!(german.time(datetime!(2026-03-04 12:02 UTC)), "14:02");
+        assert_eq!(german.time(datetime!(2026-06-04 12:02 UTC)), "14:02");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     server::{context, state::App},
     session::Caller,
-    ui::{icon::Icon, page::awaited, zone::zone},
+    ui::{icon::Icon, page::awaited, zone::Zone},
 };
 
 /// How many conversations a page of the list has.
@@ -57,7 +57,7 @@ async fn all(app: App, caller: Caller, query: ParamsMap) -> Result<impl IntoView
 
 fn listed(listing: &Listing) -> impl IntoView + use<> {
     let is_empty = listing.pinned.is_empty() && listing.lines.is_empty();
-    let days = list::by_day(listing, "", zone());
+    let days = list::by_day(listing, "", &Zone::of_page());
     let older = listing.older.as_ref().map(older);
     view! {
         <div class="days" inner_html=days></div>

@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     server::{extract::Path, html, state::App},
     session::Caller,
-    ui::{html::escaped, icon::Icon, zone::zone},
+    ui::{html::escaped, icon::Icon, zone::Zone},
 };
 
 /// Stands in a rendered page where the reply is to be streamed.
@@ -77,7 +77,7 @@ impl Live {
         view! {
             <Title text=title.clone() />
             <main id="main" class="chat" tabindex="-1">
-                {sidebar(&listing, &conversation, zone())}
+                {sidebar(&listing, &conversation, &Zone::of_page())}
                 <section class="conversation" aria-label="Conversation">
                     {bar(title, ())}
                     <form class="live-controls" method="post" action=StopRun::url()>

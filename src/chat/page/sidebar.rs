@@ -1,15 +1,14 @@
 //! The list of conversations beside a chat.
 
 use leptos::prelude::*;
-use time::UtcOffset;
 
 use super::prompts::PATH;
 use crate::{
     chat::{list, view::Listing},
-    ui::icon::Icon,
+    ui::{icon::Icon, zone::Zone},
 };
 
-pub(super) fn sidebar(listing: &Listing, current: &str, zone: UtcOffset) -> impl IntoView + use<> {
+pub(super) fn sidebar(listing: &Listing, current: &str, zone: &Zone) -> impl IntoView + use<> {
     let days = list::by_day(listing, current, zone);
     let has_older = listing.older.is_some();
     view! {

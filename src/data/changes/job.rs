@@ -2,7 +2,6 @@
 
 use axum::http::HeaderValue;
 use serde_json::{Map, Value};
-use time::UtcOffset;
 
 use super::{Change, Deed, Outcome, State};
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     },
     error::{Error, Kind, Result},
     session::{Caller, Identity},
+    ui::zone::UTC,
 };
 
 /// How often a record may change under a change before it is given up.
@@ -75,7 +75,7 @@ impl Job<'_> {
                 Err(error) if error.kind() == Kind::NotFound => return Ok(self.missing(was_begun)),
                 fresh => fresh?,
             };
-            let now = Opened::on(&self.resource.fields, &fresh.value, UtcOffset::UTC).values;
+            let now = Opened::on(&self.resource.fields, &fresh.value, &UTC).values;
             let values = match self.step(&now) {
                 Step::Conflict => return Ok(Settled::conflict(now)),
                 Step::Nothing if was_begun => {

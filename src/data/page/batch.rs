@@ -22,7 +22,7 @@ use crate::{
     error::Result,
     server::state::App,
     session::Caller,
-    ui::{icon::Icon, reader::Reader},
+    ui::{icon::Icon, reader::Reader, zone::Zone},
 };
 
 /// How many lines of a file are shown before it is imported.
@@ -77,26 +77,28 @@ pub fn import_view(
             </div>
             {notice}
             <form
-                class="field"
+                class="import-form"
                 method="post"
                 action=import_address(&list)
                 enctype="multipart/form-data"
             >
-                <label for="file">"CSV file"</label>
-                <input
-                    id="file"
-                    type="file"
-                    name="file"
-                    accept=".csv,text/csv,text/plain"
-                    required
-                    aria-describedby="file-help"
-                />
-                <p class="hint" id="file-help">
-                    "UTF-8, up to 20,000 records. You see what it does before anything is written."
-                </p>
+                <div class="field">
+                    <label for="file">"CSV file"</label>
+                    <input
+                        id="file"
+                        type="file"
+                        name="file"
+                        accept=".csv,text/csv,text/plain"
+                        required
+                        aria-describedby="file-help"
+                    />
+                    <p class="hint" id="file-help">
+                        "UTF-8, up to 20,000 records. You see what it does before anything is written."
+                    </p>
+                </div>
                 <div class="actions">
                     <button class="button" data-variant="primary">
-                        "Look at it"
+                        "Preview"
                     </button>
                     <a class="button" href=list.clone()>
                         "Cancel"
@@ -134,6 +136,10 @@ pub(super) async fn page(
         true => app.changes.some_of(&batch, &[State::Draft], PREVIEWED).await?,
         false => Vec::new(),
     };
+    let kind = match batch.deed {
+        None => "Import",
+        Some(_) => "Changes",
+    };
     let progress = (!batch.tally.is_draft()).then(|| progress(&reader, &batch));
     let notes = batch.notes.iter().map(|note| view! { <p>{note.clone()}</p> }).collect_view();
     let tally = &batch.tally;
@@ -149,7 +155,7 @@ pub(super) async fn page(
         <Title text=title.clone() />
         <main id="main" class="page" data-width="wide" tabindex="-1">
             {again}
-            {breadcrumb(trail(&app, &resource.config), &title)}
+            {breadcrumb(trail(&app, &resource.config), kind)}
             <div class="page-head">
                 <h1>{title.clone()}</h1>
                 {buttons(&batch)}
@@ -400,7 +406,7 @@ pub(super) fn notice(batch: &Batch, resource: &Resource) -> impl IntoView + use<
             <form class="actions" method="post" action=to>
                 {undo}
                 <a class="button" href=href>
-                    "Look at it"
+                    "Details"
                 </a>
                 {close}
             </form>
@@ -474,6 +480,7 @@ pub fn bulk_form(
     resource: &Resource,
     chosen: &[(String, String)],
     count: usize,
+    zone: &Zone,
     problems: &[(String, String)],
 ) -> impl IntoView + use<> {
     let config = &resource.config;
@@ -485,7 +492,7 @@ pub fn bulk_form(
     });
     let fields = form::entered(&resource.fields).map(|field| {
         let problem = problems.iter().find(|(name, _)| *name == field.name);
-        super::form::bulk_row(field, problem.map(|(_, problem)| problem.clone()))
+        super::form::bulk_row(field, zone, problem.map(|(_, problem)| problem.clone()))
     });
     view! {
         <Title text=title.clone() />

@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use serde_json::{Map, Value};
-use time::UtcOffset;
 
 use super::{address, breadcrumb, script, trail};
 use crate::{
@@ -25,7 +24,12 @@ use crate::{
     server::state::App,
     session::Caller,
     store::new_id,
-    ui::{html::escaped, icon::Icon, reader::Reader},
+    ui::{
+        html::escaped,
+        icon::Icon,
+        reader::Reader,
+        zone::{UTC, Zone},
+    },
 };
 
 /// Rows of a control for long text, and the most of them.
@@ -143,7 +147,7 @@ pub(super) async fn new_page(
             let is_here = change.group == group && change.name == name;
             Opened {
                 values: if is_here { change.values } else { Map::new() },
-                zone: reader.zone.whole_seconds(),
+                zone: reader.zone.name().to_owned(),
             }
         }
         None => Opened::default(),
@@ -165,7 +169,7 @@ pub(super) async fn edit_page(
     let resource = data.resource(&caller, &group, &name).await?;
     access::check(&resource.config, &caller, Action::Update)?;
     let record = data.fresh(&caller, &resource, &id).await?.value;
-    let mut opened = Opened::on(&resource.fields, &record, reader.zone);
+    let mut opened = Opened::on(&resource.fields, &record, &reader.zone);
     let mut changes = app.changes.of_record(&caller, &resource.config, &id).await?;
     changes.retain(|change| change.deed == Deed::Update && change.state != State::Running);
     let wanted = Wanted::of(&changes, &mut opened);
@@ -221,11 +225,11 @@ pub fn new_form(
     let fields = form::entered(&resource.fields).map(|field| {
         let control = form::control(field, &Value::Null);
         let texts = match (start.values.get(&field.name), &field.default) {
-            (Some(value), _) => form::texts(field, control, value, start.zone()),
+            (Some(value), _) => form::texts(field, control, value, &start.zone()),
             (None, Some(text)) if control != Control::Tick || text == "true" => vec![text.clone()],
-            (None, _) => form::texts(field, control, &Value::Null, UtcOffset::UTC),
+            (None, _) => form::texts(field, control, &Value::Null, &UTC),
         };
-        field_view(field, &Value::Null, texts, typed)
+        field_view(field, &Value::Null, texts, typed, &start.zone())
     });
     FormView {
         title: format!("New {}", in_sentence(&config.singular)),
@@ -258,9 +262,10 @@ pub fn edit_form(
         let was = opened.values.get(&field.name).unwrap_or(&Value::Null);
         let shown = wanted.values.get(&field.name).unwrap_or(was);
         let control = form::control(field, was);
-        let mut view = field_view(field, was, form::texts(field, control, shown, zone), typed);
+        let texts = form::texts(field, control, shown, &zone);
+        let mut view = field_view(field, was, texts, typed, &zone);
         // Nobody is held to what the record breaks already, as long as they leave it alone.
-        let held = form::texts(field, control, was, zone);
+        let held = form::texts(field, control, was, &zone);
         if held.iter().any(|text| view.rule.problem(text).is_some()) {
             view.rule = Rule { name: view.rule.name, shape: view.rule.shape, ..Rule::default() };
         }
@@ -302,6 +307,7 @@ fn field_view(
     was: &Value,
     usual: Vec<String>,
     typed: Option<&Typed>,
+    zone: &Zone,
 ) -> FieldView {
     let control = form::control(field, was);
     let texts = typed.and_then(|typed| form::typed(field, control, &typed.form));
@@ -311,7 +317,7 @@ fn field_view(
     FieldView {
         rule: form::rule(field, was),
         label: field.label.clone(),
-        help: field.help.clone(),
+        help: help(field, control, zone),
         control,
         texts: texts.unwrap_or(usual),
         options: match control {
@@ -322,6 +328,14 @@ fn field_view(
         problem: (!problems.is_empty()).then(|| problems.join(" ")),
         is_wide: matches!(control, Control::Lines | Control::Json | Control::PickSome),
     }
+}
+
+/// What helps to fill a field in. Where nobody knows the reader's clock, it is said which one counts.
+fn help(field: &FieldConfig, control: Control, zone: &Zone) -> Option<String> {
+    let is_moment = control == Control::Line("datetime-local");
+    let clock = (is_moment && *zone == UTC).then(|| "The time in UTC.".to_owned());
+    let help: Vec<String> = field.help.clone().into_iter().chain(clock).collect();
+    (!help.is_empty()).then(|| help.join(" "))
 }
 
 /// The page of a form.
@@ -576,10 +590,14 @@ fn one(field: FieldView, about: Option<String>) -> impl IntoView {
 }
 
 /// A field of a form over many records, which is set only where it is ticked.
-pub(super) fn bulk_row(field: &FieldConfig, problem: Option<String>) -> impl IntoView + use<> {
+pub(super) fn bulk_row(
+    field: &FieldConfig,
+    zone: &Zone,
+    problem: Option<String>,
+) -> impl IntoView + use<> {
     let control = form::control(field, &Value::Null);
-    let texts = form::texts(field, control, &Value::Null, UtcOffset::UTC);
-    let mut view = field_view(field, &Value::Null, texts, None);
+    let texts = form::texts(field, control, &Value::Null, &UTC);
+    let mut view = field_view(field, &Value::Null, texts, None, zone);
     let name = field.name.clone();
     let label = format!("Change {}", in_sentence(&view.label));
     view.rule.required = false;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use url::form_urlencoded;
 
-use super::{cells::written, script};
+use super::{breadcrumb, cells::written, script};
 use crate::{
     config::FieldConfig,
     data::{
@@ -14,6 +14,7 @@ use crate::{
         present,
         resources::{address, record_address},
         service::Resource,
+        value::instant,
     },
     error::Result,
     server::state::App,
@@ -86,6 +87,7 @@ pub(super) async fn page(
     Ok(view! {
         <Title text="History" />
         <main id="main" class="page" tabindex="-1">
+            {breadcrumb(vec![("Data".to_owned(), "/data".to_owned())], "History")}
             <div class="page-head">
                 <h1>"History"</h1>
             </div>
@@ -211,7 +213,7 @@ fn done(entry: &Entry, resource: Option<&Resource>) -> String {
 fn time_of(reader: &Reader, entry: &Entry) -> impl IntoView + use<> {
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(entry.at) * 1_000_000);
     let at = at.unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    view! { <time datetime=at.unix_timestamp().to_string()>{reader.moment(at)}</time> }
+    view! { <time datetime=instant(at)>{reader.moment(at)}</time> }
 }
 
 /// One entry: a sentence and, of a change, the values before and after.

@@ -67,7 +67,7 @@ pub(super) async fn page(
     let body = match data.resource(&caller, &group, &name).await {
         Ok(resource) => {
             let query = resource.query(&query);
-            let list = data.list(&caller, &resource, &query, reader.zone).await;
+            let list = data.list(&caller, &resource, &query, &reader.zone).await;
             let changes = app.changes.open(&caller, Some(&resource.config)).await?;
             let batches = app.changes.batches(&caller, Some(&resource)).await?;
             let views = app.views.of(&caller, &resource).await?;

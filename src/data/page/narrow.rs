@@ -124,7 +124,7 @@ impl Tools<'_, '_> {
             view! { <p class="hint">"Filter, sort and choose columns, then give it a name here."</p> }
         });
         let pin =
-            if self.0.is_pinned { "Take off the first page" } else { "Put on the first page" };
+            if self.0.is_pinned { "Unpin from the first page" } else { "Pin to the first page" };
         let pin_value = if self.0.is_pinned { "0" } else { "1" };
         view! {
             <section id="views" class="sheet" popover aria-labelledby="views-title">
@@ -138,7 +138,7 @@ impl Tools<'_, '_> {
                     <form class="keep-view" method="post" action=to.clone()>
                         <input type="hidden" name="query" value=query.clone() />
                         <div class="field">
-                            <label for="view-name">"Keep this list as"</label>
+                            <label for="view-name">"Save this list as"</label>
                             <input
                                 id="view-name"
                                 type="text"
@@ -153,7 +153,7 @@ impl Tools<'_, '_> {
                             "For everybody here"
                         </label>
                         <button class="button" data-variant="primary">
-                            "Keep"
+                            "Save"
                         </button>
                     </form>
                     <form method="post" action=to>

@@ -13,6 +13,7 @@ use crate::{
         present,
         resources::{address, change_address, edit_address, new_address},
         service::Resource,
+        value::instant,
     },
     error::Result,
     server::state::App,
@@ -132,7 +133,7 @@ fn headline(
     match change.state {
         State::Pending => view! {
             {format!("“{title}” {will} ")}
-            <time class="countdown" datetime=due.unix_timestamp().to_string()>
+            <time class="countdown" datetime=instant(due)>
                 {format!("at {}", reader.second(due))}
             </time>
         }

@@ -45,7 +45,7 @@ pub(super) async fn page(
         preview(&mut record.value, change);
     }
     // A deletion is held against what the person sees, with what they have changed themselves.
-    let opened = Opened::on(&resource.fields, &record.value, reader.zone);
+    let opened = Opened::on(&resource.fields, &record.value, &reader.zone);
     let history = app.changes.history(&caller, config, &id, SHOWN).await?;
     let title = present::title(&reader, config, &resource.fields, &record.value);
     let list = address(config);
@@ -78,7 +78,7 @@ pub(super) async fn page(
             <div class="page-head">
                 <h1>{title}</h1>
                 <div class="actions">
-                    <a class="button" href=list>
+                    <a class="button back" href=list>
                         <Icon name="chevron-left" />
                         {back}
                     </a>

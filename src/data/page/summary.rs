@@ -14,6 +14,7 @@ use crate::{
         resources::summary_address,
         service::Resource,
         summary::{self, Drawn},
+        value::day,
     },
     error::{Error, Result},
     server::state::App,
@@ -38,7 +39,7 @@ pub(super) async fn page(
         return Err(Error::not_found("Nothing is added up here. Go back to the list."));
     };
     let query = resource.query(&query);
-    let all = data.all(&caller, &resource, &query, reader.zone, MOST).await?;
+    let all = data.all(&caller, &resource, &query, &reader.zone, MOST).await?;
     let rows = &all.rows;
     let stale = all.as_of.map(|at| stale_notice(&reader, at));
     let more = (rows.len() >= MOST).then(|| {
@@ -141,6 +142,7 @@ fn plot(
         _ => reader.number(&present::digits(number), None),
     };
     let Drawn { kind, labels, series } = &drawn;
+    let labels: &Vec<String> = &labels.iter().map(|label| called(reader, label)).collect();
     let chart = Chart { title: &title, kind: *kind, labels, series, format: &format };
     let svg = format!("{}{}{}", chart.svg(), chart.narrow(), chart.legend());
     let heads = series.iter().map(|one| {
@@ -186,6 +188,12 @@ fn plot(
     }
 }
 
+/// A label as the reader writes days, where it is one.
+fn called(reader: &Reader, label: &str) -> String {
+    let day = day(label).filter(|_| label.len() == 10);
+    day.map_or_else(|| label.to_owned(), |day| reader.day(day))
+}
+
 fn title_of(resource: &Resource, chart: &ChartConfig) -> String {
     let label = |name: &String| resource.field(name).map_or(name.clone(), |it| it.label.clone());
     let names: Vec<String> = chart.y.iter().map(label).collect();
@@ -205,7 +213,7 @@ pub async fn card(
     let mut config = summary::config(&resource)?;
     config.tiles.truncate(3);
     let query = ListQuery::default();
-    let all = data.all(caller, &resource, &query, reader.zone, MOST).await.ok()?;
+    let all = data.all(caller, &resource, &query, &reader.zone, MOST).await.ok()?;
     let tiles = tiles(reader, &resource, &config, &all.rows);
     let href = summary_address(&address(&resource.config));
     let view = view! {

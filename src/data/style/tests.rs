@@ -1,8 +1,10 @@
 use serde_json::json;
-use time::UtcOffset;
 
 use super::*;
-use crate::config::{Choice, Config, ResourceConfig};
+use crate::{
+    config::{Choice, Config, ResourceConfig},
+    ui::zone::UTC,
+};
 
 fn resource(style: &str) -> ResourceConfig {
     let text = format!(
@@ -28,8 +30,8 @@ fn fields() -> Vec<FieldConfig> {
 /// What a backend of `style` is asked, decoded.
 fn asked(style: &str, address: &str) -> Vec<String> {
     let (resource, fields) = (resource(style), fields());
-    let zone = UtcOffset::from_hms(2, 0, 0).unwrap();
-    let asking = Asking { style: &resource.style, fields: &fields, zone };
+    let zone = Zone::named("Africa/Harare").unwrap();
+    let asking = Asking { style: &resource.style, fields: &fields, zone: &zone };
     let query = asking.query(&ListQuery::read(address, &fields));
     let pairs = url::form_urlencoded::parse(query.as_bytes());
     pairs.map(|(name, value)| format!("{name}={value}")).collect()
@@ -37,7 +39,7 @@ fn asked(style: &str, address: &str) -> Vec<String> {
 
 fn found(style: &str, headers: &HeaderMap, answer: Value, address: &str) -> Found {
     let (resource, fields) = (resource(style), fields());
-    let asking = Asking { style: &resource.style, fields: &fields, zone: UtcOffset::UTC };
+    let asking = Asking { style: &resource.style, fields: &fields, zone: &UTC };
     asking.found(headers, answer, &ListQuery::read(address, &fields)).unwrap()
 }
 
@@ -161,7 +163,7 @@ fn answers_are_understood() {
 #[test]
 fn an_answer_that_is_no_list_is_refused() {
     let resource = resource("\"drf\"");
-    let asking = Asking { style: &resource.style, fields: &[], zone: UtcOffset::UTC };
+    let asking = Asking { style: &resource.style, fields: &[], zone: &UTC };
     for answer in [json!({ "rows": [] }), json!("x"), json!({ "results": {} })] {
         assert!(asking.found(&HeaderMap::new(), answer, &ListQuery::default()).is_err());
     }

@@ -2,7 +2,6 @@
 //! told in a sentence that the model can do something with.
 
 use serde_json::{Map, Value};
-use time::UtcOffset;
 
 use super::super::{
     form::{self, Control, Filled, Opened, VALUE},
@@ -10,7 +9,10 @@ use super::super::{
     service::Resource,
     value::{day, plain},
 };
-use crate::config::{FieldConfig, FieldKind};
+use crate::{
+    config::{FieldConfig, FieldKind},
+    ui::zone::Zone,
+};
 
 /// The longest id that is taken, in bytes.
 const LONGEST_ID: usize = 200;
@@ -146,7 +148,7 @@ impl Arguments {
     }
 
     /// The values of a record that is to be made.
-    pub fn made(&self, resource: &Resource, zone: UtcOffset) -> Result<Map<String, Value>, String> {
+    pub fn made(&self, resource: &Resource, zone: &Zone) -> Result<Map<String, Value>, String> {
         self.only(&["values"])?;
         let values = self.values()?;
         let mut form = filled_in(resource, values, |_| &Value::Null, zone)?;
@@ -167,7 +169,7 @@ impl Arguments {
     ) -> Result<Map<String, Value>, String> {
         self.only(&["id", "values"])?;
         let was = |field: &FieldConfig| opened.values.get(&field.name).unwrap_or(&Value::Null);
-        let form = filled_in(resource, self.values()?, was, opened.zone())?;
+        let form = filled_in(resource, self.values()?, was, &opened.zone())?;
         checked(resource, form::changed(&resource.fields, opened, &form))
     }
 }
@@ -274,7 +276,7 @@ fn filled_in<'a>(
     resource: &Resource,
     values: &Map<String, Value>,
     was: impl Fn(&FieldConfig) -> &'a Value,
-    zone: UtcOffset,
+    zone: &Zone,
 ) -> Result<Vec<(String, String)>, String> {
     let mut form = Vec::new();
     for (name, value) in values {
@@ -335,6 +337,7 @@ mod tests {
     use serde_json::json;
 
     use super::{super::testing::resource, *};
+    use crate::ui::zone::UTC;
 
     fn arguments(value: Value) -> Arguments {
         Arguments::read(&value.to_string()).unwrap()
@@ -409,8 +412,7 @@ mod tests {
     #[test]
     fn values_are_held_to_the_rules_of_the_form() {
         let resource = resource("drf");
-        let made =
-            |values: Value| arguments(json!({ "values": values })).made(&resource, UtcOffset::UTC);
+        let made = |values: Value| arguments(json!({ "values": values })).made(&resource, &UTC);
         let values = json!({
             "name": "Ada", "stage": "won", "amount": 12.5, "open": "true", "closes": "2026-01-31",
             "tags": "b", "notes": "a\nb",
@@ -435,7 +437,7 @@ mod tests {
             let problem = made(values.clone()).unwrap_err();
             assert!(problem.contains(words), "{values}: {problem}");
         }
-        assert!(arguments(json!({})).made(&resource, UtcOffset::UTC).is_err());
+        assert!(arguments(json!({})).made(&resource, &UTC).is_err());
     }
 
     #[test]
@@ -443,7 +445,7 @@ mod tests {
         let resource = resource("drf");
         let record = json!({ "name": "Ada", "stage": "lead", "amount": "12.50", "open": true,
                              "tags": ["a", "b"], "closes": null });
-        let opened = Opened::on(&resource.fields, &record, UtcOffset::UTC);
+        let opened = Opened::on(&resource.fields, &record, &UTC);
         let changed = |values: Value| {
             let arguments = arguments(json!({ "id": 7, "values": values }));
             arguments.changed(&resource, &opened).map(Value::Object)

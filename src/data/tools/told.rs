@@ -252,6 +252,7 @@ mod tests {
     use axum::http::HeaderMap;
 
     use super::{super::testing::resource, *};
+    use crate::ui::zone::UTC;
 
     fn listing(rows: Vec<Value>, total: Option<u64>) -> Listing {
         Listing { rows, total, page_size: 20, has_more: None, as_of: None }
@@ -321,7 +322,7 @@ mod tests {
         let (resource, reader) = (resource("drf"), Reader::of(&HeaderMap::new()));
         let values = json!({ "stage": "won", "amount": 1200 });
         let was = json!({ "stage": "lead", "amount": "5", "name": "A" });
-        let opened = Opened::on(&resource.fields, &was, time::UtcOffset::UTC);
+        let opened = Opened::on(&resource.fields, &was, &UTC);
         let Value::Object(values) = values else { panic!("an object") };
         let shown = values_shown(&reader, &resource, &values, Some(&opened));
         let texts: Vec<_> = shown
