@@ -128,7 +128,10 @@ impl Reply {
             self.put(step.clone());
         }
         self.add(begun.text.get(from..).unwrap_or_default());
-        self.is_in_the_middle = !begun.text.is_empty();
+        self.is_in_the_middle = !begun.text.is_empty() && !begun.text.ends_with("\n\n");
+        if !self.is_in_the_middle {
+            self.close_block();
+        }
     }
 
     /// Whether nothing of it is there yet, neither words nor steps.
@@ -200,14 +203,19 @@ impl Reply {
         self.flush().await;
     }
 
-    /// Adds what was done on the way. What was said before it is whole, and what follows begins a
-    /// paragraph; what an earlier run has left in the middle stays open behind it.
-    pub async fn step(&mut self, step: Step) {
+    /// Ends what was said before something is done: it is whole, and what follows begins a paragraph.
+    /// What an earlier run has left in the middle stays open.
+    pub async fn pause(&mut self) {
         self.thought.end();
         if !self.is_in_the_middle {
             self.end_paragraph();
             self.close_block();
         }
+        self.flush().await;
+    }
+
+    /// Adds what was done on the way, behind what was said before it.
+    pub async fn step(&mut self, step: Step) {
         let at = match &self.body {
             Body::Markdown { blocks, .. } => blocks.text().len() - blocks.open().len(),
             Body::Html(_) => 0,

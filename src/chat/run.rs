@@ -136,6 +136,7 @@ impl Run {
             if !bench.may_call() {
                 return Err(Cause::Restless.into());
             }
+            reply.pause().await;
             bench.begin_round(said);
             for call in calls {
                 if let Some(step) = Box::pin(bench.run(call)).await {

@@ -113,9 +113,14 @@ impl Bench {
         if self.is_empty() {
             return;
         }
+        let missing = self.toolbox.as_ref().map(|toolbox| toolbox.missing()).unwrap_or_default();
+        let guidance = match missing {
+            [] => GUIDANCE.to_owned(),
+            names => format!("{GUIDANCE} Out of reach right now: {}.", names.join(", ")),
+        };
         match turns.first_mut().filter(|turn| turn.role == Role::System) {
-            Some(system) => system.text = format!("{GUIDANCE}\n\n{}", system.text),
-            None => turns.insert(0, Turn::new(Role::System, GUIDANCE)),
+            Some(system) => system.text = format!("{guidance}\n\n{}", system.text),
+            None => turns.insert(0, Turn::new(Role::System, guidance)),
         }
     }
 
@@ -129,6 +134,9 @@ impl Bench {
     pub async fn run(&mut self, mut call: ToolCall) -> Option<Step> {
         if call.id.is_empty() || !self.ids.insert(call.id.clone()) {
             call.id = self.new_id();
+        }
+        if !self.tools.iter().any(|tool| tool.name == call.name) {
+            call.name = sayable(&call.name);
         }
         self.calls += 1;
         let toolbox = self.toolbox.as_ref().filter(|_| self.calls <= MOST_CALLS);
@@ -156,6 +164,13 @@ impl Bench {
             number += 1;
         }
     }
+}
+
+/// The name of a tool that nobody has, in letters that services take back.
+fn sayable(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' };
+    let name: String = name.chars().take(64).map(letter).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
 }
 
 #[cfg(test)]

@@ -149,6 +149,9 @@ pub enum Found {
         fields: Vec<NewValue>,
         /// The same as JSON, as they were proposed.
         values: String,
+        /// Whether some of them hold more than what is shown.
+        #[serde(default)]
+        is_partly_shown: bool,
     },
     /// It did not work out.
     Trouble {

@@ -19,16 +19,18 @@ use std::{
 use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 use tokio::{runtime::Handle, time::timeout};
 
+use self::batch::Running;
 pub use self::batch::{Batch, Draft, LARGEST as MOST_CHANGES, Tally};
 use self::job::{Job, Settled};
 pub use self::proposal::Standing;
 pub use self::store::Wanted;
-use self::store::{ChangeRow, ChangeStore, Claimed, EntryRow, Whose};
+use self::store::{ChangeRow, ChangeStore, Claimed, EntryRow, Kept, Whose};
 use super::{Data, form::Opened, refusal::Refusal, service::Resource};
 use crate::{
-    config::{Action, DataConfig, ResourceConfig},
+    config::{Action, DataConfig, FieldConfig, ResourceConfig},
     error::{Error, Kind, Result},
     session::{Caller, Identity, SessionKey, Sessions},
     store::{Store, millis, new_id, now},
@@ -131,6 +133,12 @@ pub struct Outcome {
     /// Whether the record is not there any more.
     #[serde(default)]
     pub is_gone: bool,
+    /// Whether nobody knows if it was done: the backend was asked, and did not say.
+    #[serde(default)]
+    pub is_unclear: bool,
+    /// Whether the person has written something else in its place.
+    #[serde(default)]
+    pub is_replaced: bool,
     /// The record as somebody else has left it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub theirs: Option<Map<String, Value>>,
@@ -219,6 +227,8 @@ struct Inner {
     sessions: Sessions,
     config: DataConfig,
     runtime: Handle,
+    /// The batches that somebody goes through.
+    running: Running,
 }
 
 impl Changes {
@@ -231,7 +241,16 @@ impl Changes {
         runtime: Handle,
     ) -> Self {
         let store = ChangeStore::new(store);
-        Self { inner: Arc::new(Inner { store, data, sessions, config, runtime }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                data,
+                sessions,
+                config,
+                runtime,
+                running: Running::default(),
+            }),
+        }
     }
 
     /// Keeps a change of a record that is there, to be done when it can no longer be taken back. Takes
@@ -245,16 +264,40 @@ impl Changes {
         wish: Wish<'_>,
         replaces: &[String],
     ) -> Result<Change> {
+        self.want_as(caller, "", wish, replaces).await
+    }
+
+    /// The same of a form that calls itself `request`: sent twice, it is wanted once.
+    pub async fn want_as(
+        &self,
+        caller: &Caller,
+        request: &str,
+        mut wish: Wish<'_>,
+        replaces: &[String],
+    ) -> Result<Change> {
         if wish.deed == Deed::Delete {
             for change in self.of_record(caller, &wish.resource.config, wish.record).await? {
                 if change.state == State::Pending && change.deed != Deed::Delete {
                     self.again(caller, &change.id).await?;
+                    // What they have just written themselves is no news to them.
+                    wish.opened.values.retain(|name, _| !change.values.contains_key(name));
                 }
             }
         }
         let due_at = now().saturating_add(millis(self.inner.config.undo));
-        let row = row(caller, new_id(), wish, due_at)?;
-        self.inner.store.keep(&row, replaces).await?;
+        let values = Value::Object(wish.values.clone()).to_string();
+        let id = sent_once(request, &[&wish.deed.word(), wish.record, &values]);
+        let row = row(caller, id, wish, due_at)?;
+        match self.inner.store.keep(&row, replaces).await? {
+            Kept::New => {}
+            Kept::Known => return self.find(caller, &row.id).await,
+            Kept::TooLate => {
+                return Err(Error::conflict(
+                    "What this was to replace has been saved meanwhile. Look at the record, and send it \
+                 again.",
+                ));
+            }
+        }
         self.do_in_time(row.id.clone(), self.inner.config.undo).await;
         self.find(caller, &row.id).await
     }
@@ -264,13 +307,18 @@ impl Changes {
     pub async fn make(&self, caller: &Caller, request: &str, wish: Wish<'_>) -> Result<Change> {
         let id = if is_id(request) { request.to_owned() } else { new_id() };
         let mut row = row(caller, id, wish, now())?;
-        if !self.inner.store.keep(&row, &[]).await? {
+        if self.inner.store.keep(&row, &[]).await? != Kept::New {
             let known = self.settled(caller, &row.id).await?;
             let is_same =
                 serde_json::to_string(&known.values).is_ok_and(|known| known == row.fields);
             match known.state {
                 State::Held => drop(self.inner.store.renew(&row).await?),
+                State::Pending | State::Running => return Ok(known),
                 State::Done if is_same => return Ok(known),
+                State::Done => {
+                    row.id = new_id();
+                    self.inner.store.keep(&row, &[]).await?;
+                }
                 _ => {
                     row.id = new_id();
                     self.inner.store.keep(&row, &[known.id]).await?;
@@ -279,6 +327,30 @@ impl Changes {
         }
         self.do_at_once(&row.id).await;
         self.find(caller, &row.id).await
+    }
+
+    /// What a form was opened on, with what has been saved since of the changes that it takes the place
+    /// of: it showed their values, so they are no news to whoever filled it in.
+    pub async fn opened_after(
+        &self,
+        caller: &Caller,
+        replaces: &[String],
+        mut opened: Opened,
+    ) -> Result<Opened> {
+        for id in replaces {
+            match self.find(caller, id).await {
+                Ok(change) if change.state == State::Pending => {}
+                Ok(_) => {
+                    let change = self.settled(caller, id).await?;
+                    if change.state == State::Done {
+                        opened.values.extend(change.values);
+                    }
+                }
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(opened)
     }
 
     /// A change once it is no longer under way, if that does not take too long.
@@ -362,7 +434,7 @@ impl Changes {
         else {
             return Ok(Some(change));
         };
-        let clashing = change.clashes(&theirs);
+        let clashing = change.clashes(&resource.fields, &theirs);
         let mut values = change.values.clone();
         values.retain(|name, _| !clashing.contains(name) || mine.contains(name));
         if values.is_empty() && change.deed == Deed::Update {
@@ -425,6 +497,7 @@ impl Changes {
         let due = self.inner.store.due().await?;
         let (this, count) = (self.clone(), due.len() as u64);
         self.inner.runtime.spawn(async move { this.run_all(&due, now()).await });
+        self.run_due_batches().await?;
         Ok(count)
     }
 
@@ -445,14 +518,17 @@ impl Changes {
     /// Does what a session still wants done, before its credentials are gone.
     pub async fn flush(&self, session: &SessionKey) {
         let session = session.to_hex();
-        let all = async {
-            let ids = self.inner.store.of_session(&session).await?;
-            self.run_all(&ids, i64::MAX).await;
+        let this = self.clone();
+        // What is begun comes to its end, however long anybody waits for it.
+        let all = self.inner.runtime.spawn(async move {
+            let ids = this.inner.store.of_session(&session).await?;
+            this.run_all(&ids, i64::MAX).await;
             Ok::<_, Error>(())
-        };
+        });
         match timeout(FLUSH, all).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "changes of a session that ends wait"),
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "changes of a session that ends wait"),
+            Ok(Err(cause)) => tracing::error!(%cause, "changes of a session that ends broke off"),
             Err(_) => tracing::warn!("changes of a session that ends took too long, and wait"),
         }
     }
@@ -521,6 +597,9 @@ impl Changes {
     }
 
     async fn attempt(&self, row: &ChangeRow, change: &Change, was_begun: bool) -> Result<Settled> {
+        if was_begun && matches!(change.deed, Deed::Create | Deed::Run(_)) {
+            return Ok(Settled::unknown());
+        }
         let key = SessionKey::from_hex(&row.session);
         let session = match key {
             Some(key) => self.inner.sessions.find_by_key(&key).await?,
@@ -531,10 +610,9 @@ impl Changes {
         let resource = self.inner.data.resource(&caller, &change.group, &change.name).await?;
         let job = Job { data: &self.inner.data, caller: &caller, resource: &resource, change };
         match &change.deed {
-            Deed::Create | Deed::Run(_) if was_begun => Ok(Settled::unknown()),
             Deed::Create => job.make().await,
             Deed::Run(_) => job.run().await,
-            Deed::Delete | Deed::Update => job.alter(was_begun).await,
+            Deed::Delete | Deed::Update => job.alter(was_begun || change.outcome.is_unclear).await,
         }
     }
 }
@@ -571,12 +649,15 @@ impl Change {
     }
 
     /// The fields that were changed here and, in another way, in `record` since.
-    pub fn clashes(&self, record: &Map<String, Value>) -> Vec<String> {
+    pub fn clashes(&self, fields: &[FieldConfig], record: &Map<String, Value>) -> Vec<String> {
         let is_now = |name: &String| record.get(name).unwrap_or(&Value::Null);
+        // The address of a file may be another one every time.
+        let is_file =
+            |name: &str| fields.iter().any(|field| field.name == name && field.kind.is_file());
         // What the person did not see they cannot have taken for anything.
         let clashes = |(name, mine): &(&String, &Value)| {
             let was = self.opened.values.get(*name);
-            was.is_some_and(|was| is_now(name) != was) && is_now(name) != *mine
+            was.is_some_and(|was| is_now(name) != was) && is_now(name) != *mine && !is_file(name)
         };
         self.values.iter().filter(clashes).map(|(name, _)| name.clone()).collect()
     }
@@ -650,7 +731,12 @@ fn change(row: ChangeRow) -> Option<Change> {
     })
 }
 
+/// What was done, by `who`. Of a record that was changed only what has become another value counts.
 fn entry_of(row: &ChangeRow, who: &Identity, was: &Map<String, Value>) -> EntryRow {
+    let mut is_now: Map<String, Value> = serde_json::from_str(&row.fields).unwrap_or_default();
+    if row.action == Action::Update.word() {
+        is_now.retain(|name, _| was.contains_key(name));
+    }
     EntryRow {
         id: new_id(),
         at: now(),
@@ -662,7 +748,7 @@ fn entry_of(row: &ChangeRow, who: &Identity, was: &Map<String, Value>) -> EntryR
         title: row.title.clone(),
         action: row.action.clone(),
         was: Value::Object(was.clone()).to_string(),
-        is_now: row.fields.clone(),
+        is_now: Value::Object(is_now).to_string(),
     }
 }
 
@@ -694,6 +780,20 @@ fn took_too_long() -> Error {
 /// What a form may call itself.
 fn is_id(text: &str) -> bool {
     (16..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// What something is called that a form asks for: the same as often as the form that calls itself
+/// `request` asks for the same, and something else for another `wish`.
+fn sent_once(request: &str, wish: &[&str]) -> String {
+    if !is_id(request) {
+        return new_id();
+    }
+    let mut hash = Sha256::new_with_prefix(request);
+    for part in wish {
+        hash.update([0]);
+        hash.update(part);
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn no_change() -> Error {

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use reqwest::{
     Client, Method, StatusCode,
     header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
+    redirect,
 };
 use serde_json::Value;
 use url::Url;
@@ -46,6 +47,8 @@ const DOCUMENTS: [&str; 16] = [
     "/schema/openapi.json",
 ];
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How often a backend may send it elsewhere.
+const REDIRECTS: usize = 5;
 
 /// What a resource looks like from outside, as TOML. `headers` are sent along, for credentials;
 /// `sandbox` is where the sandbox listens.
@@ -65,6 +68,7 @@ pub async fn describe(
     let http = Client::builder()
         .timeout(PATIENCE)
         .no_proxy()
+        .redirect(within_origin())
         .default_headers(HeaderMap::from_iter(headers.iter().cloned()))
         .build()
         .map_err(Error::internal)?;
@@ -73,6 +77,18 @@ pub async fn describe(
     let mut fields = inferred(resource, &evidence);
     probe.try_out(&mut fields, &evidence.rows).await;
     Ok(written(resource, &fields, place.as_deref().filter(|_| backend.openapi.is_none())))
+}
+
+/// What is sent along may be a key, which is nobody's business elsewhere.
+fn within_origin() -> redirect::Policy {
+    redirect::Policy::custom(|attempt| {
+        let is_same = attempt.previous().last().map(Url::origin) == Some(attempt.url().origin());
+        if is_same && attempt.previous().len() <= REDIRECTS {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
 }
 
 fn find<'a>(config: &'a Config, name: &str) -> Result<&'a ResourceConfig> {

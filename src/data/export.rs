@@ -1,5 +1,7 @@
 //! Lists as CSV (RFC 4180), page after page as the backend gives them.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt, stream};
 use serde_json::Value;
@@ -59,41 +61,43 @@ impl Export {
         let mut text = MARK.as_bytes().to_vec();
         text.extend(self.head()?);
         text.extend(self.rows(&first)?);
-        let next = self.after(&self.query, &first);
-        let before = self.first_of(&first);
+        let next = first.query_after(&self.query);
+        let before = first.rows.first().cloned();
         let rest = stream::try_unfold((self, next, before), |(this, next, before)| async move {
             let Some(query) = next else { return Ok(None) };
             let list = this.page(&query).await?;
-            let begins = this.first_of(&list);
+            let begins = list.rows.first().cloned();
             // A backend that knows no pages gives the same one for ever.
             if begins == before {
                 return Ok(None);
             }
             let text = Bytes::from(this.rows(&list)?);
-            let next = this.after(&query, &list);
+            let next = list.query_after(&query);
             Ok::<_, Error>(Some((text, (this, next, begins))))
         });
         let first = stream::once(async move { Ok(Bytes::from(text)) });
         Ok(futures::StreamExt::chain(first, rest).into_stream())
     }
 
-    /// The ids and titles of all that is listed, up to `most` and one more.
+    /// The ids and titles of all that is listed and has an id, each once, up to `most` and a page more.
     pub async fn names(self, most: usize) -> Result<Vec<(String, String)>> {
-        let (mut names, mut next, mut before) = (Vec::new(), Some(self.query.clone()), None);
+        let (mut names, mut known) = (Vec::new(), HashSet::new());
+        let (mut next, mut before) = (Some(self.query.clone()), None);
         while let Some(query) = next.filter(|_| names.len() <= most) {
             let list = self.page(&query).await?;
-            let begins = self.first_of(&list);
+            let begins = list.rows.first().cloned();
             if query.page > 1 && begins == before {
                 break;
             }
             before = begins;
-            names.extend(list.rows.iter().map(|row| {
+            for row in &list.rows {
                 let id = present::id(&self.resource.config, row);
-                let title = present::plain_title(&self.resource.fields, row);
-                let title = title.unwrap_or_else(|| format!("#{id}"));
-                (id, title)
-            }));
-            next = self.after(&query, &list);
+                if !id.is_empty() && known.insert(id.clone()) {
+                    let title = present::plain_title(&self.resource.fields, row);
+                    names.push((id.clone(), title.unwrap_or_else(|| format!("#{id}"))));
+                }
+            }
+            next = list.query_after(&query);
         }
         Ok(names)
     }
@@ -110,21 +114,6 @@ impl Export {
             Err(error) if error.kind() == Kind::NotFound && query.page > 1 => Ok(Listing::end()),
             list => list,
         }
-    }
-
-    /// What to ask for behind `list`. A backend may have pages of its own size; one that does not say
-    /// how many there are is asked until there are none.
-    fn after(&self, query: &ListQuery, list: &Listing) -> Option<ListQuery> {
-        let is_counted = list.has_more.is_some() || list.total.is_some();
-        let rows = list.rows.len() as u64;
-        let page_size = if is_counted || query.page > 1 { list.page_size } else { rows };
-        let more = rows > 0 && (!is_counted || list.has_next(query.page));
-        more.then(|| ListQuery { page: query.page + 1, page_size, ..query.clone() })
-    }
-
-    /// The id that a page begins with.
-    fn first_of(&self, list: &Listing) -> Option<String> {
-        list.rows.first().map(|row| present::id(&self.resource.config, row))
     }
 
     /// The id, then the fields, by the names that an import knows them by.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value};
 use time::{PrimitiveDateTime, macros::format_description};
 
@@ -31,8 +31,14 @@ pub struct Opened {
     /// The values of the record's fields.
     pub values: Map<String, Value>,
     /// The name of the zone that moments were written for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "zone_name")]
     pub zone: String,
+}
+
+/// Earlier versions wrote a distance from UTC, which names nothing.
+fn zone_name<'de, D: Deserializer<'de>>(zone: D) -> Result<String, D::Error> {
+    let zone = Value::deserialize(zone)?;
+    Ok(zone.as_str().unwrap_or_default().to_owned())
 }
 
 impl Opened {

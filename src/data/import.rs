@@ -156,13 +156,15 @@ fn draft(
     let id = columns.iter().position(|column| matches!(column, Column::Id)).map(cell);
     let id = id.unwrap_or_default().trim().to_owned();
     let mut pairs = Vec::new();
+    let mut meant = Vec::new();
     for (at, column) in columns.iter().enumerate() {
-        if let Column::Field(field) = column {
-            pairs.extend(
-                texts(field, cell(at), zone)
-                    .into_iter()
-                    .map(|text| (format!("{VALUE}{}", field.name), text)),
-            );
+        let Column::Field(field) = column else { continue };
+        let name = || format!("{VALUE}{}", field.name);
+        match plainly(field, cell(at).trim()) {
+            Some(said) => meant.push((field, said)),
+            None => {
+                pairs.extend(texts(field, cell(at), zone).into_iter().map(|text| (name(), text)))
+            }
         }
     }
     let (deed, filled) = if id.is_empty() {
@@ -171,7 +173,14 @@ fn draft(
         let opened = Opened { zone: zone.name().to_owned(), ..Opened::default() };
         (Deed::Update, form::changed(&resource.fields, &opened, &pairs))
     };
-    let Filled { values, mut problems } = filled;
+    let Filled { mut values, mut problems } = filled;
+    for (field, said) in meant {
+        problems.retain(|(name, _)| *name != field.name);
+        match said {
+            Ok(value) => drop(values.insert(field.name.clone(), value)),
+            Err(problem) => problems.push((field.name.clone(), problem.to_owned())),
+        }
+    }
     let width = record.len();
     if width > columns.len() {
         problems
@@ -194,25 +203,34 @@ fn draft(
     }
 }
 
+/// What a cell says that no form could: yes or no, and moments as their backend writes them, to the
+/// last digit. Nothing for any other cell, which is read as a form is.
+fn plainly(field: &FieldConfig, cell: &str) -> Option<Result<Value, &'static str>> {
+    match &field.kind {
+        _ if cell.is_empty() => None,
+        FieldKind::Boolean => Some(match cell.to_lowercase().as_str() {
+            "true" | "yes" | "y" | "1" | "x" => Ok(true.into()),
+            "false" | "no" | "n" | "0" => Ok(false.into()),
+            _ => Err("Write yes or no."),
+        }),
+        FieldKind::DateTime if cell.contains('T') => moment(cell).map(|_| Ok(cell.into())),
+        _ => None,
+    }
+}
+
 /// A cell as a form would send it.
 fn texts(field: &FieldConfig, cell: &str, zone: &Zone) -> Vec<String> {
     let trimmed = cell.trim();
-    match (&field.kind, form::control(field, &Value::Null)) {
-        (FieldKind::Boolean, control) => match trimmed.to_lowercase().as_str() {
-            "true" | "yes" | "y" | "1" | "x" => vec!["true".to_owned()],
-            "false" | "no" | "n" | "0" if control == Control::Tick => vec![String::new()],
-            "false" | "no" | "n" | "0" => vec!["false".to_owned()],
-            _ => vec![trimmed.to_owned()],
-        },
-        (FieldKind::MultiChoice(_), _) => {
+    match &field.kind {
+        FieldKind::MultiChoice(_) => {
             let several = serde_json::from_str::<Vec<String>>(trimmed);
             let several = several.unwrap_or_else(|_| {
                 trimmed.split([',', ';']).map(|one| one.trim().to_owned()).collect()
             });
             several.iter().map(|one| chosen(field, one)).collect()
         }
-        (FieldKind::Choice(_), _) => vec![chosen(field, trimmed)],
-        (FieldKind::DateTime, _) => vec![in_zone(trimmed, zone)],
+        FieldKind::Choice(_) => vec![chosen(field, trimmed)],
+        FieldKind::DateTime => vec![in_zone(trimmed, zone)],
         _ => vec![cell.to_owned()],
     }
 }
@@ -284,7 +302,7 @@ mod tests {
         let [first, second] = read.drafts.as_slice() else { panic!("{:?}", read.drafts) };
         assert!(first.problems.is_empty() && second.problems.is_empty(), "{read:?}");
         let values = json!({ "name": "Zoë", "is_vip": true, "stage": "closed_won", "size": 1.5,
-            "tags": ["a", "b"], "at": "2026-01-02T03:04:05.000000Z" });
+            "tags": ["a", "b"], "at": "2026-01-02T03:04:05Z" });
         assert_eq!(Value::Object(first.values.clone()), values);
         let values = json!({ "name": "=1", "is_vip": false, "at": "2026-01-02T10:00:00.000000Z" });
         assert_eq!(Value::Object(second.values.clone()), values);
@@ -298,6 +316,39 @@ mod tests {
         assert_eq!(Value::Object(read.drafts[0].values.clone()), json!({ "size": 2 }));
         assert_eq!(read.drafts[1].problems[0].0, "size");
         assert_eq!(read.drafts[2].problems[0].0, "name");
+    }
+
+    #[test]
+    fn yes_and_no_are_what_they_say() {
+        let mut resource = resource();
+        let required = Rules { required: true, ..Rules::default() };
+        resource.fields = vec![
+            FieldConfig::new("name", FieldKind::Text),
+            FieldConfig { rules: required, ..FieldConfig::new("ok", FieldKind::Boolean) },
+        ]
+        .into();
+        let text = "id,name,ok\n7,,no\n8,,maybe\n9,A,\n,B,yes\n,C,vielleicht\n";
+        let allowed = Allowed { create: true, update: true };
+        let drafts = read(text.as_bytes(), &resource, allowed, &UTC).unwrap().drafts;
+        let values: Vec<Value> =
+            drafts.iter().map(|draft| Value::Object(draft.values.clone())).collect();
+        assert_eq!(values[0], json!({ "ok": false }));
+        assert_eq!(values[2], json!({ "name": "A" }), "what is empty stays as it is");
+        assert_eq!(values[3], json!({ "name": "B", "ok": true }));
+        for wrong in [1, 4] {
+            let problem = ("ok".to_owned(), "Write yes or no.".to_owned());
+            assert_eq!(drafts[wrong].problems, [problem]);
+        }
+    }
+
+    #[test]
+    fn moments_of_an_export_come_back_as_they_were() {
+        for at in
+            ["2026-01-02T03:04:00", "2026-01-02T03:04:05.678901Z", "2026-01-02T03:04:05+02:00"]
+        {
+            let read = read_text(&format!("id,at\n7,{at}\n")).unwrap();
+            assert_eq!(Value::Object(read.drafts[0].values.clone()), json!({ "at": at }));
+        }
     }
 
     #[test]

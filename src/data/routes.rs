@@ -30,7 +30,7 @@ use super::{
     import::{self, Allowed, Read},
     options::{self, Choosable},
     page::{
-        batch::{bulk_form, import_view},
+        batch::{BulkForm, bulk_form, import_view},
         form::{Kept, Typed, Wanted, edit_form, kept_page, new_form, page, title_of},
         proposal::proposal_form,
     },
@@ -58,6 +58,12 @@ use crate::{
 const LARGEST_FILE: u64 = 32 << 20;
 /// The largest form, in bytes: one with long texts, and the same texts as it was opened on.
 const LARGEST: usize = 8 << 20;
+/// The most changes that a form takes the place of.
+const MOST_REPLACED: usize = 100;
+/// The most bytes of values that many changes hold together.
+const LARGEST_BATCH: usize = 64 << 20;
+/// How often a form is held against what has just been saved.
+const ATTEMPTS: usize = 3;
 
 /// The forms of records, and what can be done with changes that wait.
 pub fn routes() -> Router<App> {
@@ -107,7 +113,12 @@ impl Sent {
     /// The changes that the form takes the place of.
     fn replaced(&self) -> Vec<String> {
         let names = self.text("replaces").unwrap_or_default();
-        names.split_whitespace().map(str::to_owned).collect()
+        names.split_whitespace().take(MOST_REPLACED).map(str::to_owned).collect()
+    }
+
+    /// What the form calls itself, so that it counts once however often it is sent.
+    fn request(&self) -> &str {
+        self.text("request").unwrap_or_default()
     }
 
     /// What the form was opened on.
@@ -126,11 +137,13 @@ impl Sent {
             error.kind(),
             Kind::Unauthenticated | Kind::Unavailable | Kind::BadGateway | Kind::Timeout
         );
-        if !can_be_sent_again {
+        let says_something =
+            self.form.iter().any(|(name, text)| name.starts_with(form::VALUE) && !text.is_empty());
+        if !can_be_sent_again && !says_something {
             return error.into_response();
         }
         let kept = Kept {
-            to: self.to,
+            to: can_be_sent_again.then_some(self.to),
             form: self.form,
             message: error.message().to_owned(),
             signed_out: error.kind() == Kind::Unauthenticated,
@@ -255,7 +268,8 @@ async fn update(
     }
 }
 
-/// Keeps what is wanted of a record; answers the form again where it cannot be.
+/// Keeps what is wanted of a record; answers the form again where it cannot be. What it was to take the
+/// place of may be saved at any moment, so it is held against that anew when it was.
 async fn wanted(
     app: &App,
     caller: &Caller,
@@ -267,29 +281,48 @@ async fn wanted(
     caller.signed_in()?;
     let resource = app.data().resource(caller, group, name).await?;
     access::check(&resource.config, caller, Action::Update)?;
-    let opened = sent.opened()?;
-    let filled = form::changed(&resource.fields, &opened, &sent.form);
-    if !filled.problems.is_empty() {
-        return Ok(Some((resource, opened, filled)));
-    }
-    if filled.values.is_empty() {
-        // Back to what it was: what was wanted before is not wanted any more.
-        for change in sent.replaced() {
-            app.changes.undo(caller, &change).await?;
-        }
-        return Ok(None);
-    }
     let title = title_of(&resource.config, id, sent.text("title"));
-    let wish = Wish {
-        resource: &resource,
-        record: id,
-        title,
-        deed: Deed::Update,
-        values: filled.values,
-        opened,
-    };
-    app.changes.want(caller, wish, &sent.replaced()).await?;
-    Ok(None)
+    let replaced = sent.replaced();
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let opened = app.changes.opened_after(caller, &replaced, sent.opened()?).await?;
+        let filled = form::changed(&resource.fields, &opened, &sent.form);
+        if !filled.problems.is_empty() {
+            return Ok(Some((resource, opened, filled)));
+        }
+        let kept = if filled.values.is_empty() {
+            take_back(app, caller, &replaced).await
+        } else {
+            let wish = Wish {
+                resource: &resource,
+                record: id,
+                title: title.clone(),
+                deed: Deed::Update,
+                values: filled.values,
+                opened,
+            };
+            app.changes.want(caller, wish, &replaced).await.map(drop)
+        };
+        match kept {
+            Err(error) if error.kind() == Kind::Conflict && attempts < ATTEMPTS => {}
+            Err(error) => return Err(error),
+            Ok(()) => {
+                tell_of(app, caller, &replaced).await?;
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Back to what it was: what was wanted before, and is not done, is not wanted any more.
+async fn take_back(app: &App, caller: &Caller, changes: &[String]) -> Result<()> {
+    for id in changes {
+        if app.changes.find(caller, id).await?.state != State::Done {
+            app.changes.undo(caller, id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// `POST /data/{group}/{name}/{id}/delete`: wants a record deleted.
@@ -342,7 +375,7 @@ async fn run(
         values: Map::new(),
         opened: Opened::default(),
     };
-    app.changes.want(&caller, wish, &[]).await?;
+    app.changes.want_as(&caller, sent.request(), wish, &[]).await?;
     Ok(Redirect::to(&record_address(&address(&group, &name), &id)).into_response())
 }
 
@@ -356,7 +389,10 @@ async fn decide(
     request: Request,
 ) -> Result<Response> {
     let sent = Sent::read(head, request).await?;
-    let change = app.changes.find(&caller, &id).await?;
+    let change = match app.changes.find(&caller, &id).await {
+        Ok(change) => change,
+        Err(error) => return Ok(sent.keep(&app, error).await),
+    };
     if sent.text("do") == Some("confirm") {
         return Ok(confirm(app, caller, change, sent).await);
     }
@@ -441,6 +477,18 @@ async fn told_of(app: &App, caller: &Caller, change: &Change) -> Result<Option<S
         "" => Ok(None),
         message => app.chat.tell_of_proposal(caller, message).await,
     }
+}
+
+/// The same of changes that something else has taken the place of.
+async fn tell_of(app: &App, caller: &Caller, replaced: &[String]) -> Result<()> {
+    for id in replaced {
+        match app.changes.find(caller, id).await {
+            Ok(change) => drop(told_of(app, caller, &change).await?),
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// The way on: for a page that is told of what has changed, nothing.
@@ -531,8 +579,12 @@ async fn bulk(
             access::check(&resource.config, &caller, Action::Update)?;
             let names: Vec<&str> = sent.texts("set").collect();
             let zone = &Zone::of(&sent.head.headers);
-            let filled = form::set(&resource.fields, &names, zone, &sent.form);
-            if what == "edit" || names.is_empty() || !filled.problems.is_empty() {
+            let mut filled = form::set(&resource.fields, &names, zone, &sent.form);
+            if names.is_empty() && what == "set" {
+                let nothing = "Nothing is ticked, so nothing would change.".to_owned();
+                filled.problems.push((String::new(), nothing));
+            }
+            if what == "edit" || !filled.problems.is_empty() {
                 return ask_for_values(app, caller, resource, sent, filled).await;
             }
             (Deed::Update, filled.values)
@@ -556,8 +608,15 @@ async fn bulk(
         place: 0,
     };
     let chosen = chosen(&app, &caller, &resource, &sent).await?;
+    let size = Value::Object(values.clone()).to_string().len();
+    if chosen.len() > MOST_CHANGES || chosen.len() * size > LARGEST_BATCH {
+        return Err(Error::too_large(format!(
+            "This is too much at once: {} records. Nothing was changed. Choose fewer.",
+            chosen.len()
+        )));
+    }
     let drafts = chosen.into_iter().map(draft).collect();
-    app.changes.want_all(&caller, &resource, deed.clone(), drafts).await?;
+    app.changes.want_all(&caller, &resource, sent.request(), deed.clone(), drafts).await?;
     let query = resource.query(sent.text("query").unwrap_or_default()).write();
     let list = address(&group, &name);
     let list = if query.is_empty() { list } else { format!("{list}?{query}") };
@@ -576,14 +635,20 @@ async fn ask_for_values(
     if count == 0 {
         return Err(Error::bad_request("No record was chosen. Go back, and tick some."));
     }
-    let is_kept = |name: &str| ["id", "all", "query"].contains(&name);
-    let kept: Vec<_> = sent.form.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
+    let is_kept = |name: &str| ["id", "all", "query", "request"].contains(&name);
+    let mut kept: Vec<_> = sent.form.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
+    kept.push(("count".to_owned(), count.to_string()));
+    let set: Vec<String> = sent.texts("set").map(str::to_owned).collect();
     let status = match sent.text("do") {
         Some("edit") => StatusCode::OK,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
     let (of_page, zone) = (app.clone(), Zone::of(&sent.head.headers));
-    let page = move || bulk_form(&of_page, &resource, &kept, count, &zone, &filled.problems);
+    let typed = Typed::of(sent.form, filled);
+    let page = move || {
+        let many = BulkForm { chosen: &kept, count, set: &set, zone: &zone, typed: &typed };
+        bulk_form(&of_page, &resource, &many)
+    };
     Ok(html::page(&app, sent.head, status, page).await)
 }
 
@@ -599,11 +664,27 @@ async fn chosen(
         let title = |id: &str| title_of(&resource.config, id, None);
         return Ok(ids.into_iter().map(|id| (id.to_owned(), title(id))).collect());
     }
-    let query = resource.query(sent.text("query").unwrap_or_default());
+    let asked = sent.text("query").unwrap_or_default();
+    let query = resource.query(asked);
+    if query.write() != asked {
+        return Err(Error::conflict(
+            "The list cannot be narrowed right now as it was on the page. Nothing was changed. Open \
+             the list again.",
+        ));
+    }
     let zone = Zone::of(&sent.head.headers);
     let first = resource.fields.first().map(|field| vec![field.name.clone()]);
     let query = ListQuery { columns: first, ..query };
-    Export::new(app.data(), caller.clone(), resource.clone(), query, zone).names(MOST_CHANGES).await
+    let export = Export::new(app.data(), caller.clone(), resource.clone(), query, zone);
+    let names = export.names(MOST_CHANGES).await?;
+    match sent.text("count").map(str::parse::<usize>) {
+        Some(Ok(count)) if count != names.len() => Err(Error::conflict(format!(
+            "The list has changed: it had {count} records on the page, and has {} now. Nothing was \
+             changed. Open the list again, and look.",
+            names.len()
+        ))),
+        _ => Ok(names),
+    }
 }
 
 /// `POST /data/{group}/{name}/-/views`: keeps the list of `query` under a `name`, removes one, or puts

@@ -147,6 +147,16 @@ impl Listing {
             (None, None) => self.rows.len() as u64 >= self.page_size,
         }
     }
+
+    /// What to ask for behind this list, which `query` asked for. A backend may have pages of its own
+    /// size; one that does not say how many there are is asked until there are none.
+    pub fn query_after(&self, query: &ListQuery) -> Option<ListQuery> {
+        let is_counted = self.has_more.is_some() || self.total.is_some();
+        let rows = self.rows.len() as u64;
+        let page_size = if is_counted || query.page > 1 { self.page_size } else { rows };
+        let more = rows > 0 && (!is_counted || self.has_next(query.page));
+        more.then(|| ListQuery { page: query.page + 1, page_size, ..query.clone() })
+    }
 }
 
 impl Resource {
@@ -308,19 +318,22 @@ impl Data {
     ) -> Result<Listing> {
         let names = resource.fields.iter().map(|field| field.name.clone()).collect();
         let page_size = resource.config.style.largest().min(most as u64);
-        let mut query = ListQuery { columns: Some(names), page: 1, page_size, ..query.clone() };
+        let query = ListQuery { columns: Some(names), page: 1, page_size, ..query.clone() };
         let mut all = self.list(caller, resource, &query, zone).await?;
-        let (mut page_size, mut more) = (all.page_size, all.has_next(1));
-        while more && all.rows.len() < most {
-            query = ListQuery { page: query.page + 1, page_size, ..query };
-            let next = match self.list(caller, resource, &query, zone).await {
+        let (mut next, mut begins) = (all.query_after(&query), all.rows.first().cloned());
+        while let Some(query) = next.filter(|_| all.rows.len() < most) {
+            let list = match self.list(caller, resource, &query, zone).await {
                 Err(error) if error.kind() == Kind::NotFound => break,
-                next => next?,
+                list => list?,
             };
-            page_size = next.page_size;
-            more = next.has_next(query.page);
-            all.as_of = all.as_of.or(next.as_of);
-            all.rows.extend(next.rows);
+            // A backend that knows no pages gives the same one for ever.
+            let before = std::mem::replace(&mut begins, list.rows.first().cloned());
+            if begins == before {
+                break;
+            }
+            next = list.query_after(&query);
+            all.as_of = all.as_of.or(list.as_of);
+            all.rows.extend(list.rows);
         }
         all.rows.truncate(most);
         Ok(all)

@@ -23,7 +23,7 @@ use super::{
     form::Opened,
     present,
     query::{ListQuery, USUAL_SIZE},
-    resources::{address, change_address, record_address},
+    resources::{address, change_address, edit_address, record_address},
     service::Resource,
 };
 use crate::{
@@ -85,6 +85,7 @@ pub struct Toolbox {
     client: Client,
     resources: Vec<Resource>,
     tools: Vec<Tool>,
+    missing: Vec<String>,
 }
 
 /// What came of a call.
@@ -143,11 +144,15 @@ impl Toolbox {
         });
         let resources = join_all(resources).await;
         let (known, tools) = (Vec::new(), Vec::new());
-        let mut toolbox = Self { data, changes, client, resources: known, tools };
+        let missing = Vec::new();
+        let mut toolbox = Self { data, changes, client, resources: known, tools, missing };
         for (entry, resource) in configured.iter().zip(resources) {
             match resource {
                 Some(resource) => toolbox.add(entry, resource),
-                None => tracing::debug!(resource = entry.name, "an assistant goes without tools"),
+                None => {
+                    tracing::debug!(resource = entry.name, "an assistant goes without tools");
+                    toolbox.missing.push(format!("{}.{}", entry.group, entry.name));
+                }
             }
         }
         toolbox
@@ -165,7 +170,7 @@ impl Toolbox {
                 name: self.name_for(does, &resource),
                 description: description(does, &resource),
                 parameters: match does {
-                    Does::List => schema::list(&resource, ROWS),
+                    Does::List => schema::list(&resource, page_size(&resource)),
                     Does::Read => schema::read(),
                     Does::Create => schema::create(&resource),
                     Does::Update => schema::update(&resource),
@@ -191,6 +196,11 @@ impl Toolbox {
         // Names of groups and resources are ASCII.
         let begin: String = plain.chars().take(LONGEST_NAME - hash.len() - 1).collect();
         format!("{begin}_{hash}")
+    }
+
+    /// The resources that cannot be had right now.
+    pub fn missing(&self) -> &[String] {
+        &self.missing
     }
 
     /// All of them.
@@ -274,11 +284,11 @@ impl Job<'_> {
     }
 
     async fn list(&self, arguments: &Arguments) -> Result<Done, Trouble> {
-        let query = arguments.query(self.resource, ROWS as u64)?;
+        let query = arguments.query(self.resource, page_size(self.resource) as u64)?;
         let Client { caller, habits, .. } = self.client();
         let listing = self.toolbox.data.list(caller, self.resource, &query, &habits.zone).await?;
         let reader = Reader::with(habits);
-        let headline = told::headline(&reader, self.resource, &query, &listing, ROWS);
+        let headline = told::headline(&reader, self.resource, &listing, ROWS);
         let shown = ListQuery { page_size: USUAL_SIZE, page: 1, ..query.clone() }.write();
         let list = self.address();
         Ok(Done {
@@ -286,7 +296,7 @@ impl Job<'_> {
             is_error: false,
             step: Step {
                 headline,
-                title: String::new(),
+                title: told::conditions(&reader, self.resource, &query),
                 place: if shown.is_empty() { list } else { format!("{list}?{shown}") },
                 at: 0,
                 found: told::rows_shown(&reader, self.resource, &listing, ROWS),
@@ -304,7 +314,11 @@ impl Job<'_> {
             told: told::record(self.resource, &id, &record),
             is_error: false,
             step: Step {
-                headline: format!("Looked at {}", told::named(self.resource, &id)),
+                headline: format!(
+                    "Looked at {}{}",
+                    told::named(self.resource, &id),
+                    told::as_of(&reader, record.as_of)
+                ),
                 title: present::title(&reader, config, fields, &record.value),
                 place: record_address(&self.address(), &id),
                 at: 0,
@@ -340,6 +354,15 @@ impl Job<'_> {
                 .to_owned()
                 .into());
         }
+        let is_long = |name: &&String| opened.values.get(*name).is_some_and(told::is_cut);
+        if let Some(name) = values.keys().find(is_long) {
+            let page = edit_address(&self.address(), &id);
+            return Err(format!(
+                "`{name}` is longer than you were told, so new words for it would lose the rest. \
+                 Leave it out; the person can change it at {page}."
+            )
+            .into());
+        }
         let title = {
             let reader = Reader::with(habits);
             present::title(&reader, &self.resource.config, &self.resource.fields, &record)
@@ -372,6 +395,7 @@ impl Job<'_> {
         let Client { caller, habits, message } = self.client();
         let change = self.toolbox.changes.propose_one(caller, wish, message).await?;
         let reader = Reader::with(habits);
+        let (fields, is_partly_shown) = told::values_shown(&reader, self.resource, values, was);
         Ok(Done {
             told: "Shown to the person for confirmation; nothing is written yet.".to_owned(),
             is_error: false,
@@ -383,7 +407,8 @@ impl Job<'_> {
                 found: Found::Proposal {
                     change: change.id,
                     is_new: was.is_none(),
-                    fields: told::values_shown(&reader, self.resource, values, was),
+                    fields,
+                    is_partly_shown,
                     values: serde_json::to_string(values).map_err(Error::internal)?,
                 },
             },
@@ -419,6 +444,11 @@ fn attempted(does: Does, resource: &Resource) -> String {
     }
 }
 
+/// How many records of a list are told at once.
+fn page_size(resource: &Resource) -> usize {
+    usize::try_from(resource.config.style.largest()).map_or(ROWS, |largest| largest.min(ROWS))
+}
+
 /// What a tool does, for the model.
 fn description(does: Does, resource: &Resource) -> String {
     let config = &resource.config;
@@ -426,10 +456,12 @@ fn description(does: Does, resource: &Resource) -> String {
     let list = address(&config.group, &config.name);
     match does {
         Does::List => format!(
-            "Lists {things}, at most {ROWS} at a time, and says how many there are. Their page is \
-             {list}; in its address, `q` stands for `search` and `f.<field>` for a filter."
+            "Lists {things}, at most {} at a time, and says how many there are. Their page is {list}; \
+             in its address, `q` stands for `search`, `f.<field>=` for a choice, `f.<field>.from=` and \
+             `f.<field>.to=` for bounds, and `f.<field>.has=` for a text.",
+            page_size(resource)
         ),
-        Does::Read => format!("Reads one {one} with all its fields. Its page is {list}/<id>."),
+        Does::Read => format!("Reads one {one} as its page shows it, which is {list}/<id>."),
         Does::Create => format!(
             "Proposes a new {one}. The person is shown a form with these values and decides; nothing \
              is written before."

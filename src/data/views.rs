@@ -63,7 +63,7 @@ impl Views {
         sqlx::query_as(
             "SELECT id, name, query, is_shared, CASE WHEN owner = $3 THEN 1 ELSE 0 END AS is_own
              FROM views WHERE resource = $1 AND tenant = $2 AND (owner = $3 OR is_shared = 1)
-             ORDER BY name, id LIMIT 100",
+             ORDER BY is_own DESC, name, id LIMIT 100",
         )
         .bind(resource)
         .bind(tenant)
@@ -86,7 +86,11 @@ impl Views {
     ) -> Result<()> {
         let (who, name) = (caller.known()?, name.trim());
         let length = name.chars().count();
-        if length == 0 || length > LONGEST_NAME || query.len() > LONGEST_QUERY {
+        if query.len() > LONGEST_QUERY {
+            let sentence = "This list is narrowed by too much to be kept. Nothing was kept.";
+            return Err(Error::bad_request(sentence));
+        }
+        if length == 0 || length > LONGEST_NAME {
             return Err(Error::bad_request(format!(
                 "A view needs a name of at most {LONGEST_NAME} characters. Nothing was kept."
             )));
@@ -102,12 +106,14 @@ impl Views {
         .bind(name)
         .execute(&mut *tx)
         .await?;
-        let count: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM views WHERE owner = $1 AND resource = $2")
-                .bind(&owner)
-                .bind(named(&resource.config))
-                .fetch_one(&mut *tx)
-                .await?;
+        let count: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM views WHERE owner = $1 AND tenant = $2 AND resource = $3",
+        )
+        .bind(&owner)
+        .bind(&tenant)
+        .bind(named(&resource.config))
+        .fetch_one(&mut *tx)
+        .await?;
         if count >= MOST {
             return Err(Error::conflict(format!(
                 "There are {MOST} views already. Remove one, and keep this one again."

@@ -72,6 +72,7 @@ impl Shelf {
                 for (name, value) in new.as_object().unwrap() {
                     record[name] = value.clone();
                 }
+                record["stamp"] = json!(record["stamp"].as_u64().unwrap_or(0) + 1);
                 answered(200, record, None)
             }
             (_, Some(_)) if seen.target.starts_with("/contacts?") => {
@@ -102,7 +103,8 @@ async fn over(shelf: &Shelf, undo: &str) -> (Site, tempfile::TempDir, Upstream) 
 fn configured(origin: &str, undo: &str) -> String {
     let text = with_backend(origin, "");
     let fields = "fields = [{ name = \"name\", required = true, max_length = 20, sortable = true }, \
-                  \"email\", { name = \"size\", type = \"decimal\" }]";
+                  \"email\", { name = \"size\", type = \"decimal\" }, \
+                  { name = \"stamp\", read_only = true }]";
     let (before, _) = text.split_once("fields = [").unwrap();
     format!("[data]\nundo = \"{undo}\"\n{before}{fields}\n")
 }
@@ -652,4 +654,151 @@ async fn a_backend_that_takes_records_whole_gets_them_to_the_last_digit() {
     edit(&ada, RECORD, &[("v.name", "Ada L.")]).await;
     let sent = seen.lock().unwrap().clone();
     assert_eq!(sent, r#"{"big":12345678901234567890123.50,"id":7,"name":"Ada L."}"#);
+}
+
+#[tokio::test]
+async fn a_form_over_a_change_that_is_saved_meanwhile_is_no_clash() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "1h").await;
+    let ada = site.signed_in("ada").await;
+    // Opened while a change waits, and sent when it is saved.
+    let opened_over = async |name: &str| {
+        edit(&ada, RECORD, &[("v.name", name)]).await;
+        let form = page(&ada, &format!("{RECORD}/edit")).await;
+        decide(&ada, &change_on(&page(&ada, RECORD).await), "again").await;
+        assert_eq!(shelf.get("name"), name);
+        form
+    };
+    let saved = async || decide(&ada, &change_on(&page(&ada, RECORD).await), "again").await;
+
+    let form = opened_over("Ada B").await;
+    send_edit(&ada, RECORD, &form, &[("v.name", "Ada C")]).await;
+    saved().await;
+    assert_eq!(shelf.get("name"), "Ada C", "{}", page(&ada, RECORD).await);
+
+    // Back to what it was before, with something else and alone.
+    let form = opened_over("Ada D").await;
+    send_edit(&ada, RECORD, &form, &[("v.name", "Ada C"), ("v.email", "c@a.example")]).await;
+    saved().await;
+    assert_eq!((shelf.get("name"), shelf.get("email")), (json!("Ada C"), json!("c@a.example")));
+    let form = opened_over("Ada E").await;
+    send_edit(&ada, RECORD, &form, &[("v.name", "Ada C")]).await;
+    saved().await;
+    assert_eq!(shelf.get("name"), "Ada C");
+}
+
+#[tokio::test]
+async fn whoever_has_just_changed_a_record_can_delete_it() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "1h").await;
+    let ada = site.signed_in("ada").await;
+    edit(&ada, RECORD, &[("v.name", "Ada L."), ("v.size", "2")]).await;
+    delete(&ada, RECORD).await;
+    assert_eq!(shelf.get("name"), "Ada L.", "what waited was done first");
+    decide(&ada, &change_on(&page(&ada, "/data/-/changes").await), "again").await;
+    assert!(shelf.record.lock().unwrap().is_none(), "{}", page(&ada, RECORD).await);
+}
+
+#[tokio::test]
+async fn history_tells_only_what_has_become_another_value() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "0s").await;
+    let ada = site.signed_in("ada").await;
+    let text = "id,name,email\n7,Ada,new@a.example\n";
+    let answer = import(&ada, "/data/crm/contacts", text).await;
+    let batch = location(&answer).unwrap();
+    ada.post_form(&batch, &[("do", "confirm")]).await;
+    eventually("the import", async || shelf.get("email") == "new@a.example").await;
+    eventually("the history", async || page(&ada, RECORD).await.contains("<ins>")).await;
+    let record = page(&ada, RECORD).await;
+    assert_eq!(record.matches("<ins>").count(), 1, "{record}");
+}
+
+#[tokio::test]
+async fn many_are_changed_only_as_they_were_shown() {
+    let (site, _folder) = Site::start().await;
+    let ada = site.signed_in("ada").await;
+    let bulk = async |fields: &[(&str, &str)]| {
+        let mut all = vec![("all", "1"), ("do", "delete"), ("request", "0123456789abcdef0123")];
+        all.extend_from_slice(fields);
+        ada.post_form(&format!("{CONTACTS}/-/bulk"), &all).await
+    };
+    for odd in [("query", "f.nobody=knows"), ("count", "12")] {
+        let answer = bulk(&[odd]).await;
+        assert_eq!(answer.status(), StatusCode::CONFLICT, "{odd:?}");
+        assert!(answer.text().await.unwrap().contains("Nothing was changed."));
+    }
+    assert!(!page(&ada, "/data/-/changes").await.contains("Deleting"));
+    // Clicked twice, it is wanted once.
+    for _ in 0..2 {
+        assert_eq!(bulk(&[("query", "q=globex")]).await.status(), StatusCode::SEE_OTHER);
+    }
+    let changes = page(&ada, "/data/-/changes").await;
+    assert_eq!(changes.matches("Deleting").count(), 1, "{changes}");
+}
+
+#[tokio::test]
+async fn a_form_over_many_loses_nothing_that_was_typed() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, upstream) = over(&shelf, "0s").await;
+    let ada = site.signed_in("ada").await;
+    let bulk = "/data/crm/contacts/-/bulk";
+    let typed = [
+        ("id", "7"),
+        ("do", "set"),
+        ("set", "email"),
+        ("set", "size"),
+        ("v.email", "many@a.example"),
+        ("v.size", "large"),
+    ];
+    let wrong = ada.post_form(bulk, &typed).await;
+    assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let wrong = wrong.text().await.unwrap();
+    assert!(wrong.contains("One field needs another look.") && wrong.contains("many@a.example"));
+    assert_eq!(wrong.matches(" checked").count(), 2, "{wrong}");
+    let nothing = ada.post_form(bulk, &[("id", "7"), ("do", "set")]).await.text().await.unwrap();
+    assert!(nothing.contains("Nothing is ticked"), "{nothing}");
+    assert!(writes(&upstream).is_empty());
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_before_a_crash_is_not_done_again() {
+    let made = Arc::new(AtomicU16::new(0));
+    let seen = made.clone();
+    let upstream = Upstream::start(move |asked| {
+        if asked.method != Method::POST {
+            return answered(200, &json!({ "count": 0, "results": [] }), None);
+        }
+        seen.fetch_add(1, Ordering::Relaxed);
+        let never = futures::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        Response::builder()
+            .status(201)
+            .header("content-type", "application/json")
+            .body(axum::body::Body::from_stream(never))
+            .unwrap()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let text = configured(&upstream.origin, "0s");
+    let site = Site::start_with(folder.path(), &text).await;
+    let ada = site.signed_in("ada").await;
+    let send = {
+        async move {
+            let form =
+                [("request", "0123456789abcdef0123"), ("v.name", "Bo"), ("v.email", "b@b.example")];
+            ada.post_form("/data/crm/contacts/-/new", &form).await
+        }
+    };
+    let sending = tokio::spawn(send);
+    eventually("the request", async || made.load(Ordering::Relaxed) == 1).await;
+    drop(site);
+    sending.abort();
+    let again = Site::start_with(folder.path(), &text).await;
+    again.app.changes.recover().await.unwrap();
+    let ada = again.signed_in("ada").await;
+    eventually("its end", async || {
+        page(&ada, "/data/-/changes").await.contains("did not say whether it was done")
+    })
+    .await;
+    assert_eq!(made.load(Ordering::Relaxed), 1);
 }

@@ -276,8 +276,9 @@ async fn a_question_is_answered_from_what_the_person_may_see() {
     assert_eq!(told.state(), "done");
     let steps = told.steps();
     let headlines: Vec<_> = steps.iter().map(|step| step["headline"].as_str().unwrap()).collect();
-    let list = "Looked at Contacts: globex, City “Porto” (1)";
+    let list = "Looked at Contacts (1)";
     assert_eq!(headlines, [list, "Looked at contact 7"]);
+    assert_eq!(steps[0]["title"], "globex, City “Porto”");
     assert_eq!(steps[0]["found"]["rows"]["rows"], json!([["Ada <b>", "ada@a.example", "Porto"]]));
 
     // The way of the pages: the person's own credentials and tenant.
@@ -328,8 +329,7 @@ async fn later_questions_are_told_what_was_done_and_not_what_was_found() {
     talk(&ada, body).await;
     let asked = place.asked().pop().unwrap();
     let system = messages(&asked)[0]["content"].as_str().unwrap();
-    let memory =
-        "- For your reply 1: Looked at Contacts: globex, City “Porto” (1); Looked at contact 7";
+    let memory = "- For an earlier reply: Looked at Contacts (1); Looked at contact 7";
     assert!(system.ends_with(memory), "{system}");
     assert!(!asked["messages"].to_string().contains("ada@a.example"));
     assert!(results(&asked).is_empty());
@@ -347,8 +347,8 @@ async fn others_read_that_something_was_looked_at_and_not_what_was_found() {
     let link = format!("/shared/{}", link.split('"').next().unwrap());
     let ben = place.site.signed_in("ben").await;
     let read = page(&ben, &link).await;
-    assert!(read.contains("Looked at Contacts: globex") && read.contains("One."), "{read}");
-    for data in ["ada@a.example", "Ada &lt;b&gt;", "<details class=\"step\""] {
+    assert!(read.contains("Looked at Contacts (1)") && read.contains("One."), "{read}");
+    for data in ["globex", "ada@a.example", "Ada &lt;b&gt;", "<details class=\"step\""] {
         assert!(!read.contains(data), "{data}: {read}");
     }
 
@@ -379,7 +379,7 @@ async fn what_cannot_be_done_is_told_to_the_assistant_and_is_no_failure() {
         "are not one JSON object",
         "There is no such tool. There are: list_crm_contacts,",
         "`id` is missing",
-        "",
+        "no such",
         "There is no filter `age`; there are city.",
         "name: At most 20 characters",
         "nothing would change",
@@ -581,6 +581,78 @@ async fn what_is_taken_back_is_never_written() {
     assert!(after.contains("Taken back.") && !after.contains("Create it"), "{after}");
 }
 
+/// The notes of the contact, and a proposal of new ones.
+const REWRITES: &[(&str, &str)] = &[
+    ("read_crm_contacts", r#"{ "id": "7" }"#),
+    ("update_crm_contacts", r#"{ "id": "7", "values": { "city": "Lisbon", "email": "short" } }"#),
+];
+
+#[tokio::test]
+async fn what_was_not_told_whole_is_not_written_over() {
+    let contacts = Contacts::new();
+    contacts.records.lock().unwrap()[0]["email"] = json!("x".repeat(5_000));
+    let place = Place::over(contacts, |text| text, once(REWRITES, "Have a look.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Shorten the address" })).await;
+    let asked = place.asked().pop().unwrap();
+    let [read, update] = results(&asked)[..] else { panic!("{asked:?}") };
+    assert!(read.contains("Not whole") && read.contains("`email`"), "{read}");
+    assert!(update.contains("`email` is longer than you were told"), "{update}");
+    assert!(!told.page.contains("class=\"proposal\""), "{}", told.page);
+}
+
+#[tokio::test]
+async fn nobody_says_yes_to_what_they_have_not_seen() {
+    let place = Place::new(|asked| match results(asked).len() {
+        0 => {
+            let values = json!({ "name": "Bo", "city": format!("Porto{}!", " ".repeat(1_500)) });
+            calls("", &[("create_crm_contacts", &json!({ "values": values }).to_string())])
+        }
+        _ => said("Have a look."),
+    })
+    .await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Make a contact" })).await;
+    assert!(told.page.contains("See all of it") && !told.page.contains("Create it"));
+    let form = page(&ada, &told.change()).await;
+    assert!(form.contains("!\""), "the form holds all of it: {form}");
+}
+
+#[tokio::test]
+async fn what_was_filled_in_is_kept_when_it_was_decided_on_elsewhere() {
+    let place = Place::new(once(MAKES, "Have a look.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Make a contact" })).await;
+    let change = told.change();
+    decide(&ada, &change, &[("do", "confirm")]).await;
+    let late = decide(&ada, &change, &[("do", "confirm"), ("v.name", "Bo of Faro")]).await;
+    assert_eq!(late.status(), StatusCode::CONFLICT);
+    let late = late.text().await.unwrap();
+    assert!(late.contains("Bo of Faro") && !late.contains("Send again"), "{late}");
+    assert_eq!(place.writes().len(), 1);
+    let gone = "/data/-/changes/0123456789abcdef0123456789abcdef";
+    let gone = decide(&ada, gone, &[("do", "confirm"), ("v.name", "Bo of Faro")]).await;
+    assert_eq!(gone.status(), StatusCode::NOT_FOUND);
+    assert!(gone.text().await.unwrap().contains("Bo of Faro"));
+}
+
+#[tokio::test]
+async fn what_the_person_writes_instead_is_not_called_taken_back() {
+    let place = Place::new(once(MAKES, "Have a look.")).await;
+    let ada = place.site.signed_in("ada").await;
+    let told = talk(&ada, json!({ "message": "Make a contact" })).await;
+    place.contacts.refuse_with(400);
+    decide(&ada, &told.change(), &[("do", "confirm")]).await;
+    place.contacts.refuse_with(0);
+    let change = told.change();
+    let id = change.rsplit('/').next().unwrap();
+    let form =
+        [("replaces", id), ("opened", "{\"values\":{\"city\":\"Porto\"}}"), ("v.city", "Faro")];
+    ada.post_form("/data/crm/contacts/7/edit", &form).await;
+    let chat = page(&ada, &format!("/chat/{}", told.conversation)).await;
+    assert!(chat.contains("You have written something else in its place."), "{chat}");
+}
+
 #[tokio::test]
 async fn what_a_backend_refuses_can_be_corrected() {
     let place = Place::new(once(MAKES, "Have a look.")).await;
@@ -688,7 +760,8 @@ async fn anthropic_calls_in_its_own_words() {
     let ada = place.site.signed_in("ada").await;
     let told = talk(&ada, json!({ "message": "Who?" })).await;
     assert_eq!(told.state(), "done");
-    assert_eq!(told.steps()[0]["headline"], "Looked at Contacts: globex (1)");
+    assert_eq!(told.steps()[0]["headline"], "Looked at Contacts (1)");
+    assert_eq!(told.steps()[0]["title"], "globex");
     assert!(told.page.contains("<p>There is one.</p>"), "{}", told.page);
     let asked = place.asked();
     assert_eq!(asked[0]["tools"][0]["input_schema"]["type"], "object");
@@ -709,7 +782,7 @@ async fn the_sandbox_goes_the_same_way() {
     let (site, _folder) = Site::start().await;
     let ada = site.signed_in("ada").await;
     let told = talk(&ada, json!({ "message": "how many contacts at Globex?" })).await;
-    assert!(told.page.contains("Looked at Contacts: Company “Globex” ("), "{}", told.page);
+    assert!(told.page.contains("<bdi>Company “Globex”</bdi>"), "{}", told.page);
     assert!(told.page.contains("where company is Globex."), "{}", told.page);
 
     let order = "make a contact Kim Roe, kim@roe.example, city Porto";

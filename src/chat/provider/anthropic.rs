@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     Ask, Attached, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Role, Round, Tool,
-    ToolCall, Turn, Usage, answer,
+    ToolCall, Turn, Usage, answer, calls,
     framed::{Dialect, Framed, Step},
     trouble::{failure, failure_in},
 };
@@ -269,13 +269,13 @@ impl Message {
             Block::Thinking { thinking } if !thinking.is_empty() => {
                 deltas.push(Delta::Reasoning(thinking));
             }
-            Block::ToolUse { id, name, input } => {
+            Block::ToolUse { id, name, input } if self.calls.len() < calls::MOST => {
                 self.is_calling = true;
                 self.calls.push((ToolCall { id, name, arguments: String::new() }, input));
             }
             Block::InputJsonDelta { partial_json } if self.is_calling => {
                 if let Some((call, _)) = self.calls.last_mut() {
-                    call.arguments.push_str(&partial_json);
+                    calls::grow(&mut call.arguments, &partial_json);
                 }
             }
             _ => {}

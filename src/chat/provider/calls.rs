@@ -7,10 +7,12 @@ use serde::de::IgnoredAny;
 
 use super::{Delta, ToolCall};
 
-/// The longest arguments that are kept, in bytes; longer ones are cut, and so cannot be read.
+/// The longest arguments that are kept, in bytes.
 const LONGEST: usize = 256 << 10;
+/// What stands for longer ones: nothing that begins so can be read.
+const TOO_LONG: &str = "…";
 /// The most calls of one answer that are kept.
-const MOST: usize = 64;
+pub const MOST: usize = 64;
 
 /// A piece of a call. What is missing is empty.
 #[derive(Debug, Default)]
@@ -51,9 +53,7 @@ impl Calls {
                 *known = said;
             }
         }
-        if call.arguments.len() + piece.arguments.len() <= LONGEST {
-            call.arguments.push_str(&piece.arguments);
-        }
+        grow(&mut call.arguments, &piece.arguments);
     }
 
     /// Adds what the service wants done, now that all of it is here.
@@ -62,8 +62,12 @@ impl Calls {
         deltas.extend(named.map(|growing| Delta::Call(growing.call)));
     }
 
-    /// The call that a piece goes on with; none for one that begins.
+    /// The call that a piece goes on with; none for one that begins. One that does not say which tool
+    /// cannot begin, whatever it is called.
     fn place(&self, piece: &Piece) -> Option<usize> {
+        if piece.name.is_empty() && !self.0.is_empty() {
+            return self.known(piece).or(self.0.len().checked_sub(1));
+        }
         if !piece.id.is_empty() {
             return self.0.iter().rposition(|growing| {
                 let is_same = growing.index == piece.index || piece.index.is_none();
@@ -71,10 +75,27 @@ impl Calls {
             });
         }
         let at = match piece.index {
-            Some(index) => self.0.iter().rposition(|growing| growing.index == Some(index))?,
+            Some(_) => self.known(piece)?,
             None => self.0.len().checked_sub(1)?,
         };
         (!is_another(&self.0[at].call, piece)).then_some(at)
+    }
+
+    /// The call with the number of a piece or, where it has none, with its name.
+    fn known(&self, piece: &Piece) -> Option<usize> {
+        self.0.iter().rposition(|growing| match piece.index {
+            Some(index) => growing.index == Some(index),
+            None => !piece.id.is_empty() && growing.call.id == piece.id,
+        })
+    }
+}
+
+/// Adds to arguments. What is too long cannot be read any more: half of it could mean something else.
+pub fn grow(arguments: &mut String, more: &str) {
+    if arguments.len() + more.len() > LONGEST {
+        TOO_LONG.clone_into(arguments);
+    } else {
+        arguments.push_str(more);
     }
 }
 
@@ -119,11 +140,29 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_is_called_otherwise_later_is_one_call() {
+        for ids in [["A", "B", "C"], ["", "B", ""], ["A", "", "C"]] {
+            for index in [Some(0), None] {
+                let pieces = [
+                    (index, ids[0], "f", ""),
+                    (index, ids[1], "", "{\"n\":"),
+                    (index, ids[2], "", "1}"),
+                ];
+                let calls = added(&pieces);
+                assert_eq!(calls.len(), 1, "{ids:?} {index:?}");
+                assert_eq!(calls[0].2, "{\"n\":1}");
+            }
+        }
+        let two = [(Some(0), "A", "f", ""), (Some(1), "B", "g", ""), (Some(0), "X", "", "{}")];
+        assert_eq!(added(&two)[0].2, "{}");
+    }
+
+    #[test]
     fn what_has_no_name_is_no_call_and_there_is_an_end_to_all() {
         assert_eq!(added(&[(None, "", "", "{}")]), []);
-        let long = "x".repeat(LONGEST);
-        let cut = added(&[(None, "", "f", &long), (None, "", "", "y")]);
-        assert_eq!(cut[0].2.len(), LONGEST);
+        let long = "1".repeat(LONGEST);
+        let cut = added(&[(None, "", "f", &long), (None, "", "", "1"), (None, "", "", "}")]);
+        assert!(serde_json::from_str::<IgnoredAny>(&cut[0].2).is_err(), "{:?}", cut[0].2);
         let ids: Vec<String> = (0..100).map(|id| id.to_string()).collect();
         let many: Vec<_> = ids.iter().map(|id| (None, id.as_str(), "f", "{}")).collect();
         assert_eq!(added(&many).len(), MOST);

@@ -138,7 +138,12 @@ pub struct ToolCall {
 impl ToolCall {
     /// The arguments for services that read them again: nothing, where they cannot be read.
     fn object(&self) -> Map<String, Value> {
-        serde_json::from_str(&self.arguments).unwrap_or_default()
+        match serde_json::from_str(&self.arguments) {
+            Ok(Value::Object(arguments)) => arguments,
+            // Some write the object as a text.
+            Ok(Value::String(inner)) => serde_json::from_str(&inner).unwrap_or_default(),
+            _ => Map::new(),
+        }
     }
 }
 

@@ -40,9 +40,7 @@ pub fn step(done: &StepView, who: &Who) -> String {
     match &done.step.found {
         _ if !who.may_act => headline(&mut html, done),
         Found::Nothing => headline(&mut html, done),
-        Found::Proposal { change, is_new, fields, .. } => {
-            proposal(&mut html, done, change, *is_new, fields);
-        }
+        Found::Proposal { .. } => proposal(&mut html, done),
         found => {
             let has_failed = matches!(found, Found::Trouble { .. });
             html.markup("<details class=\"step\"");
@@ -117,28 +115,38 @@ fn way(html: &mut Html, place: &str) {
 }
 
 /// A change that the person decides on, and what has become of it.
-fn proposal(html: &mut Html, done: &StepView, change: &str, is_new: bool, fields: &[NewValue]) {
+fn proposal(html: &mut Html, done: &StepView) {
+    let Found::Proposal { change, is_new, fields, is_partly_shown, .. } = &done.step.found else {
+        return;
+    };
     let word = match done.standing {
         Standing::Open => "open",
         Standing::Working => "working",
         Standing::Done { .. } => "done",
         Standing::Refused(_) | Standing::Stuck => "trouble",
-        Standing::Discarded | Standing::Lapsed => "over",
+        Standing::Replaced(_) | Standing::Unclear | Standing::Discarded | Standing::Lapsed => {
+            "over"
+        }
     };
     html.markup("<section class=\"proposal\" data-standing=\"").markup(word);
     html.markup("\" aria-label=\"Proposed change\"><p class=\"proposal-title\">");
-    html.icon(if is_new { "plus" } else { "pencil" });
+    html.icon(if *is_new { "plus" } else { "pencil" });
     title(html, done);
     html.markup("</p><dl>");
     fields.iter().for_each(|field| new_value(html, field));
     html.markup("</dl>");
     match &done.standing {
+        Standing::Open if *is_partly_shown => look_first(html, change),
         Standing::Open => {
-            decide(html, change, if is_new { "Create it" } else { "Save it" }, "Change it first");
+            decide(html, change, if *is_new { "Create it" } else { "Save it" }, "Change it first");
         }
         Standing::Refused(why) => {
             html.markup("<p role=\"alert\">It was not taken. ").text(why).markup("</p>");
-            decide(html, change, "Send it again", "Correct it");
+            if *is_partly_shown {
+                look_first(html, change);
+            } else {
+                decide(html, change, "Send it again", "Correct it");
+            }
         }
         Standing::Working => said(html, "It is being done."),
         Standing::Done { place, as_proposed } => {
@@ -149,12 +157,28 @@ fn proposal(html: &mut Html, done: &StepView, change: &str, is_new: bool, fields
             said(html, "It could not be done yet.");
             html.markup("<p><a href=\"/data/-/changes\">See what to do</a></p>");
         }
+        Standing::Replaced(place) => {
+            said(html, "You have written something else in its place.");
+            way(html, place);
+        }
+        Standing::Unclear => {
+            said(html, "Given up. The backend did not say whether it was done.");
+        }
         Standing::Discarded => said(html, "Taken back. Nothing was written by it."),
         Standing::Lapsed => {
             said(html, "It was not confirmed within a day, and is gone. Nothing was written.");
         }
     }
     html.markup("</section>");
+}
+
+/// The way to the whole of it, where this is not all: nobody says yes to what they have not seen.
+fn look_first(html: &mut Html, change: &str) {
+    html.markup("<p>There is more in it than is shown here.</p>");
+    html.markup("<form class=\"actions\" method=\"post\" data-act action=\"/data/-/changes/");
+    html.text(change).markup("\"><a class=\"button\" data-variant=\"primary\" ");
+    html.markup("href=\"/data/-/changes/").text(change).markup("\">See all of it</a>");
+    html.markup("<button class=\"button\" name=\"do\" value=\"undo\">Discard</button></form>");
 }
 
 fn said(html: &mut Html, words: &'static str) {
@@ -238,6 +262,7 @@ mod tests {
             is_new: false,
             fields: vec![field.clone()],
             values: owned(),
+            is_partly_shown: false,
         };
         let found = [rows, record, Found::Trouble { why: owned() }, Found::Nothing];
         let mut all: Vec<StepView> = found.map(|found| shown(found, text)).into();
@@ -247,6 +272,8 @@ mod tests {
             Standing::Done { place: owned(), as_proposed: false },
             Standing::Refused(owned()),
             Standing::Stuck,
+            Standing::Replaced(owned()),
+            Standing::Unclear,
             Standing::Discarded,
             Standing::Lapsed,
         ];
@@ -278,9 +305,17 @@ mod tests {
 
     #[test]
     fn a_proposal_can_be_confirmed_once() {
-        for (step, can) in all("x").iter().skip(4).zip([true, false, false, true]) {
-            let html = step_html(step);
-            assert_eq!(html.contains("value=\"confirm\""), can, "{html}");
+        for mut step in all("x").into_iter().skip(4) {
+            let waits = matches!(step.standing, Standing::Open | Standing::Refused(_));
+            let html = step_html(&step);
+            assert_eq!(html.contains("value=\"confirm\""), waits, "{html}");
+            let Found::Proposal { is_partly_shown, .. } = &mut step.step.found else {
+                panic!("a proposal")
+            };
+            *is_partly_shown = true;
+            let html = step_html(&step);
+            assert!(!html.contains("value=\"confirm\""), "{html}");
+            assert_eq!(html.contains("See all of it"), waits, "{html}");
         }
         let others = step(&all("x")[4], &who(false));
         assert_eq!(others.matches('x').count(), 1, "{others}");

@@ -76,24 +76,26 @@ impl Chat {
     /// that a backend said.
     async fn memory(&self, history: &[MessageRow], begun: &[Step]) -> Result<Option<String>> {
         let replies = history.iter().filter(|row| row.role() == Role::Assistant);
-        let replies: Vec<(usize, &MessageRow)> = (1..).zip(replies).collect();
+        let replies: Vec<&MessageRow> = replies.collect();
         let mut lines = Vec::new();
-        for (number, row) in &replies[replies.len().saturating_sub(RECALLED)..] {
+        for row in &replies[replies.len().saturating_sub(RECALLED)..] {
             let done = self.remembered(&row.steps()).await?;
-            lines.extend(done.map(|done| format!("- For your reply {number}: {done}")));
+            lines.extend(done.map(|done| format!("- For an earlier reply: {done}")));
         }
         let done = self.remembered(begun).await?;
         lines.extend(done.map(|done| format!("- For the reply that you are writing: {done}")));
         Ok((!lines.is_empty()).then(|| {
             let lines = lines.join("\n");
-            format!("What was done with tools earlier in this conversation:\n{lines}")
+            format!("What was done with tools in this conversation, in this order:\n{lines}")
         }))
     }
 
-    /// The last of these steps in a line; none for none.
+    /// The last of these steps in a line, and whatever was proposed; none for none.
     async fn remembered(&self, steps: &[Step]) -> Result<Option<String>> {
         let mut done = Vec::new();
-        for step in &steps[steps.len().saturating_sub(REMEMBERED)..] {
+        let last = steps.len().saturating_sub(REMEMBERED);
+        let kept = steps.iter().enumerate();
+        for (_, step) in kept.filter(|(at, step)| *at >= last || step.proposal().is_some()) {
             let more = match &step.found {
                 Found::Proposal { change, values, .. } => {
                     in_words(&self.inner.tools.standing(change, values).await?)
@@ -169,6 +171,8 @@ fn in_words(standing: &Standing) -> &'static str {
         Standing::Done { as_proposed: true, .. } => " (confirmed and done)",
         Standing::Done { as_proposed: false, .. } => " (confirmed with other values, and done)",
         Standing::Refused(_) => " (confirmed, and refused by the backend)",
+        Standing::Replaced(_) => " (the person has written something else instead)",
+        Standing::Unclear => " (confirmed; nobody knows whether it was done)",
         Standing::Discarded => " (taken back)",
         Standing::Lapsed => " (never confirmed)",
     }

@@ -1,9 +1,14 @@
 //! Changes of many records at once: wanted, watched and taken back together, and done one by one.
 
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
 use serde_json::{Map, Value};
 
 use super::{
-    AT_ONCE, Change, Changes, Deed, Outcome, Resource, State, change, named, session_of,
+    AT_ONCE, Change, Changes, Deed, Outcome, Resource, State, change, named, sent_once, session_of,
     store::{BatchRow, ChangeRow},
     whose,
 };
@@ -92,18 +97,24 @@ impl Tally {
 }
 
 impl Changes {
-    /// Keeps changes of many records, to be done when they can no longer be taken back.
+    /// Keeps changes of many records, to be done when they can no longer be taken back. `request` names
+    /// the form: sent twice, they are wanted once.
     ///
     /// 400 for none, 413 for too many.
     pub async fn want_all(
         &self,
         caller: &Caller,
         resource: &Resource,
+        request: &str,
         deed: Deed,
         drafts: Vec<Draft>,
     ) -> Result<Batch> {
         let due_at = now().saturating_add(millis(self.inner.config.undo));
-        let batch = new_batch(caller, resource, Some(&deed), &[])?;
+        let mut batch = new_batch(caller, resource, Some(&deed), &[])?;
+        let ids: Vec<&str> = drafts.iter().map(|draft| draft.record.as_str()).collect();
+        let values = drafts.first().map(|draft| Value::Object(draft.values.clone()).to_string());
+        let wish = [&*deed.word(), &values.unwrap_or_default(), &ids.join("\0")];
+        batch.id = sent_once(request, &wish);
         let kept = self.keep(caller, batch, drafts, State::Pending, due_at).await?;
         let (this, id, undo) = (self.clone(), kept.clone(), self.inner.config.undo);
         self.inner.runtime.spawn(async move {
@@ -253,16 +264,57 @@ impl Changes {
 
     /// Does what of a batch is due, a few at a time.
     async fn run_batch(&self, id: &str) {
+        let Some(_turn) = self.inner.running.begin(id) else { return };
+        let mut before = Vec::new();
         loop {
             match self.inner.store.due_of_batch(id, 16 * AT_ONCE as i64).await {
-                Ok(due) if due.is_empty() => return,
-                Ok(due) => self.run_all(&due, now()).await,
+                // What cannot even be claimed is left for another minute.
+                Ok(due) if due.is_empty() || due == before => return,
+                Ok(due) => {
+                    self.run_all(&due, now()).await;
+                    before = due;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a batch could not be looked up; it will be tried again");
                     return;
                 }
             }
         }
+    }
+
+    /// Goes on with every batch of which something is due.
+    pub(super) async fn run_due_batches(&self) -> Result<()> {
+        for id in self.inner.store.due_batches().await? {
+            let this = self.clone();
+            self.inner.runtime.spawn(async move { this.run_batch(&id).await });
+        }
+        Ok(())
+    }
+}
+
+/// The batches that somebody goes through, so that nobody else does meanwhile.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Running(Arc<Mutex<HashSet<String>>>);
+
+/// Going through a batch, until it is dropped.
+struct Turn<'a> {
+    running: &'a Running,
+    id: &'a str,
+}
+
+impl Running {
+    fn begin<'a>(&'a self, id: &'a str) -> Option<Turn<'a>> {
+        self.lock().insert(id.to_owned()).then_some(Turn { running: self, id })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.running.lock().remove(self.id);
     }
 }
 

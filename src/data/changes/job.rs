@@ -7,7 +7,7 @@ use super::{Change, Deed, Outcome, State};
 use crate::{
     data::{
         Data,
-        form::Opened,
+        form::{self, Opened},
         present,
         refusal::Refusal,
         service::{Fresh, Resource, Write, Written},
@@ -59,7 +59,13 @@ impl Job<'_> {
     pub async fn run(&self) -> Result<Settled> {
         let written = self.write(&Map::new(), None, None).await?;
         Ok(match written {
-            Written::Done(_) => self.done(Map::new()),
+            Written::Done(record) => {
+                let title = present::plain_title(&self.resource.fields, &record);
+                let config = &self.resource.config;
+                let title =
+                    title.unwrap_or_else(|| format!("{} {}", config.singular, self.change.record));
+                Settled { title: Some(title), ..self.done(Map::new()) }
+            }
             Written::Refused(refusal) => Settled::refused(refusal),
             Written::Gone | Written::Stale => Settled::gone(),
         })
@@ -101,14 +107,13 @@ impl Job<'_> {
     fn step(&self, now: &Map<String, Value>) -> Step {
         let Change { deed, values, opened, .. } = self.change;
         if *deed == Deed::Delete {
-            let has_changed = self.resource.fields.iter().any(|field| {
-                // The address of a file may be another one every time.
-                let was = opened.values.get(&field.name).filter(|_| !field.kind.is_file());
-                was.is_some_and(|was| now.get(&field.name) != Some(was))
+            // What nobody fills in, such as the time of the last change, is nobody's work.
+            let has_changed = form::entered(&self.resource.fields).any(|field| {
+                opened.values.get(&field.name).is_some_and(|was| now.get(&field.name) != Some(was))
             });
             return if has_changed { Step::Conflict } else { Step::Send(Map::new()) };
         }
-        if !self.change.clashes(now).is_empty() {
+        if !self.change.clashes(&self.resource.fields, now).is_empty() {
             return Step::Conflict;
         }
         let mut left = values.clone();
@@ -143,8 +148,9 @@ impl Job<'_> {
             return record.clone();
         }
         let value = |name: &String| {
-            let was = record.get(name).filter(|was| self.change.values.get(name) != Some(was))?;
-            Some((name.clone(), was.clone()))
+            let was = record.get(name).unwrap_or(&Value::Null);
+            let is_new = self.change.values.get(name) != Some(was);
+            is_new.then(|| (name.clone(), was.clone()))
         };
         self.change.values.keys().filter_map(value).collect()
     }
@@ -198,9 +204,14 @@ impl Settled {
 
     /// It may have been done, and must not be done twice.
     pub fn unknown() -> Self {
-        Self::kept(
+        Self::unclear(
             "The backend did not say whether it was done. Look at the list before you send it again.",
         )
+    }
+
+    fn unclear(sentence: impl Into<String>) -> Self {
+        let kept = Self::kept(sentence);
+        Self { outcome: Outcome { is_unclear: true, ..kept.outcome }, ..kept }
     }
 
     fn kept(sentence: impl Into<String>) -> Self {
@@ -216,6 +227,7 @@ impl Settled {
         match (error.kind(), &change.deed) {
             (Kind::Forbidden, _) => Self::refused(Refusal::saying(error.message())),
             (_, Deed::Create | Deed::Run(_)) if is_unclear => Self::unknown(),
+            _ if is_unclear => Self::unclear(error.message()),
             _ => Self::kept(error.message()),
         }
     }

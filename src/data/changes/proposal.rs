@@ -29,6 +29,10 @@ pub enum Standing {
     Refused(String),
     /// It could not be done, and the person has to say how it goes on.
     Stuck,
+    /// The person has written something else in its place; the record is here.
+    Replaced(String),
+    /// It was given up when nobody knew whether it was done.
+    Unclear,
     /// It was taken back.
     Discarded,
     /// Nobody said anything in time.
@@ -54,6 +58,8 @@ impl Changes {
 
     /// Does what was proposed, with these values, and answers what came of it. One that no longer
     /// waits for the person is left as it is: whoever says yes twice gets it once.
+    ///
+    /// 409 where it was confirmed before with other values.
     pub async fn confirm_one(
         &self,
         caller: &Caller,
@@ -65,8 +71,15 @@ impl Changes {
         let whose = whose(caller)?;
         if self.inner.store.confirm(whose.borrow(), id, &session, &fields, now()).await? {
             self.do_at_once(id).await;
+            return self.find(caller, id).await;
         }
-        self.find(caller, id).await
+        let known = self.find(caller, id).await?;
+        if known.values != *values {
+            return Err(Error::conflict(
+                "This was decided on before, somewhere else, and with other values.",
+            ));
+        }
+        Ok(known)
     }
 
     /// What has become of a proposal whose values were these, for whoever may read the message that
@@ -93,25 +106,26 @@ impl Change {
     }
 
     fn standing(&self, proposed: &str) -> Standing {
+        let list = address(&self.group, &self.name);
+        let place = match self.record.as_str() {
+            "" => list,
+            id => record_address(&list, id),
+        };
         match self.state {
             State::Draft => Standing::Open,
             State::Pending | State::Running => Standing::Working,
             State::Done => {
-                let list = address(&self.group, &self.name);
                 let values = serde_json::to_string(&self.values);
-                Standing::Done {
-                    place: match self.record.as_str() {
-                        "" => list,
-                        id => record_address(&list, id),
-                    },
-                    as_proposed: values.is_ok_and(|values| values == proposed),
-                }
+                let as_proposed = values.is_ok_and(|values| values == proposed);
+                Standing::Done { place, as_proposed }
             }
             State::Refused => {
                 let refusal = self.outcome.refusal.as_ref();
                 Standing::Refused(refusal.map(|it| it.in_words()).unwrap_or_default())
             }
             State::Conflict | State::Held => Standing::Stuck,
+            State::Dropped if self.outcome.is_replaced => Standing::Replaced(place),
+            State::Dropped if self.outcome.is_unclear => Standing::Unclear,
             State::Dropped | State::Invalid => Standing::Discarded,
         }
     }

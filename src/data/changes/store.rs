@@ -89,6 +89,17 @@ impl Whose<'_> {
     }
 }
 
+/// What came of keeping a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It is there.
+    New,
+    /// It was there before: its form was sent twice.
+    Known,
+    /// It is not: what it was to take the place of is being done, or is done.
+    TooLate,
+}
+
 /// The tables `changes` and `audit_log`.
 #[derive(Debug, Clone)]
 pub struct ChangeStore {
@@ -123,24 +134,30 @@ impl ChangeStore {
     }
 
     /// Keeps a change, in the place of those of the same person that it `replaces` and that are not
-    /// done. Answers whether it is new.
-    pub async fn keep(&self, row: &ChangeRow, replaces: &[String]) -> sqlx::Result<bool> {
+    /// done.
+    pub async fn keep(&self, row: &ChangeRow, replaces: &[String]) -> sqlx::Result<Kept> {
         let _writing = self.writing();
         let mut tx = self.store.begin().await?;
         for id in replaces {
-            sqlx::query(
-                "UPDATE changes SET state = 'dropped' WHERE id = $1 AND owner = $2 AND tenant = $3
+            let dropped = sqlx::query(
+                "UPDATE changes SET state = 'dropped', outcome = $4
+                 WHERE id = $1 AND owner = $2 AND tenant = $3
                  AND state IN ('pending', 'refused', 'conflict', 'held')",
             )
             .bind(id)
             .bind(&row.owner)
             .bind(&row.tenant)
+            .bind("{\"is_replaced\":true}")
             .execute(&mut *tx)
             .await?;
+            if dropped.rows_affected() == 0 && is_begun(&mut tx, id).await? {
+                tx.rollback().await?;
+                return Ok(Kept::TooLate);
+            }
         }
         let is_new = insert(&mut tx, row).await?;
         tx.commit().await?;
-        Ok(is_new)
+        Ok(if is_new { Kept::New } else { Kept::Known })
     }
 
     /// One change of a person's.
@@ -183,11 +200,11 @@ impl ChangeStore {
         query.fetch_all(self.store.pool()).await.map(Into::into)
     }
 
-    /// What is to be done now: what is due, and what somebody began and did not end.
+    /// What is to be done now by itself: what is due, and what somebody began and did not end.
     pub async fn due(&self) -> sqlx::Result<Vec<String>> {
         sqlx::query_scalar(
             "SELECT id FROM changes WHERE state IN ('pending', 'running') AND due_at <= $1
-             ORDER BY due_at, created_at LIMIT 500",
+             AND batch = '' ORDER BY due_at, created_at LIMIT 500",
         )
         .bind(now())
         .fetch_all(self.store.pool())
@@ -299,7 +316,7 @@ impl ChangeStore {
     ) -> sqlx::Result<bool> {
         let _writing = self.writing();
         let done = sqlx::query(
-            "UPDATE changes SET state = 'pending', session = $4, due_at = $5, outcome = '{}'
+            "UPDATE changes SET state = 'pending', session = $4, due_at = $5
              WHERE id = $1 AND owner = $2 AND tenant = $3
              AND state IN ('pending', 'refused', 'conflict', 'held')",
         )
@@ -412,6 +429,16 @@ impl ChangeStore {
 }
 
 type Tx = sqlx::Transaction<'static, Db>;
+
+/// Whether a change can no longer be replaced. One that its own form has replaced already can.
+async fn is_begun(tx: &mut Tx, id: &str) -> sqlx::Result<bool> {
+    let begun: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM changes WHERE id = $1 AND state IN ('running', 'done')")
+            .bind(id)
+            .fetch_optional(&mut **tx)
+            .await?;
+    Ok(begun.is_some())
+}
 
 /// Answers whether it is new.
 async fn insert(tx: &mut Tx, row: &ChangeRow) -> sqlx::Result<bool> {

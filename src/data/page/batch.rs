@@ -6,7 +6,7 @@ use leptos_meta::Title;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::{address, breadcrumb, cells::written, script, trail};
+use super::{address, breadcrumb, cells::written, form::Typed, script, trail};
 use crate::{
     config::{Action, FieldConfig, OperationConfig, in_sentence},
     data::{
@@ -129,7 +129,7 @@ pub(super) async fn page(
 ) -> Result<impl IntoView> {
     let batch = app.changes.batch(&caller, &id).await?;
     let resource = app.data().resource(&caller, &batch.group, &batch.name).await?;
-    let title = headline(&batch, &resource);
+    let title = headline(&batch, Some(&resource));
     let trouble = [State::Invalid, State::Refused, State::Conflict, State::Held];
     let trouble = app.changes.some_of(&batch, &trouble, NAMED).await?;
     let preview = match batch.tally.is_draft() {
@@ -169,15 +169,18 @@ pub(super) async fn page(
     })
 }
 
-fn counted(count: u64, resource: &Resource) -> String {
-    match count {
-        1 => format!("1 {}", in_sentence(&resource.config.singular)),
-        count => format!("{count} {}", resource.config.things()),
+/// So many records, in words; of a resource that is out of reach nobody knows what they are called.
+fn counted(count: u64, resource: Option<&Resource>) -> String {
+    match (count, resource) {
+        (1, Some(resource)) => format!("1 {}", in_sentence(&resource.config.singular)),
+        (1, None) => "1 record".to_owned(),
+        (count, Some(resource)) => format!("{count} {}", resource.config.things()),
+        (count, None) => format!("{count} records"),
     }
 }
 
 /// What a batch does, or did.
-pub(super) fn headline(batch: &Batch, resource: &Resource) -> String {
+pub(super) fn headline(batch: &Batch, resource: Option<&Resource>) -> String {
     let tally = &batch.tally;
     let all = counted(tally.all(), resource);
     match &batch.deed {
@@ -185,7 +188,8 @@ pub(super) fn headline(batch: &Batch, resource: &Resource) -> String {
         None => format!("Import of {all}"),
         Some(Deed::Delete) => format!("Deleting {all}"),
         Some(Deed::Run(name)) => {
-            let label = resource.config.operation(name).map_or(name, |operation| &operation.label);
+            let operation = resource.and_then(|resource| resource.config.operation(name));
+            let label = operation.map_or(name, |operation| &operation.label);
             format!("{label}: {all}")
         }
         Some(_) => format!("Changing {all}"),
@@ -361,7 +365,7 @@ fn previewed(
 }
 
 /// A batch in a line, above the list that it changes.
-pub(super) fn notice(batch: &Batch, resource: &Resource) -> impl IntoView + use<> {
+pub(super) fn notice(batch: &Batch, resource: Option<&Resource>) -> impl IntoView + use<> {
     let tally = batch.tally;
     let (kind, icon) = if tally.failed > 0 { ("error", "warning") } else { ("info", "info") };
     let title = headline(batch, resource);
@@ -454,7 +458,7 @@ impl<'a> Bulk<'a> {
             .may_delete
             .then(|| button("delete".to_owned(), "Delete".to_owned(), Some("danger")));
         let all = all.filter(|all| *all > shown).map(|all| {
-            let words = format!("All {}, on all pages", counted(all, resource));
+            let words = format!("All {}, on all pages", counted(all, Some(resource)));
             view! {
                 <label class="check">
                     <input type="checkbox" name="all" value="1" />
@@ -474,26 +478,35 @@ impl<'a> Bulk<'a> {
     }
 }
 
+/// A form over many records.
+pub struct BulkForm<'a> {
+    /// What goes along unseen: which records they are.
+    pub chosen: &'a [(String, String)],
+    /// How many they are.
+    pub count: usize,
+    /// The fields that are ticked.
+    pub set: &'a [String],
+    /// Where its reader is.
+    pub zone: &'a Zone,
+    /// What was typed, and what is wrong with it.
+    pub typed: &'a Typed,
+}
+
 /// The page on which values for many records are filled in.
-pub fn bulk_form(
-    app: &App,
-    resource: &Resource,
-    chosen: &[(String, String)],
-    count: usize,
-    zone: &Zone,
-    problems: &[(String, String)],
-) -> impl IntoView + use<> {
+pub fn bulk_form(app: &App, resource: &Resource, many: &BulkForm<'_>) -> impl IntoView + use<> {
+    let BulkForm { chosen, count, set, zone, typed } = *many;
     let config = &resource.config;
     let list = address(config);
     let to = bulk_address(&list);
-    let title = format!("Change {}", counted(count as u64, resource));
+    let title = format!("Change {}", counted(count as u64, Some(resource)));
     let hidden = chosen.iter().cloned().map(|(name, value)| {
         view! { <input type="hidden" name=name value=value /> }
     });
-    let fields = form::entered(&resource.fields).map(|field| {
-        let problem = problems.iter().find(|(name, _)| *name == field.name);
-        super::form::bulk_row(field, zone, problem.map(|(_, problem)| problem.clone()))
-    });
+    let fields = form::entered(&resource.fields)
+        .map(|field| super::form::bulk_row(field, zone, set.contains(&field.name), typed));
+    let wrong = typed.refusal.fields.iter().filter(|(name, _)| !name.is_empty()).count();
+    let general = typed.refusal.fields.iter().filter(|(name, _)| name.is_empty());
+    let general = general.map(|(_, problem)| problem.clone()).collect();
     view! {
         <Title text=title.clone() />
         <main id="main" class="page" data-width="narrow" tabindex="-1">
@@ -501,6 +514,7 @@ pub fn bulk_form(
             <div class="page-head">
                 <h1>{title}</h1>
             </div>
+            {super::form::summary(general, wrong)}
             <p>"Tick what is to be changed. Everything else stays as it is, in each of them."</p>
             <form class="record-form" method="post" action=to>
                 <input type="hidden" name="do" value="set" />

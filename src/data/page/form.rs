@@ -375,7 +375,7 @@ pub fn page(form: FormView) -> impl IntoView {
     }
 }
 
-fn summary(problems: Vec<String>, wrong: usize) -> Option<impl IntoView> {
+pub(super) fn summary(problems: Vec<String>, wrong: usize) -> Option<impl IntoView + use<>> {
     let fields = match wrong {
         0 => None,
         1 => Some("One field needs another look.".to_owned()),
@@ -593,20 +593,19 @@ fn one(field: FieldView, about: Option<String>) -> impl IntoView {
 pub(super) fn bulk_row(
     field: &FieldConfig,
     zone: &Zone,
-    problem: Option<String>,
+    is_set: bool,
+    typed: &Typed,
 ) -> impl IntoView + use<> {
     let control = form::control(field, &Value::Null);
     let texts = form::texts(field, control, &Value::Null, &UTC);
-    let mut view = field_view(field, &Value::Null, texts, None, zone);
+    let mut view = field_view(field, &Value::Null, texts, Some(typed), zone);
     let name = field.name.clone();
     let label = format!("Change {}", in_sentence(&view.label));
     view.rule.required = false;
-    view.problem = problem;
-    let is_ticked = view.problem.is_some();
     view! {
         <div class="bulk-field">
             <label class="check">
-                <input type="checkbox" name="set" value=name checked=is_ticked />
+                <input type="checkbox" name="set" value=name checked=is_set />
                 {label}
             </label>
             {field_row(view)}
@@ -617,8 +616,8 @@ pub(super) fn bulk_row(
 /// A form that could not be sent on.
 #[derive(Clone)]
 pub struct Kept {
-    /// Where it is sent.
-    pub to: String,
+    /// Where it is sent; nowhere, where it cannot be sent again.
+    pub to: Option<String>,
     /// Names and texts.
     pub form: Vec<(String, String)>,
     /// What happened.
@@ -630,10 +629,12 @@ pub struct Kept {
 /// The page of a form that could not be sent on: what it says is kept.
 pub fn kept_page(kept: Kept) -> impl IntoView {
     let Kept { to, form, message, signed_out } = kept;
-    let advice = if signed_out {
-        "What you wrote is kept below. Sign in again in another tab, then come back and send it."
-    } else {
-        "What you wrote is kept below. Send it again in a moment."
+    let advice = match &to {
+        _ if signed_out => {
+            "What you wrote is kept below. Sign in again in another tab, then come back and send it."
+        }
+        Some(_) => "What you wrote is kept below. Send it again in a moment.",
+        None => "What you wrote is kept below, so that you can copy it.",
     };
     let login = signed_out.then(|| {
         view! {
@@ -642,8 +643,20 @@ pub fn kept_page(kept: Kept) -> impl IntoView {
             </a>
         }
     });
-    let hidden = form.iter().cloned().map(|(name, value)| {
-        view! { <input type="hidden" name=name value=value /> }
+    let again = to.map(|to| {
+        let hidden = form.iter().cloned().map(|(name, value)| {
+            view! { <input type="hidden" name=name value=value /> }
+        });
+        view! {
+            <form method="post" action=to>
+                {hidden.collect_view()}
+                <div class="actions">
+                    {login} <button class="button" data-variant="primary">
+                        "Send again"
+                    </button>
+                </div>
+            </form>
+        }
     });
     let said = form.iter().filter(|(name, value)| name.starts_with(VALUE) && !value.is_empty());
     let said = said.map(|(name, value)| {
@@ -664,14 +677,7 @@ pub fn kept_page(kept: Kept) -> impl IntoView {
             <p>{message}</p>
             <p>{advice}</p>
             <dl class="record">{said.collect_view()}</dl>
-            <form method="post" action=to>
-                {hidden.collect_view()}
-                <div class="actions">
-                    {login} <button class="button" data-variant="primary">
-                        "Send again"
-                    </button>
-                </div>
-            </form>
+            {again}
         </main>
     }
 }

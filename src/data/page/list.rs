@@ -26,6 +26,7 @@ use crate::{
     error::{Error, Kind, Result},
     server::{context, state::App},
     session::Caller,
+    store::new_id,
     ui::{icon::Icon, page::request_id, reader::Reader},
 };
 
@@ -185,7 +186,7 @@ impl ListView<'_> {
     }
 
     fn batch_notices(&self) -> impl IntoView + use<> {
-        let notices = self.batches.iter().map(|batch| batch::notice(batch, self.resource));
+        let notices = self.batches.iter().map(|batch| batch::notice(batch, Some(self.resource)));
         notices.collect_view()
     }
 
@@ -266,6 +267,10 @@ impl ListView<'_> {
                 view! {
                     <form class="bulk-form" method="post" action=to>
                         <input type="hidden" name="query" value=query />
+                        <input type="hidden" name="request" value=new_id() />
+                        {list.total.map(|total| {
+                            view! { <input type="hidden" name="count" value=total.to_string() /> }
+                        })}
                         {bulk.view(self.resource, list.total, shown)}
                         {table}
                     </form>

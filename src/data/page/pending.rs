@@ -40,8 +40,8 @@ pub(super) async fn page(app: App, caller: Caller, reader: Reader) -> Result<imp
         notices.push(notice(&reader, change, resource.as_ref()));
     }
     for batch in app.changes.batches(&caller, None).await? {
-        let resource = app.data().resource(&caller, &batch.group, &batch.name).await?;
-        notices.push(batch::notice(&batch, &resource).into_any());
+        let resource = app.data().resource(&caller, &batch.group, &batch.name).await.ok();
+        notices.push(batch::notice(&batch, resource.as_ref()).into_any());
     }
     let nothing = notices.is_empty().then_some(nothing);
     Ok(view! {
@@ -231,7 +231,7 @@ fn comparison(
     theirs: &Map<String, Value>,
 ) -> impl IntoView + use<> {
     let is_update = change.deed == Deed::Update;
-    let clashing = change.clashes(theirs);
+    let clashing = change.clashes(&resource.fields, theirs);
     let differs = |field: &&FieldConfig| match is_update {
         true => clashing.contains(&field.name),
         false => theirs.get(&field.name) != change.opened.values.get(&field.name),

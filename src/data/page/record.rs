@@ -21,6 +21,7 @@ use crate::{
     error::Result,
     server::state::App,
     session::Caller,
+    store::new_id,
     ui::{icon::Icon, reader::Reader},
 };
 
@@ -125,6 +126,7 @@ fn operation_form(
 ) -> impl IntoView + use<> {
     view! {
         <form method="post" action=run_address(list, id)>
+            <input type="hidden" name="request" value=new_id() />
             <input type="hidden" name="title" value=title.to_owned() />
             <button class="button" name="run" value=operation.name.clone()>
                 {operation.label.clone()}

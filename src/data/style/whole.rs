@@ -5,9 +5,12 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::{Asking, Found, lookup};
-use crate::data::{
-    query::{Filter, ListQuery, Test},
-    value::plain,
+use crate::{
+    config::{FieldConfig, FieldKind, Relation},
+    data::{
+        query::{Filter, ListQuery, Test},
+        value::plain,
+    },
 };
 
 /// The page of `rows` that `query` asks for.
@@ -15,7 +18,7 @@ pub(super) fn page(mut rows: Vec<Value>, asking: &Asking<'_>, query: &ListQuery)
     let words: Vec<String> = query.q.split_whitespace().map(str::to_lowercase).collect();
     rows.retain(|row| {
         let is_found = words.is_empty() || {
-            let text = text_of(row);
+            let text = text_of(asking, row);
             words.iter().all(|word| text.contains(word))
         };
         is_found && query.filters.iter().all(|filter| holds(asking, filter, row))
@@ -33,10 +36,18 @@ pub(super) fn page(mut rows: Vec<Value>, asking: &Asking<'_>, query: &ListQuery)
     Found { rows, total: Some(total), page_size: query.page_size, has_more: None }
 }
 
-/// All that can be read of a record, in lower case.
-fn text_of(value: &Value) -> String {
+/// All that a record says in the fields that people know of, in lower case.
+fn text_of(asking: &Asking<'_>, row: &Value) -> String {
+    let said = |field: &FieldConfig| match &field.kind {
+        FieldKind::Relation(Relation { show: Some(path), .. }) => words(lookup(row, path)),
+        _ => words(lookup(row, &field.name)),
+    };
+    asking.fields.iter().map(said).collect::<Vec<_>>().join("\n")
+}
+
+fn words(value: &Value) -> String {
     match value {
-        Value::Object(fields) => fields.values().map(text_of).collect::<Vec<_>>().join("\n"),
+        Value::Object(fields) => fields.values().map(words).collect::<Vec<_>>().join("\n"),
         value => plain(value).to_lowercase(),
     }
 }

@@ -55,9 +55,11 @@ fn filter(resource: &Resource, field: &FieldConfig) -> Value {
     let name = label(resource, field);
     match &field.kind {
         FieldKind::Choice(_) | FieldKind::MultiChoice(_) => {
-            let one = json!({ "type": "string", "enum": values(field) });
+            let one = one_of(resource, field);
             if resource.asks_exactly() {
-                return json!({ "type": "string", "enum": values(field), "description": name });
+                let mut one = one;
+                one["description"] = json!(name);
+                return one;
             }
             let what = format!("{name} is one of these.");
             json!({ "type": "array", "items": one, "description": what })
@@ -123,10 +125,8 @@ fn value(resource: &Resource, field: &FieldConfig) -> Value {
         FieldKind::Integer => json!({ "type": "integer" }),
         kind if kind.is_number() => json!({ "type": "number" }),
         FieldKind::Boolean => json!({ "type": "boolean" }),
-        FieldKind::Choice(_) => json!({ "type": "string", "enum": values(field) }),
-        FieldKind::MultiChoice(_) => {
-            json!({ "type": "array", "items": { "type": "string", "enum": values(field) } })
-        }
+        FieldKind::Choice(_) => one_of(resource, field),
+        FieldKind::MultiChoice(_) => json!({ "type": "array", "items": one_of(resource, field) }),
         FieldKind::Json => json!({}),
         _ => json!({ "type": "string" }),
     };
@@ -189,8 +189,16 @@ fn is_declared(resource: &Resource) -> bool {
     !resource.config.fields.is_empty()
 }
 
-fn values(field: &FieldConfig) -> Vec<&str> {
-    field.kind.choices().iter().map(|choice| choice.value.as_str()).collect()
+/// One of the values of a field. What a backend says they are is passed on where it is a few short
+/// words that could be names of fields, and nothing that could be read as a sentence.
+fn one_of(resource: &Resource, field: &FieldConfig) -> Value {
+    let values: Vec<&str> =
+        field.kind.choices().iter().map(|choice| choice.value.as_str()).collect();
+    let are_names = values.len() <= EXPLAINED && values.iter().all(|value| is_sayable(value));
+    match is_declared(resource) || are_names {
+        true => json!({ "type": "string", "enum": values }),
+        false => json!({ "type": "string" }),
+    }
 }
 
 #[cfg(test)]

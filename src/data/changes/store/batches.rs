@@ -11,13 +11,13 @@ use crate::store::now;
 const UNCONFIRMED: i64 = 24 * 60 * 60 * 1000;
 
 impl ChangeStore {
-    /// Keeps a batch and its changes.
+    /// Keeps a batch and its changes, unless it is there.
     pub async fn keep_batch(&self, batch: &BatchRow, changes: &[ChangeRow]) -> sqlx::Result<()> {
         let _writing = self.writing();
         let mut tx = self.store.begin().await?;
-        sqlx::query(
+        let done = sqlx::query(
             "INSERT INTO batches (id, owner, tenant, resource, action, notes, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
         )
         .bind(&batch.id)
         .bind(&batch.owner)
@@ -28,7 +28,8 @@ impl ChangeStore {
         .bind(batch.created_at)
         .execute(&mut *tx)
         .await?;
-        for change in changes {
+        let is_new = done.rows_affected() == 1;
+        for change in changes.iter().filter(|_| is_new) {
             insert(&mut tx, change).await?;
         }
         tx.commit().await
@@ -65,7 +66,9 @@ impl ChangeStore {
         let of_one = if resource.is_some() { "AND resource = $3" } else { "" };
         let sql = format!(
             "SELECT id, owner, tenant, resource, action, notes, created_at FROM batches
-             WHERE owner = $1 AND tenant = $2 AND is_seen = 0 {of_one} ORDER BY id LIMIT 20"
+             WHERE owner = $1 AND tenant = $2 AND is_seen = 0 {of_one}
+             AND EXISTS (SELECT 1 FROM changes WHERE batch = batches.id AND state <> 'dropped')
+             ORDER BY id DESC LIMIT 20"
         );
         let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(whose.owner).bind(whose.tenant);
         if let Some(resource) = resource {
@@ -107,8 +110,8 @@ impl ChangeStore {
     /// The next of its changes that are due.
     pub async fn due_of_batch(&self, batch: &str, limit: i64) -> sqlx::Result<Vec<String>> {
         sqlx::query_scalar(
-            "SELECT id FROM changes WHERE batch = $1 AND state = 'pending' AND due_at <= $2
-             ORDER BY place, id LIMIT $3",
+            "SELECT id FROM changes WHERE batch = $1 AND state IN ('pending', 'running')
+             AND due_at <= $2 ORDER BY place, id LIMIT $3",
         )
         .bind(batch)
         .bind(now())
@@ -117,7 +120,19 @@ impl ChangeStore {
         .await
     }
 
-    /// Has all of its changes in one of these states done at `due_at`, with this session's credentials.
+    /// The batches of which something is due.
+    pub async fn due_batches(&self) -> sqlx::Result<Vec<String>> {
+        sqlx::query_scalar(
+            "SELECT DISTINCT batch FROM changes WHERE state IN ('pending', 'running')
+             AND due_at <= $1 AND batch <> ''",
+        )
+        .bind(now())
+        .fetch_all(self.store.pool())
+        .await
+    }
+
+    /// Has all of its changes in one of these states done at `due_at`, with this session's credentials;
+    /// but for what must not be done twice, and may have been done.
     pub async fn wake_batch(
         &self,
         batch: &str,
@@ -128,8 +143,9 @@ impl ChangeStore {
         let _writing = self.writing();
         let states = quoted(states);
         let sql = format!(
-            "UPDATE changes SET state = 'pending', session = $2, due_at = $3, outcome = '{{}}'
-             WHERE batch = $1 AND state IN ({states})"
+            "UPDATE changes SET state = 'pending', session = $2, due_at = $3
+             WHERE batch = $1 AND state IN ({states})
+             AND NOT (action NOT IN ('update', 'delete') AND outcome LIKE '%\"is_unclear\":true%')"
         );
         let done = sqlx::query(AssertSqlSafe(sql))
             .bind(batch)
