@@ -84,6 +84,9 @@ const STATES: [(&str, State); 9] = [
     ("invalid", State::Invalid),
 ];
 
+/// Where changes are that did not work out, or cannot.
+pub const TROUBLE: [State; 4] = [State::Invalid, State::Refused, State::Conflict, State::Held];
+
 /// What is done to a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deed {
@@ -636,6 +639,15 @@ impl Change {
     /// Whether it will not go on by itself.
     pub fn needs_person(&self) -> bool {
         matches!(self.state, State::Refused | State::Conflict | State::Held)
+    }
+
+    /// Why it did not work out, in sentences; `label` tells what people call a field.
+    pub fn why<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> String {
+        let refusal = self.outcome.refusal.clone().unwrap_or_default();
+        let conflict = self.outcome.theirs.as_ref().map(|_| "Somebody else has changed it since.");
+        let sentences = refusal.for_form(|_| false, label).general;
+        let sentences = sentences.into_iter().chain(conflict.map(str::to_owned));
+        sentences.collect::<Vec<_>>().join(" ").trim_start_matches(": ").to_owned()
     }
 
     /// Whether it waits or is being done.

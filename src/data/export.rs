@@ -7,7 +7,9 @@ use futures::{Stream, TryStreamExt, stream};
 use serde_json::Value;
 
 use super::{
-    Data, present,
+    Data,
+    changes::Change,
+    present,
     query::ListQuery,
     service::{Listing, Resource},
     style::lookup,
@@ -136,6 +138,21 @@ impl Export {
         let own = &self.resource.config.id;
         names.filter(move |name| *name != own).filter_map(|name| self.resource.field(name))
     }
+}
+
+/// What did not work out of several changes: the line of the file, the record, and why.
+pub fn report_lines(resource: &Resource, trouble: &[Change]) -> Result<Vec<u8>> {
+    let label = |name: &str| resource.field(name).map(|field| field.label.as_str());
+    let line = |change: &Change| {
+        let place = if change.place > 0 { change.place.to_string() } else { String::new() };
+        let cells = [change.record.clone(), change.title.clone(), change.why(label)];
+        [place].into_iter().chain(cells.map(|cell| guarded(cell, false))).collect::<Vec<_>>()
+    };
+    let head = ["line", "id", "record", "problem"].map(str::to_owned).to_vec();
+    let lines = std::iter::once(head).chain(trouble.iter().map(line));
+    let mut text = MARK.as_bytes().to_vec();
+    text.extend(written(lines.map(Vec::into_iter).collect())?);
+    Ok(text)
 }
 
 fn written<R, C>(rows: Vec<R>) -> Result<Vec<u8>>

@@ -105,6 +105,11 @@ pub fn batch_address(id: &str) -> String {
     format!("/data/-/batches/{id}")
 }
 
+/// Where what did not work out of a batch is as a file.
+pub fn report_address(id: &str) -> String {
+    format!("/data/-/batches/{id}/report.csv")
+}
+
 /// Where the records are found that the field of this name can lead to, in the list at `list`.
 pub fn options_address(list: &str, field: &str) -> String {
     format!("{list}/-/options/{}", utf8_percent_encode(field, SEGMENT))

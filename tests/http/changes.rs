@@ -527,6 +527,11 @@ async fn a_file_is_looked_at_before_anything_is_written() {
     let batch = location(&answer).unwrap();
     let preview = page(&ada, &batch).await;
     assert!(preview.contains("nothing is written yet") && preview.contains("Import 2 records"));
+    let report = ada.get(&format!("{batch}/report.csv")).await.text().await.unwrap();
+    assert!(
+        report.contains("line,id,record,problem\r\n") && report.lines().count() > 1,
+        "{report}"
+    );
     assert!(preview.contains("Name: Fill this in.") && preview.contains("Changes #1"), "{preview}");
     assert!(preview.contains("passed over") && preview.contains("unknown"), "{preview}");
     assert!(page(&ada, CONTACTS).await.contains("240 records"));

@@ -11,11 +11,11 @@ use crate::{
     config::{Action, FieldConfig, OperationConfig, in_sentence},
     data::{
         access,
-        changes::{Batch, Change, Deed, State},
+        changes::{Batch, Change, Deed, State, TROUBLE},
         form, present,
         resources::{
             address as list_address, batch_address, bulk_address, export_address, import_address,
-            record_address,
+            record_address, report_address,
         },
         service::Resource,
     },
@@ -130,8 +130,7 @@ pub(super) async fn page(
     let batch = app.changes.batch(&caller, &id).await?;
     let resource = app.data().resource(&caller, &batch.group, &batch.name).await?;
     let title = headline(&batch, Some(&resource));
-    let trouble = [State::Invalid, State::Refused, State::Conflict, State::Held];
-    let trouble = app.changes.some_of(&batch, &trouble, NAMED).await?;
+    let trouble = app.changes.some_of(&batch, &TROUBLE, NAMED).await?;
     let preview = match batch.tally.is_draft() {
         true => app.changes.some_of(&batch, &[State::Draft], PREVIEWED).await?,
         false => Vec::new(),
@@ -270,12 +269,7 @@ fn report(trouble: &[Change], batch: &Batch, resource: &Resource) -> impl IntoVi
     let list = address(&resource.config);
     let label = |name: &str| resource.field(name).map(|field| field.label.as_str());
     let row = |change: &Change| {
-        let refusal = change.outcome.refusal.clone().unwrap_or_default();
-        let conflict =
-            change.outcome.theirs.as_ref().map(|_| "Somebody else has changed it since.");
-        let sentences = refusal.for_form(|_| false, label).general;
-        let sentences = sentences.into_iter().chain(conflict.map(str::to_owned));
-        let why = sentences.collect::<Vec<_>>().join(" ").trim_start_matches(": ").to_owned();
+        let why = change.why(label);
         let place = (change.place > 0).then_some(change.place);
         let title = match change.record.as_str() {
             "" => change.title.clone().into_any(),
@@ -311,6 +305,12 @@ fn report(trouble: &[Change], batch: &Batch, resource: &Resource) -> impl IntoVi
                 </table>
             </div>
             {more}
+            <p>
+                <a class="button" href=report_address(&batch.id) download>
+                    <Icon name="download" />
+                    "Download as CSV"
+                </a>
+            </p>
         </section>
     }
 }

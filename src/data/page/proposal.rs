@@ -15,6 +15,7 @@ use crate::{
     data::{
         changes::{Change, Deed, State},
         form::Opened,
+        options,
         resources::{change_address, record_address},
         service::Resource,
     },
@@ -40,7 +41,8 @@ pub(super) async fn change_page(
     };
     if change.can_be_confirmed() {
         let form = proposal_form(&app, &resource, &change, back, None);
-        return Ok(page(form).into_any());
+        let first = options::first(&app.data(), &caller, &resource).await;
+        return Ok(page(form.offering(first, &resource, None)).into_any());
     }
     Ok(state(&reader, &resource, &change, back).into_any())
 }
