@@ -333,27 +333,27 @@ impl Changes {
     }
 
     /// What a form was opened on, with what has been saved since of the changes that it takes the place
-    /// of: it showed their values, so they are no news to whoever filled it in.
+    /// of: it showed their values, so they are no news to whoever filled it in. And those that are left.
     pub async fn opened_after(
         &self,
         caller: &Caller,
         replaces: &[String],
         mut opened: Opened,
-    ) -> Result<Opened> {
+    ) -> Result<(Opened, Vec<String>)> {
+        let mut left = Vec::new();
         for id in replaces {
-            match self.find(caller, id).await {
-                Ok(change) if change.state == State::Pending => {}
-                Ok(_) => {
-                    let change = self.settled(caller, id).await?;
-                    if change.state == State::Done {
-                        opened.values.extend(change.values);
-                    }
-                }
-                Err(error) if error.kind() == Kind::NotFound => {}
+            let change = match self.find(caller, id).await {
+                Ok(change) if change.state == State::Running => self.settled(caller, id).await?,
+                Ok(change) => change,
+                Err(error) if error.kind() == Kind::NotFound => continue,
                 Err(error) => return Err(error),
+            };
+            match change.state {
+                State::Done => opened.values.extend(change.values),
+                _ => left.push(change.id),
             }
         }
-        Ok(opened)
+        Ok((opened, left))
     }
 
     /// A change once it is no longer under way, if that does not take too long.

@@ -786,23 +786,22 @@ async fn what_may_have_been_done_before_a_crash_is_not_done_again() {
     let folder = tempfile::tempdir().unwrap();
     let text = configured(&upstream.origin, "0s");
     let site = Site::start_with(folder.path(), &text).await;
-    let ada = site.signed_in("ada").await;
-    let send = {
-        async move {
-            let form =
-                [("request", "0123456789abcdef0123"), ("v.name", "Bo"), ("v.email", "b@b.example")];
-            ada.post_form("/data/crm/contacts/-/new", &form).await
-        }
-    };
-    let sending = tokio::spawn(send);
+    let ada = Arc::new(site.signed_in("ada").await);
+    let sender = ada.clone();
+    let sending = tokio::spawn(async move {
+        let form =
+            [("request", "0123456789abcdef0123"), ("v.name", "Bo"), ("v.email", "b@b.example")];
+        sender.post_form("/data/crm/contacts/-/new", &form).await
+    });
     eventually("the request", async || made.load(Ordering::Relaxed) == 1).await;
     drop(site);
     sending.abort();
     let again = Site::start_with(folder.path(), &text).await;
     again.app.changes.recover().await.unwrap();
-    let ada = again.signed_in("ada").await;
+    let after = Browser::new(&again.origin);
+    *after.cookies.lock().unwrap() = ada.cookies.lock().unwrap().clone();
     eventually("its end", async || {
-        page(&ada, "/data/-/changes").await.contains("did not say whether it was done")
+        page(&after, "/data/-/changes").await.contains("did not say whether it was done")
     })
     .await;
     assert_eq!(made.load(Ordering::Relaxed), 1);

@@ -379,7 +379,7 @@ async fn what_cannot_be_done_is_told_to_the_assistant_and_is_no_failure() {
         "are not one JSON object",
         "There is no such tool. There are: list_crm_contacts,",
         "`id` is missing",
-        "no such",
+        "There is nothing here",
         "There is no filter `age`; there are city.",
         "name: At most 20 characters",
         "nothing would change",

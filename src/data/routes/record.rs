@@ -149,13 +149,14 @@ async fn wanted(
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let opened = app.changes.opened_after(caller, &replaced, sent.opened()?).await?;
+        let opened = sent.opened()?;
+        let (opened, left) = app.changes.opened_after(caller, &replaced, opened).await?;
         let filled = form::changed(&resource.fields, &opened, &sent.form);
         if !filled.problems.is_empty() {
             return Ok(Some((resource, opened, filled)));
         }
         let kept = if filled.values.is_empty() {
-            take_back(app, caller, &replaced).await
+            take_back(app, caller, &left).await
         } else {
             let wish = Wish {
                 resource: &resource,
@@ -165,7 +166,7 @@ async fn wanted(
                 values: filled.values,
                 opened,
             };
-            app.changes.want(caller, wish, &replaced).await.map(drop)
+            app.changes.want(caller, wish, &left).await.map(drop)
         };
         match kept {
             Err(error) if error.kind() == Kind::Conflict && attempts < ATTEMPTS => {}
@@ -181,9 +182,7 @@ async fn wanted(
 /// Back to what it was: what was wanted before, and is not done, is not wanted any more.
 async fn take_back(app: &App, caller: &Caller, changes: &[String]) -> Result<()> {
     for id in changes {
-        if app.changes.find(caller, id).await?.state != State::Done {
-            app.changes.undo(caller, id).await?;
-        }
+        app.changes.undo(caller, id).await?;
     }
     Ok(())
 }
