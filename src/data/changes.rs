@@ -495,6 +495,37 @@ impl Changes {
         Ok(self.inner.store.note(&entry_of(&row, &who, was)).await?)
     }
 
+    /// Notes that a program did something at the backend, through this server and for a person. What
+    /// passed through was not read, so there are no values.
+    pub async fn note_passed(
+        &self,
+        caller: &Caller,
+        resource: &ResourceConfig,
+        deed: Deed,
+        record: &str,
+    ) -> Result<()> {
+        let (who, own) = (caller.known()?, whose(caller)?);
+        let title = match record {
+            "" => resource.singular.clone(),
+            id => format!("{} {id}", resource.singular),
+        };
+        let nothing = || Value::Object(Map::new()).to_string();
+        let entry = EntryRow {
+            id: new_id(),
+            at: now(),
+            tenant: own.tenant,
+            owner: own.owner,
+            person: who.name.clone(),
+            resource: named(resource),
+            record: record.to_owned(),
+            title,
+            action: deed.word(),
+            was: nothing(),
+            is_now: nothing(),
+        };
+        Ok(self.inner.store.note(&entry).await?)
+    }
+
     /// Begins to do what is due; answers how many that are.
     pub async fn run_due(&self) -> Result<u64> {
         let due = self.inner.store.due().await?;

@@ -49,7 +49,7 @@ mod value;
 mod views;
 
 pub use {
-    changes::{Changes, Standing},
+    changes::{Changes, Deed, Standing},
     describe::describe,
     fields::KnownFields,
     resources::Resources,

@@ -6,17 +6,18 @@ use axum::{
     extract::Request,
     http::{
         HeaderMap, HeaderValue, Method, Response, StatusCode,
-        header::{ALLOW, CACHE_CONTROL, CONNECTION, UPGRADE},
+        header::{ALLOW, CACHE_CONTROL, CONNECTION, LOCATION, UPGRADE},
     },
     response::IntoResponse,
 };
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use super::answer::{Asked, Mount, address_of};
 use crate::{
     backend::{Backend, Call, Question},
     config::{Action, ResourceConfig},
-    data::access,
+    data::{Deed, access},
     error::{Error, Kind, Result},
     server::{client::ClientAddress, state::App},
     session::Caller,
@@ -66,9 +67,15 @@ pub async fn answer(
         Way::Here(response) => return Ok(response),
     };
     let question = place.question(caller, &request);
+    let deed = place.deed(&request);
     let is_get = request.method() == Method::GET;
     let (asked, call) = place.call(client, request)?;
     let answer = asked.backend.send(caller, call).await.map(|answer| asked.pass(answer));
+    let is_done = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
+    if let Some(deed) = deed.filter(|_| is_done) {
+        let place = answer.as_ref().ok().and_then(|answer| answer.headers().get(LOCATION).cloned());
+        note(app, caller, deed, place).await;
+    }
     match question {
         Some(question) => app.last_good.bridge(question, answer, is_get),
         None => answer,
@@ -159,7 +166,44 @@ fn act<'a>(
     Ok(Way::On(Place { backend, path, mount: Mount::Resource(resource) }))
 }
 
+/// What a program wants done to a record of a resource.
+struct Passing<'a> {
+    resource: &'a ResourceConfig,
+    deed: Deed,
+    /// The record's id; empty for one that is to be made.
+    record: String,
+}
+
+/// Notes what was done. That it cannot be noted is no reason to tell a program that it was not done.
+async fn note(app: &App, caller: &Caller, passing: Passing<'_>, place: Option<HeaderValue>) {
+    let Passing { resource, deed, record } = passing;
+    let made = place.as_ref().and_then(|place| place.to_str().ok());
+    let made = made.and_then(|place| place.trim_end_matches('/').rsplit('/').next());
+    let record = match record.as_str() {
+        "" => made.unwrap_or_default(),
+        id => id,
+    };
+    let record = percent_decode_str(record).decode_utf8_lossy();
+    if let Err(error) = app.changes.note_passed(caller, resource, deed, &record).await {
+        tracing::error!(%error, "what a program did is not in the history");
+    }
+}
+
 impl<'a> Place<'a> {
+    /// What will have been done when the backend says yes, where that belongs into the history.
+    fn deed(&self, request: &Request) -> Option<Passing<'a>> {
+        let Mount::Resource(resource) = self.mount else { return None };
+        let deed = match *request.method() {
+            Method::POST => Deed::Create,
+            Method::PUT | Method::PATCH => Deed::Update,
+            Method::DELETE => Deed::Delete,
+            _ => return None,
+        };
+        let last = request.uri().path().trim_end_matches('/').rsplit('/').next();
+        let record = last.filter(|_| deed != Deed::Create).unwrap_or_default().to_owned();
+        Some(Passing { resource, deed, record })
+    }
+
     /// What is to be remembered, or recalled in an outage: what is read of a resource.
     fn question(&self, caller: &Caller, request: &Request) -> Option<Question> {
         match (&self.mount, request.method()) {

@@ -806,3 +806,23 @@ async fn what_may_have_been_done_before_a_crash_is_not_done_again() {
     .await;
     assert_eq!(made.load(Ordering::Relaxed), 1);
 }
+
+#[tokio::test]
+async fn what_programs_write_is_in_the_history_without_values() {
+    let shelf = Shelf::of(ada());
+    let (site, _folder, _upstream) = over(&shelf, "0s").await;
+    let ada = site.signed_in("ada").await;
+    let write = async |method: Method, path: &str| {
+        let request = ada.request(method, path).header("content-type", "application/json");
+        ada.send(request.body(r#"{"name":"By hand"}"#)).await.status()
+    };
+    assert_eq!(write(Method::PATCH, "/api/brain/crm/contacts/7").await, StatusCode::OK);
+    shelf.refuse_with(400);
+    assert_eq!(write(Method::PUT, "/api/brain/crm/contacts/7").await, StatusCode::BAD_REQUEST);
+    let record = page(&ada, RECORD).await;
+    assert_eq!(record.matches("changed it").count(), 1, "{record}");
+    shelf.refuse_with(0);
+    assert_eq!(write(Method::POST, "/api/brain/crm/contacts").await, StatusCode::CREATED);
+    let all = page(&ada, "/data/-/history").await;
+    assert!(all.contains(" made ") && all.contains("href=\"/data/crm/contacts\""), "{all}");
+}

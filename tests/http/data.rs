@@ -430,6 +430,7 @@ async fn admins_see_what_everybody_has_changed() {
     ben.sign_in("ben").await;
     let all = ada.open("/data/-/history").await.text().await.unwrap();
     assert!(all.contains("Ada Park") && all.contains("Ben Ortiz"), "{all}");
+    assert!(!all.contains("Forged title"), "{all}");
     let bens = ada.open("/data/-/history?person=Ben+Ortiz").await.text().await.unwrap();
     assert!(bens.contains("Take away") && bens.matches("<li><p>").count() == 1, "{bens}");
     assert!(ada.open("/data").await.text().await.unwrap().contains("/data/-/history"));

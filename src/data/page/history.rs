@@ -166,7 +166,11 @@ async fn row(
 ) -> impl IntoView + use<> {
     let (group, name) = entry.resource.split_once('.').unwrap_or_default();
     let resource = app.data().resource(caller, group, name).await.ok();
-    let href = record_address(&address(group, name), &entry.record);
+    let list = address(group, name);
+    let href = match entry.record.as_str() {
+        "" => list,
+        id => record_address(&list, id),
+    };
     let of_resource = Asked { resource: Some(entry.resource.clone()), ..asked.clone() };
     let of_person = Asked { person: Some(entry.person.clone()), ..asked.clone() };
     let title =
