@@ -52,6 +52,24 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
+test.describe('in another zone', () => {
+  test.use({ timezoneId: 'America/New_York', locale: 'en-US' });
+
+  test('times are the reader’s, of every season and from the first page on', async ({ page }) => {
+    await signIn(page);
+    await page.context().clearCookies({ name: 'tz' });
+    for (const times of ['told by the script', 'written by the server']) {
+      await page.goto(`${CONTACTS}/1`);
+      const time = page.locator('dl.record time');
+      const [iso, text] = [await time.getAttribute('datetime'), await time.innerText()];
+      const there = { timeZone: 'America/New_York', dateStyle: 'medium', timeStyle: 'short' } as const;
+      const expected = new Date(iso!).toLocaleString('en-US', there);
+      expect(text.replace(/\s/g, ' '), times).toBe(expected.replace(/\s/g, ' '));
+    }
+    await expect(page.context().cookies()).resolves.toContainEqual(expect.objectContaining({ value: 'America/New_York' }));
+  });
+});
+
 test.describe('in another language', () => {
   test.use({ locale: 'de-DE' });
 
