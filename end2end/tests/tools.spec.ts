@@ -20,7 +20,7 @@ async function made(page: Page): Promise<number> {
 
 async function looks(chat: Chat): Promise<void> {
   const found = step(chat).locator('table');
-  await expect(step(chat).locator('summary')).toContainText(/Looked at Contacts: Company “Globex” \(\d+\)/);
+  await expect(step(chat).locator('summary')).toContainText(/Looked at Contacts \(\d+\) Company “Globex”/);
   await expect(found).toBeHidden();
   await step(chat).locator('summary').click();
   await expect(found).toContainText('Globex');

@@ -24,6 +24,8 @@ pub struct ListQuery {
     pub filters: Vec<Filter>,
     /// The page, from 1.
     pub page: u64,
+    /// Where a page behind the first begins, for a backend that does not count them.
+    pub cursor: Option<String>,
     /// Rows on a page.
     pub page_size: u64,
     /// The columns; none for the usual ones.
@@ -70,6 +72,7 @@ impl Default for ListQuery {
             sort: None,
             filters: Vec::new(),
             page: 1,
+            cursor: None,
             page_size: USUAL_SIZE,
             columns: None,
             is_dense: false,
@@ -89,6 +92,7 @@ impl ListQuery {
                 "q" => read.q = value.to_owned(),
                 "sort" => read.sort = Sort::read(value),
                 "page" => read.page = number(value, 1),
+                "cursor" => read.cursor = Some(value.to_owned()),
                 "page_size" => read.page_size = number(value, USUAL_SIZE),
                 "columns" => read.add_columns(value),
                 "density" => read.is_dense = value == "compact",
@@ -133,6 +137,7 @@ impl ListQuery {
         }
         if self.page != 1 {
             pairs.push(("page".to_owned(), self.page.to_string()));
+            pairs.extend(self.cursor.clone().map(|cursor| ("cursor".to_owned(), cursor)));
         }
         pairs
     }
@@ -252,8 +257,9 @@ mod tests {
     fn an_address_is_read_and_written_back() {
         let address = "q=a+b&f.status=Lead&f.status=Won&f.amount.from=10&f.amount.to=20\
                        &f.company.to.has=glo&sort=-name&columns=name%2Camount&density=compact\
-                       &page_size=50&page=2";
+                       &page_size=50&page=2&cursor=cD0x";
         let query = ListQuery::read(address, &fields());
+        assert_eq!(ListQuery { page: 1, ..query.clone() }.pairs().len() + 2, query.pairs().len());
         assert_eq!(query.filters.len(), 4);
         assert_eq!(query.filters[0].test, Test::OneOf(vec!["Lead".into(), "Won".into()]));
         assert_eq!(query.filters[3].field, "company.to");

@@ -72,6 +72,8 @@ pub struct Listing {
     pub page_size: u64,
     /// Whether the backend says that there is another page, where it says so.
     pub has_more: Option<bool>,
+    /// Where the next page begins, for who does not count pages.
+    pub cursor: Option<String>,
     /// When it was true, where the backend is out and this is its last good answer.
     pub as_of: Option<OffsetDateTime>,
 }
@@ -136,7 +138,14 @@ struct Answer {
 impl Listing {
     /// What is behind the last page.
     pub fn end() -> Self {
-        Self { rows: Vec::new(), total: None, page_size: 1, has_more: Some(false), as_of: None }
+        Self {
+            rows: Vec::new(),
+            total: None,
+            page_size: 1,
+            has_more: Some(false),
+            cursor: None,
+            as_of: None,
+        }
     }
 
     /// Whether there is a page behind `page`, as far as can be told.
@@ -155,7 +164,8 @@ impl Listing {
         let rows = self.rows.len() as u64;
         let page_size = if is_counted || query.page > 1 { self.page_size } else { rows };
         let more = rows > 0 && (!is_counted || self.has_next(query.page));
-        more.then(|| ListQuery { page: query.page + 1, page_size, ..query.clone() })
+        let cursor = self.cursor.clone();
+        more.then(|| ListQuery { page: query.page + 1, cursor, page_size, ..query.clone() })
     }
 }
 
@@ -303,8 +313,8 @@ impl Data {
         if found.rows.is_empty() && query.page > 1 {
             return Err(past_the_end());
         }
-        let Found { rows, total, page_size, has_more } = found;
-        Ok(Listing { rows, total, page_size, has_more, as_of: answer.as_of })
+        let Found { rows, total, page_size, has_more, cursor } = found;
+        Ok(Listing { rows, total, page_size, has_more, cursor, as_of: answer.as_of })
     }
 
     /// All that `query` lists, on however many pages, up to `most` records.

@@ -8,7 +8,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 use time::Duration;
-use url::form_urlencoded::Serializer;
+use url::form_urlencoded::{self, Serializer};
 
 use super::{
     Resources,
@@ -40,6 +40,8 @@ pub struct Found {
     pub page_size: u64,
     /// Whether there is another page, where the backend says so.
     pub has_more: Option<bool>,
+    /// Where the next page begins, for who does not count pages.
+    pub cursor: Option<String>,
 }
 
 /// How a list is asked of one resource.
@@ -50,6 +52,16 @@ pub struct Asking<'a> {
     pub fields: &'a [FieldConfig],
     /// Where the reader's days begin and end.
     pub zone: &'a Zone,
+}
+
+/// What Django REST framework calls the place where a page begins.
+const CURSOR: &str = "cursor";
+
+/// The place that the address of a next page names.
+fn cursor_of(next: &str) -> Option<String> {
+    let (_, query) = next.split_once('?')?;
+    let mut pairs = form_urlencoded::parse(query.split('#').next()?.as_bytes());
+    pairs.find(|(name, _)| name == CURSOR).map(|(_, cursor)| cursor.into_owned())
 }
 
 impl Asking<'_> {
@@ -120,7 +132,12 @@ impl Asking<'_> {
     }
 
     fn add_page(&self, pairs: &mut Serializer<'_, String>, query: &ListQuery) {
+        let cursor = query.cursor.as_ref().filter(|_| query.page > 1);
         match &self.style.paging {
+            Paging::Numbers { size, .. } if let Some(cursor) = cursor => {
+                pairs.append_pair(CURSOR, cursor);
+                pairs.append_pair(size, &query.page_size.to_string());
+            }
             Paging::Numbers { page, size, first, .. } => {
                 pairs.append_pair(page, &(query.page - 1 + first).to_string());
                 pairs.append_pair(size, &query.page_size.to_string());
@@ -238,6 +255,7 @@ impl Asking<'_> {
         let total = self.total(headers, &answer);
         let next = self.style.next.as_deref();
         let has_more = next.map(|path| !lookup(&answer, path).is_null());
+        let cursor = next.and_then(|path| cursor_of(lookup(&answer, path).as_str()?));
         // A backend that was never told to cut its lists into pages sends them whole.
         let is_whole =
             self.style.paging == Paging::Whole || (answer.is_array() && self.style.items.is_some());
@@ -246,7 +264,7 @@ impl Asking<'_> {
             return Ok(whole::page(rows, self, query));
         }
         let page_size = page_size(rows.len() as u64, total, query);
-        Ok(Found { rows, total, page_size, has_more })
+        Ok(Found { rows, total, page_size, has_more, cursor })
     }
 
     fn total(&self, headers: &HeaderMap, answer: &Value) -> Option<u64> {

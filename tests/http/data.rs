@@ -307,6 +307,35 @@ async fn a_list_of_unknown_length_is_exported_to_its_end() {
 }
 
 #[tokio::test]
+async fn a_list_whose_pages_nobody_counts_is_gone_through_to_its_end() {
+    let upstream = Upstream::start(|seen| {
+        let begins = seen.target.split(['?', '&']).find_map(|pair| pair.strip_prefix("cursor="));
+        let begins: u64 = begins.map_or(0, |cursor| cursor.parse().unwrap());
+        let rows: Vec<Value> = (begins..(begins + 10).min(25))
+            .map(|id| json!({ "id": id, "name": format!("n{id}") }))
+            .collect();
+        let next = (begins + 10 < 25).then(|| format!("http://b/contacts?cursor={}", begins + 10));
+        let answer = json!({ "next": next, "previous": null, "results": rows });
+        Response::builder()
+            .header("content-type", "application/json")
+            .body(answer.to_string().into())
+            .unwrap()
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
+    let ada = site.signed_in("ada").await;
+    let second = "/data/crm/contacts?page=2&amp;cursor=10\" rel=\"next\"";
+    let first = ada.open("/data/crm/contacts").await.text().await.unwrap();
+    assert!(first.contains(">n9<") && first.contains(second), "{first}");
+    let last = ada.open("/data/crm/contacts?page=3&cursor=20").await.text().await.unwrap();
+    assert!(last.contains(">n24<") && !last.contains("rel=\"next\""), "{last}");
+    assert!(last.contains("First page"), "{last}");
+    let file = ada.get("/data/crm/contacts/-/export.csv").await.text().await.unwrap();
+    assert_eq!(file.lines().count(), 26, "{file}");
+}
+
+#[tokio::test]
 async fn what_a_list_comes_to_is_told_in_numbers_and_charts() {
     let (site, _folder) = Site::start().await;
     let ada = site.signed_in("ada").await;

@@ -418,8 +418,13 @@ impl ListView<'_> {
             let numbers = page_numbers(here, last).into_iter().map(number).collect_view();
             view! { <ol role="list">{numbers}</ol> }
         });
-        let previous = step("Previous", (here > 1).then(|| to(here - 1)), "prev");
-        let next = step("Next", list.has_next(here).then(|| to(here + 1)), "next");
+        // Who does not count pages knows no way back but to the first.
+        let previous = match self.query.cursor {
+            Some(_) => step("First page", (here > 1).then(|| to(1)), "first"),
+            None => step("Previous", (here > 1).then(|| to(here - 1)), "prev"),
+        };
+        let after = ListQuery { page: here + 1, cursor: list.cursor.clone(), ..self.query.clone() };
+        let next = step("Next", list.has_next(here).then(|| self.href(&after)), "next");
         view! {
             <nav class="pagination" aria-label="Pages">
                 {previous}

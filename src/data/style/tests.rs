@@ -135,6 +135,14 @@ fn answers_are_understood() {
     // It keeps to a page size of its own.
     assert_eq!(drf.page_size, 2);
 
+    // One that does not count its pages says where the next one begins.
+    let next = "https://b.example/r?cursor=cD0y&page_size=25";
+    let cursors = json!({ "next": next, "previous": null, "results": [{ "id": 1 }] });
+    let cursors = found("\"drf\"", &none, cursors, "");
+    assert_eq!((cursors.total, cursors.cursor.as_deref()), (None, Some("cD0y")));
+    assert_eq!(asked("\"drf\"", "page=2&cursor=cD0y"), ["cursor=cD0y", "page_size=25"]);
+    assert_eq!(asked("\"drf\"", "page=1&cursor=cD0y"), ["page=1", "page_size=25"]);
+
     let wagtail = json!({ "meta": { "total_count": 1 }, "items": [{ "id": 1 }] });
     assert_eq!(found("\"wagtail\"", &none, wagtail, "").total, Some(1));
     let newer = json!({ "items": 4, "data": [{ "id": "1" }] });

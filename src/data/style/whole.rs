@@ -33,7 +33,7 @@ pub(super) fn page(mut rows: Vec<Value>, asking: &Asking<'_>, query: &ListQuery)
     let size = usize::try_from(query.page_size).unwrap_or(usize::MAX);
     let before = usize::try_from(query.page - 1).unwrap_or(usize::MAX).saturating_mul(size);
     let rows = rows.into_iter().skip(before).take(size).collect();
-    Found { rows, total: Some(total), page_size: query.page_size, has_more: None }
+    Found { rows, total: Some(total), page_size: query.page_size, has_more: None, cursor: None }
 }
 
 /// All that a record says in the fields that people know of, in lower case.

@@ -316,7 +316,7 @@ mod tests {
     use crate::ui::zone::UTC;
 
     fn listing(rows: Vec<Value>, total: Option<u64>) -> Listing {
-        Listing { rows, total, page_size: 20, has_more: None, as_of: None }
+        Listing { rows, total, page_size: 20, has_more: None, cursor: None, as_of: None }
     }
 
     fn read(text: &str) -> Value {
