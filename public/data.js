@@ -242,11 +242,12 @@ if (rows) {
   show();
 }
 
-// Who fills in a field of many records means to change it.
+// Who fills in a field of many records means to change it, also while this script was on its way.
 for (const field of $$('.bulk-field')) {
-  field.addEventListener('input', ({ target }) => {
-    if (target.name !== 'set') $('input[name=set]', field).checked = true;
-  });
+  const tick = () => ($('input[name=set]', field).checked = true);
+  field.addEventListener('input', ({ target }) => target.name !== 'set' && tick());
+  const typed = $$('input[type=text], input[type=number], textarea', field);
+  if (typed.some(({ value, defaultValue }) => value !== defaultValue)) tick();
 }
 
 // --- Keys ---------------------------------------------------------------------------------------
