@@ -8,13 +8,13 @@ const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseco
 const isTyping = () => document.activeElement?.matches('input:not([type=checkbox], [type=radio]), textarea, select');
 
 // The server writes times as the reader's clock shows them, from the second page on.
-const zone = `tz=${Intl.DateTimeFormat().resolvedOptions().timeZone}`;
-if (!document.cookie.split('; ').includes(zone)) {
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if ($('script[data-zone]')?.dataset.zone !== zone) {
   for (const time of $$('time[datetime*="T"]')) {
     time.textContent = new Date(time.dateTime).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
   }
 }
-document.cookie = `${zone}; path=/; max-age=31536000; samesite=lax`;
+document.cookie = `tz=${zone}; path=/; max-age=31536000; samesite=lax`;
 
 // --- On the way to the next page ----------------------------------------------------------------
 

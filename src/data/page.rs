@@ -19,7 +19,7 @@ use crate::{
     error::Result,
     server::{context, state::App},
     session::Caller,
-    ui::{icon::Icon, page::awaited, reader::Reader},
+    ui::{icon::Icon, page::awaited, reader::Reader, zone::Zone},
 };
 
 pub mod batch;
@@ -320,10 +320,11 @@ fn stale_notice(reader: &Reader, as_of: time::OffsetDateTime) -> impl IntoView +
     }
 }
 
-/// The page's script.
+/// The page's script, which is told what zone the page was written for.
 fn script() -> impl IntoView {
     let nonce = leptos::nonce::use_nonce();
-    view! { <script type="module" src="/data.js" nonce=nonce></script> }
+    let zone = Zone::of_page().name().to_owned();
+    view! { <script type="module" src="/data.js" nonce=nonce data-zone=zone></script> }
 }
 
 fn address(resource: &ResourceConfig) -> String {
