@@ -319,6 +319,7 @@ fn resource(page: &mut Page, resource: &ResourceConfig) {
     page.text("backend", &resource.backend);
     page.text("path", &resource.path);
     page.text("title", &resource.title);
+    page.text("icon", resource.icon);
     page.text("singular", &resource.singular);
     let actions = resource.actions.iter().map(|action| quoted(action.word()));
     let operations = resource.operations.iter().map(operation);

@@ -467,6 +467,14 @@ fn fields_and_styles_are_checked() {
 }
 
 #[test]
+fn every_icon_is_drawn() {
+    let sprite = include_str!("../../public/icons.svg");
+    for (name, _) in super::values::ICONS {
+        assert!(sprite.contains(&format!("<symbol id=\"{name}\"")), "{name}");
+    }
+}
+
+#[test]
 fn titles_have_a_singular() {
     for (title, singular) in [
         ("Companies", "company"),

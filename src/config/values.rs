@@ -54,6 +54,42 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("delete", Action::Delete),
 ];
 
+/// `icon` of a resource: symbols of `public/icons.svg`.
+pub(super) const ICONS: &[(&str, &str)] = &[
+    ("article", "article"),
+    ("box", "box"),
+    ("briefcase", "briefcase"),
+    ("building", "building"),
+    ("calendar", "calendar"),
+    ("card", "card"),
+    ("chart", "chart"),
+    ("flow", "flow"),
+    ("form", "form"),
+    ("funnel", "funnel"),
+    ("gauge", "gauge"),
+    ("globe", "globe"),
+    ("hook", "hook"),
+    ("image", "image"),
+    ("inbox", "inbox"),
+    ("key", "key"),
+    ("layout", "layout"),
+    ("mail", "mail"),
+    ("megaphone", "megaphone"),
+    ("page", "page"),
+    ("people", "people"),
+    ("plug", "plug"),
+    ("receipt", "receipt"),
+    ("repeat", "repeat"),
+    ("rows", "rows"),
+    ("share", "share"),
+    ("tag", "tag"),
+    ("target", "target"),
+    ("task", "task"),
+    ("ticket", "ticket"),
+    ("truck", "truck"),
+    ("user", "user"),
+];
+
 /// `kind` of a chart.
 pub(super) const CHARTS: &[(&str, ChartKind)] =
     &[("bars", ChartKind::Bars), ("lines", ChartKind::Lines), ("shares", ChartKind::Shares)];

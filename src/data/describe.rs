@@ -15,7 +15,7 @@ use super::{
     fields::{Evidence, inferred, keys},
     openapi::described,
     query::{Filter, ListQuery, Sort, Test, USUAL_SIZE},
-    style::{Asking, Found, lookup},
+    style::{Asking, Found, lookup, relations},
     value::plain,
 };
 use crate::{
@@ -116,11 +116,12 @@ impl Probe<'_> {
     async fn evidence(&self, openapi: Option<&str>) -> Result<(Evidence, Option<String>)> {
         let (text, found) = self.list(&ListQuery::default(), &[]).await?;
         let order = keys(&text);
+        let relations = relations(&self.resource.style, &text);
         let about = self.json(Method::OPTIONS, &self.resource.path).await;
         let (document, place) = self.document(openapi).await.unzip();
         let document = document.and_then(|it| described(&it, &self.resource.path, &order));
         let place = place.filter(|_| document.is_some());
-        Ok((Evidence { about, document, rows: found.rows, order }, place))
+        Ok((Evidence { about, document, rows: found.rows, order, relations }, place))
     }
 
     async fn document(&self, openapi: Option<&str>) -> Option<(Value, String)> {

@@ -78,11 +78,13 @@ pub struct Evidence {
     pub rows: Vec<Value>,
     /// The names of fields, in the order in which the backend writes them.
     pub order: Vec<String>,
+    /// Those that lead to other records, nobody knows which.
+    pub relations: BTreeSet<String>,
 }
 
 /// The fields of a resource: by `OPTIONS`, by the document, or by the records.
 pub fn inferred(config: &ResourceConfig, evidence: &Evidence) -> Vec<FieldConfig> {
-    let Evidence { about, document, rows, order } = evidence;
+    let Evidence { about, document, rows, order, relations } = evidence;
     let documented = document.as_ref().map(|told| &told.fields).filter(|it| !it.is_empty());
     let mut fields: Vec<FieldConfig> = match (about.as_ref().and_then(described), documented) {
         (Some(about), _) => {
@@ -111,6 +113,8 @@ pub fn inferred(config: &ResourceConfig, evidence: &Evidence) -> Vec<FieldConfig
         };
         let sortable = is_named(|told| &told.sortable);
         let filterable = is_named(|told| &told.filterable);
+        // What a relation can lead to has to be declared before it can be chosen.
+        field.in_form &= !relations.contains(&field.name);
         field.sortable = sortable || (sorts_all && !field.kind.is_wide());
         field.filterable = filterable || (sorts_all && !field.kind.choices().is_empty());
     }
@@ -383,6 +387,20 @@ mod tests {
         assert_eq!(words(&fields), expected);
         assert!(fields[0].sortable && !fields[8].sortable);
         assert_eq!(fields.iter().filter(|field| field.in_list).count(), COLUMNS);
+    }
+
+    #[test]
+    fn what_leads_nobody_knows_where_is_not_typed() {
+        let text = br#"{"data": [{"id": "1", "type": "n", "attributes": {"title": "A"},
+            "relationships": {"uid": {"data": {"type": "user", "id": "x-1"}}}}]}"#;
+        let config = resource("jsonapi");
+        let relations = crate::data::style::relations(&config.style, text);
+        assert_eq!(relations.iter().collect::<Vec<_>>(), ["uid"]);
+        let rows = vec![json!({ "id": "1", "title": "A", "uid": "x-1" })];
+        let fields = inferred(&config, &Evidence { rows, relations, ..Evidence::default() });
+        let entered = fields.iter().filter(|field| field.in_form);
+        assert_eq!(entered.map(|field| field.name.as_str()).collect::<Vec<_>>(), ["title"]);
+        assert!(crate::data::style::relations(&resource("drf").style, text).is_empty());
     }
 
     #[test]

@@ -192,7 +192,7 @@ pub async fn pinned(app: &App, caller: &Caller) -> Result<Option<impl IntoView +
             view! {
                 <li>
                     <a class="card" href=address(resource)>
-                        <strong>{resource.title.clone()}</strong>
+                        <strong><Icon name=resource.icon />{resource.title.clone()}</strong>
                     </a>
                 </li>
             }
@@ -252,7 +252,7 @@ fn group_section((group, resources): (&Group, Vec<&ResourceConfig>)) -> impl Int
         view! {
             <li>
                 <a class="card" href=address(resource)>
-                    <strong>{resource.title.clone()}</strong>
+                    <strong><Icon name=resource.icon />{resource.title.clone()}</strong>
                 </a>
             </li>
         }

@@ -22,7 +22,7 @@ use super::{
     openapi::described,
     query::{ListQuery, PAGE_SIZES, Test, USUAL_SIZE},
     refusal::Refusal,
-    style::{Asking, Found, lookup},
+    style::{Asking, Found, lookup, relations},
 };
 use crate::{
     backend::{Backends, Call, LastGood, Question, age, read, refusal},
@@ -498,7 +498,7 @@ impl Data {
         let page_size = config.style.largest().min(USUAL_SIZE);
         let query = ListQuery { page_size, ..ListQuery::default() };
         let sample = self.ask(caller, config, path.clone(), Some(asking.query(&query))).await?;
-        let order = keys(&sample.text);
+        let (order, relations) = (keys(&sample.text), relations(&config.style, &sample.text));
         let body = serde_json::from_slice(&sample.text).map_err(not_understood)?;
         let sample = asking.found(&sample.headers, body, &query)?;
         let about = Call::new(Method::OPTIONS, path.clone());
@@ -509,7 +509,7 @@ impl Data {
             None => None,
         };
         let document = document.and_then(|document| described(&document, &path, &order));
-        Ok(inferred(config, &Evidence { about, document, rows: sample.rows, order }))
+        Ok(inferred(config, &Evidence { about, document, rows: sample.rows, order, relations }))
     }
 
     /// A GET, answered by the backend or, while it is out, as it answered last.

@@ -1,6 +1,9 @@
 //! How a backend's lists are asked for and understood, by what its style says.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use axum::http::HeaderMap;
 use serde_json::{
@@ -410,6 +413,17 @@ fn flattened(mut item: Map<String, Value>) -> Value {
         }
     }
     Value::Object(item)
+}
+
+/// The names of what leads to other records in a page of a list, where its style tells them apart.
+pub fn relations(style: &StyleConfig, text: &[u8]) -> BTreeSet<String> {
+    if style.records != RecordForm::JsonApi {
+        return BTreeSet::new();
+    }
+    let answer: Value = serde_json::from_slice(text).unwrap_or_default();
+    let records = answer.get("data").and_then(Value::as_array).into_iter().flatten();
+    let names = records.filter_map(|record| record.get("relationships")?.as_object());
+    names.flat_map(|names| names.keys().cloned()).collect()
 }
 
 /// What is under `path`, whose dots reach into objects.

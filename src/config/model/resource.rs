@@ -25,6 +25,8 @@ pub struct ResourceConfig {
     pub path: String,
     /// `title`. Default the name with a capital.
     pub title: String,
+    /// `icon` beside the title. Default `rows`.
+    pub icon: &'static str,
     /// `singular`: what one record is called. Default the title without its ending.
     pub singular: String,
     /// `actions`: what may be done with it. Default all.

@@ -95,6 +95,7 @@ fn resource(
         values::path,
     );
     let title = s.defaulted_with("title", values::text, || Ok(values::in_words(name)));
+    let icon = s.defaulted("icon", |v| values::choice(v, values::ICONS, &[]), "rows");
     let singular = s.optional("singular", values::text);
     let actions = s.defaulted_with("actions", actions, || Ok(Actions::all()));
     let known_actions = actions.as_ref().map_or_else(|_| Vec::new(), Actions::names);
@@ -120,6 +121,7 @@ fn resource(
         name: name.to_owned(),
         backend: backend?,
         path: path?,
+        icon: icon?,
         singular: singular?.unwrap_or_else(|| singular_of(&title)),
         title,
         actions,
