@@ -246,8 +246,8 @@ if (rows) {
 for (const field of $$('.bulk-field')) {
   const tick = () => ($('input[name=set]', field).checked = true);
   field.addEventListener('input', ({ target }) => target.name !== 'set' && tick());
-  const typed = $$('input[type=text], input[type=number], textarea', field);
-  if (typed.some(({ value, defaultValue }) => value !== defaultValue)) tick();
+  const isTyped = (it) => it.value !== (it.defaultValue ?? [...it.options].find((one) => one.defaultSelected)?.value ?? it.options[0]?.value);
+  if ($$('input:not([type=checkbox], [type=hidden]), textarea, select', field).some(isTyped)) tick();
 }
 
 // --- Keys ---------------------------------------------------------------------------------------

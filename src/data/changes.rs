@@ -281,25 +281,33 @@ impl Changes {
         if wish.deed == Deed::Delete {
             for change in self.of_record(caller, &wish.resource.config, wish.record).await? {
                 if change.state == State::Pending && change.deed != Deed::Delete {
-                    self.again(caller, &change.id).await?;
-                    // What they have just written themselves is no news to them.
-                    wish.opened.values.retain(|name, _| !change.values.contains_key(name));
+                    let ended = self.again(caller, &change.id).await?;
+                    if ended.state == State::Done {
+                        // What they have just written themselves is no news to them.
+                        wish.opened.values.retain(|name, _| !change.values.contains_key(name));
+                    }
                 }
             }
         }
         let due_at = now().saturating_add(millis(self.inner.config.undo));
         let values = Value::Object(wish.values.clone()).to_string();
         let id = sent_once(request, &[&wish.deed.word(), wish.record, &values]);
-        let row = row(caller, id, wish, due_at)?;
-        match self.inner.store.keep(&row, replaces).await? {
-            Kept::New => {}
-            Kept::Known => return self.find(caller, &row.id).await,
-            Kept::TooLate => {
-                return Err(Error::conflict(
-                    "What this was to replace has been saved meanwhile. Look at the record, and send it \
-                 again.",
-                ));
+        let mut row = row(caller, id, wish, due_at)?;
+        let mut kept = self.inner.store.keep(&row, replaces).await?;
+        if kept == Kept::Known {
+            let known = self.find(caller, &row.id).await?;
+            if known.is_under_way() || known.state == State::Done {
+                return Ok(known);
             }
+            // It was taken back, or did not work out: they mean it again.
+            row.id = new_id();
+            kept = self.inner.store.keep(&row, replaces).await?;
+        }
+        if kept == Kept::TooLate {
+            return Err(Error::conflict(
+                "What this was to replace has been saved meanwhile. Look at the record, and send it \
+                 again.",
+            ));
         }
         self.do_in_time(row.id.clone(), self.inner.config.undo).await;
         self.find(caller, &row.id).await
@@ -681,6 +689,12 @@ impl Change {
         sentences.collect::<Vec<_>>().join(" ").trim_start_matches(": ").to_owned()
     }
 
+    /// Whether it did not work out, and can be sent again without looking first.
+    pub fn can_be_tried_again(&self) -> bool {
+        let is_repeatable = matches!(self.deed, Deed::Update | Deed::Delete);
+        self.needs_person() && (is_repeatable || !self.outcome.is_unclear)
+    }
+
     /// Whether it waits or is being done.
     pub fn is_under_way(&self) -> bool {
         matches!(self.state, State::Pending | State::Running)
@@ -778,7 +792,7 @@ fn change(row: ChangeRow) -> Option<Change> {
 fn entry_of(row: &ChangeRow, who: &Identity, was: &Map<String, Value>) -> EntryRow {
     let mut is_now: Map<String, Value> = serde_json::from_str(&row.fields).unwrap_or_default();
     if row.action == Action::Update.word() {
-        is_now.retain(|name, _| was.contains_key(name));
+        is_now.retain(|name, _| was.is_empty() || was.contains_key(name));
     }
     EntryRow {
         id: new_id(),

@@ -11,13 +11,13 @@ use super::{
     changes::Change,
     present,
     query::ListQuery,
-    service::{Listing, Resource},
+    service::{Listing, Resource, is_past_the_end},
     style::lookup,
     value::plain,
 };
 use crate::{
     config::{FieldConfig, FieldKind},
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     session::Caller,
     ui::zone::Zone,
 };
@@ -64,12 +64,11 @@ impl Export {
         text.extend(self.head()?);
         text.extend(self.rows(&first)?);
         let next = first.query_after(&self.query);
-        let before = first.rows.first().cloned();
+        let before = first.begins(&self.resource.config);
         let rest = stream::try_unfold((self, next, before), |(this, next, before)| async move {
             let Some(query) = next else { return Ok(None) };
             let list = this.page(&query).await?;
-            let begins = list.rows.first().cloned();
-            // A backend that knows no pages gives the same one for ever.
+            let begins = list.begins(&this.resource.config);
             if begins == before {
                 return Ok(None);
             }
@@ -81,17 +80,14 @@ impl Export {
         Ok(futures::StreamExt::chain(first, rest).into_stream())
     }
 
-    /// The ids and titles of all that is listed and has an id, each once, up to `most` and a page more.
-    pub async fn names(self, most: usize) -> Result<Vec<(String, String)>> {
+    /// The ids and titles of all that is listed and has an id, each once, up to `most` and a page more;
+    /// and how many there are, where the backend says.
+    pub async fn names(self, most: usize) -> Result<(Vec<(String, String)>, Option<u64>)> {
         let (mut names, mut known) = (Vec::new(), HashSet::new());
-        let (mut next, mut before) = (Some(self.query.clone()), None);
+        let (mut next, mut total) = (Some(self.query.clone()), None);
         while let Some(query) = next.filter(|_| names.len() <= most) {
             let list = self.page(&query).await?;
-            let begins = list.rows.first().cloned();
-            if query.page > 1 && begins == before {
-                break;
-            }
-            before = begins;
+            let before = names.len();
             for row in &list.rows {
                 let id = present::id(&self.resource.config, row);
                 if !id.is_empty() && known.insert(id.clone()) {
@@ -99,9 +95,14 @@ impl Export {
                     names.push((id.clone(), title.unwrap_or_else(|| format!("#{id}"))));
                 }
             }
+            if query.page == 1 {
+                total = list.total;
+            } else if names.len() == before {
+                break;
+            }
             next = list.query_after(&query);
         }
-        Ok(names)
+        Ok((names, total))
     }
 
     /// What the file is called.
@@ -113,7 +114,7 @@ impl Export {
         let list = self.data.list(&self.caller, &self.resource, query, &self.zone).await;
         match list {
             // The list has become shorter, or nobody knew how long it is.
-            Err(error) if error.kind() == Kind::NotFound && query.page > 1 => Ok(Listing::end()),
+            Err(error) if query.page > 1 && is_past_the_end(&error) => Ok(Listing::end()),
             list => list,
         }
     }

@@ -35,10 +35,14 @@ pub struct Opened {
     pub zone: String,
 }
 
-/// Earlier versions wrote a distance from UTC, which names nothing.
+/// Before a distance from UTC, which earlier versions wrote.
+const SECONDS: &str = "seconds ";
+
 fn zone_name<'de, D: Deserializer<'de>>(zone: D) -> Result<String, D::Error> {
-    let zone = Value::deserialize(zone)?;
-    Ok(zone.as_str().unwrap_or_default().to_owned())
+    Ok(match Value::deserialize(zone)? {
+        Value::String(name) => name,
+        seconds => format!("{SECONDS}{seconds}"),
+    })
 }
 
 impl Opened {
@@ -64,7 +68,11 @@ impl Opened {
 
     /// Where moments were written for.
     pub fn zone(&self) -> Zone {
-        Zone::named(&self.zone).unwrap_or_default()
+        let zone = match self.zone.strip_prefix(SECONDS) {
+            Some(seconds) => seconds.parse().ok().and_then(Zone::fixed),
+            None => Zone::named(&self.zone),
+        };
+        zone.unwrap_or_default()
     }
 }
 

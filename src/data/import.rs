@@ -213,8 +213,22 @@ fn plainly(field: &FieldConfig, cell: &str) -> Option<Result<Value, &'static str
             "false" | "no" | "n" | "0" => Ok(false.into()),
             _ => Err("Write yes or no."),
         }),
-        FieldKind::DateTime if cell.contains('T') => moment(cell).map(|_| Ok(cell.into())),
+        FieldKind::DateTime if is_of_backend(cell) => Some(Ok(cell.into())),
         _ => None,
+    }
+}
+
+/// Whether a backend could have written this moment; people write a space, and mean their own clock.
+fn is_of_backend(cell: &str) -> bool {
+    let is_fraction = |rest: &str| {
+        let digits = rest.strip_prefix('.').unwrap_or("0");
+        (rest.is_empty() || rest.starts_with('.'))
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match moment(cell) {
+        Some(Moment::Known(_)) => cell.contains('T'),
+        Some(Moment::Local(_)) => cell.contains('T') && cell.get(19..).is_some_and(is_fraction),
+        None => false,
     }
 }
 
@@ -349,6 +363,8 @@ mod tests {
             let read = read_text(&format!("id,at\n7,{at}\n")).unwrap();
             assert_eq!(Value::Object(read.drafts[0].values.clone()), json!({ "at": at }));
         }
+        let odd = read_text("id,at\n7,2026-01-02T03:04:00 or so\n").unwrap();
+        assert_eq!(odd.drafts[0].problems[0].0, "at");
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::{
     error::{Error, Kind, Result},
     server::{html, state::App},
     session::Caller,
+    ui::zone::Zone,
 };
 
 /// The largest form, in bytes: one with long texts, and the same texts as it was opened on.
@@ -88,6 +89,12 @@ impl Sent {
     /// What the form calls itself, so that it counts once however often it is sent.
     fn request(&self) -> &str {
         self.text("request").unwrap_or_default()
+    }
+
+    /// Where its times are: as it was written for, whatever the browser says by now.
+    fn zone(&self) -> Zone {
+        let written = self.text("zone").and_then(Zone::named);
+        written.unwrap_or_else(|| Zone::of(&self.head.headers))
     }
 
     /// What the form was opened on.

@@ -20,6 +20,7 @@ use super::{
     fields::{Evidence, inferred, keys},
     files::{self, Chosen},
     openapi::described,
+    present,
     query::{ListQuery, PAGE_SIZES, Test, USUAL_SIZE},
     refusal::Refusal,
     style::{Asking, Found, lookup, relations},
@@ -155,6 +156,15 @@ impl Listing {
             (None, Some(total)) => page.saturating_mul(self.page_size) < total,
             (None, None) => self.rows.len() as u64 >= self.page_size,
         }
+    }
+
+    /// What it begins with, told apart from what other pages do: a backend that knows no pages gives the
+    /// same one for ever.
+    pub fn begins(&self, config: &ResourceConfig) -> Option<String> {
+        let first = self.rows.first()?;
+        Some(present::id(config, first))
+            .filter(|id| !id.is_empty())
+            .or_else(|| Some(first.to_string()))
     }
 
     /// What to ask for behind this list, which `query` asked for. A backend may have pages of its own
@@ -330,14 +340,14 @@ impl Data {
         let page_size = resource.config.style.largest().min(most as u64);
         let query = ListQuery { columns: Some(names), page: 1, page_size, ..query.clone() };
         let mut all = self.list(caller, resource, &query, zone).await?;
-        let (mut next, mut begins) = (all.query_after(&query), all.rows.first().cloned());
+        let config = &resource.config;
+        let (mut next, mut begins) = (all.query_after(&query), all.begins(config));
         while let Some(query) = next.filter(|_| all.rows.len() < most) {
             let list = match self.list(caller, resource, &query, zone).await {
-                Err(error) if error.kind() == Kind::NotFound => break,
+                Err(error) if is_past_the_end(&error) => break,
                 list => list?,
             };
-            // A backend that knows no pages gives the same one for ever.
-            let before = std::mem::replace(&mut begins, list.rows.first().cloned());
+            let before = std::mem::replace(&mut begins, list.begins(config));
             if begins == before {
                 break;
             }
@@ -585,6 +595,11 @@ fn question(
     let target = format!("/.data/{}{path}?{}", config.backend, query.unwrap_or_default());
     let target: Uri = target.parse().ok()?;
     Question::of(caller, &target, &HeaderMap::new(), &[])
+}
+
+/// Whether a backend says in its way that there is no such page.
+pub fn is_past_the_end(error: &Error) -> bool {
+    matches!(error.kind(), Kind::NotFound | Kind::BadRequest)
 }
 
 fn past_the_end() -> Error {

@@ -4,7 +4,11 @@
 //! in another season.
 
 use axum::http::HeaderMap;
-use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
+use jiff::{
+    Timestamp,
+    civil::DateTime,
+    tz::{Offset, TimeZone},
+};
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::{server::context, session::cookie};
@@ -39,6 +43,11 @@ impl Zone {
     /// The zone of a name such as `Europe/Lisbon`.
     pub fn named(name: &str) -> Option<Self> {
         TimeZone::get(name).ok().map(Self)
+    }
+
+    /// A clock that is so many seconds before UTC all year round.
+    pub fn fixed(seconds: i32) -> Option<Self> {
+        Offset::from_seconds(seconds).ok().map(|offset| Self(TimeZone::fixed(offset)))
     }
 
     /// Its name.

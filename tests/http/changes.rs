@@ -106,7 +106,7 @@ fn configured(origin: &str, undo: &str) -> String {
                   \"email\", { name = \"size\", type = \"decimal\" }, \
                   { name = \"stamp\", read_only = true }]";
     let (before, _) = text.split_once("fields = [").unwrap();
-    format!("[data]\nundo = \"{undo}\"\n{before}{fields}\n")
+    format!("[data]\nundo = \"{undo}\"\nadmins = [\"admin\"]\n{before}{fields}\n")
 }
 
 fn ada() -> Value {

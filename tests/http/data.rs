@@ -325,7 +325,7 @@ async fn a_list_whose_pages_nobody_counts_is_gone_through_to_its_end() {
     let folder = tempfile::tempdir().unwrap();
     let site = Site::start_with(folder.path(), &with_backend(&upstream.origin, "")).await;
     let ada = site.signed_in("ada").await;
-    let second = "/data/crm/contacts?page=2&amp;cursor=10\" rel=\"next\"";
+    let second = "\"?page=2&amp;cursor=10\" rel=\"next\"";
     let first = ada.open("/data/crm/contacts").await.text().await.unwrap();
     assert!(first.contains(">n9<") && first.contains(second), "{first}");
     let last = ada.open("/data/crm/contacts?page=3&cursor=20").await.text().await.unwrap();
@@ -386,7 +386,7 @@ async fn lists_are_kept_under_names_and_on_the_first_page() {
     assert!(!home().await.contains("Pinned"));
     ada.post_form(&format!("{deals}/-/views"), &[("pin", "1")]).await;
     let pinned = home().await;
-    assert!(pinned.contains("Pinned") && pinned.contains("<strong>Deals</strong>"), "{pinned}");
+    assert!(pinned.contains("Pinned") && pinned.contains("Deals</strong>"), "{pinned}");
     ada.post_form(&format!("{deals}/-/views"), &[("pin", "0")]).await;
     assert!(!home().await.contains("Pinned"));
 }

@@ -66,7 +66,8 @@ impl Calls {
     /// cannot begin, whatever it is called.
     fn place(&self, piece: &Piece) -> Option<usize> {
         if piece.name.is_empty() && !self.0.is_empty() {
-            return self.known(piece).or(self.0.len().checked_sub(1));
+            let last = || self.0.len().checked_sub(1).filter(|_| piece.index.is_none());
+            return self.known(piece).or_else(last);
         }
         if !piece.id.is_empty() {
             return self.0.iter().rposition(|growing| {

@@ -115,7 +115,16 @@ impl Changes {
         let values = drafts.first().map(|draft| Value::Object(draft.values.clone()).to_string());
         let wish = [&*deed.word(), &values.unwrap_or_default(), &ids.join("\0")];
         batch.id = sent_once(request, &wish);
-        let kept = self.keep(caller, batch, drafts, State::Pending, due_at).await?;
+        if !self.keep(caller, &batch, &drafts, State::Pending, due_at).await? {
+            let known = self.batch(caller, &batch.id).await?;
+            if known.tally.dropped < known.tally.all() {
+                return Ok(known);
+            }
+            // It was taken back: they mean it again.
+            batch.id = new_id();
+            self.keep(caller, &batch, &drafts, State::Pending, due_at).await?;
+        }
+        let kept = batch.id;
         let (this, id, undo) = (self.clone(), kept.clone(), self.inner.config.undo);
         self.inner.runtime.spawn(async move {
             tokio::time::sleep(undo).await;
@@ -133,18 +142,18 @@ impl Changes {
         notes: &[String],
     ) -> Result<Batch> {
         let batch = new_batch(caller, resource, None, notes)?;
-        let kept = self.keep(caller, batch, drafts, State::Draft, i64::MAX).await?;
-        self.batch(caller, &kept).await
+        self.keep(caller, &batch, &drafts, State::Draft, i64::MAX).await?;
+        self.batch(caller, &batch.id).await
     }
 
     async fn keep(
         &self,
         caller: &Caller,
-        batch: BatchRow,
-        drafts: Vec<Draft>,
+        batch: &BatchRow,
+        drafts: &[Draft],
         state: State,
         due_at: i64,
-    ) -> Result<String> {
+    ) -> Result<bool> {
         if drafts.is_empty() {
             return Err(Error::bad_request("There is nothing to do: no record was chosen."));
         }
@@ -153,12 +162,9 @@ impl Changes {
             return Err(Error::too_large(sentence));
         }
         let session = session_of(caller)?;
-        let rows: Result<Vec<ChangeRow>> = drafts
-            .into_iter()
-            .map(|draft| draft_row(&batch, &session, draft, state, due_at))
-            .collect();
-        self.inner.store.keep_batch(&batch, &rows?).await?;
-        Ok(batch.id)
+        let rows: Result<Vec<ChangeRow>> =
+            drafts.iter().map(|draft| draft_row(batch, &session, draft, state, due_at)).collect();
+        Ok(self.inner.store.keep_batch(batch, &rows?).await?)
     }
 
     /// One batch of the caller's.
@@ -339,12 +345,12 @@ fn new_batch(
 fn draft_row(
     batch: &BatchRow,
     session: &str,
-    draft: Draft,
+    draft: &Draft,
     state: State,
     due_at: i64,
 ) -> Result<ChangeRow> {
     let is_wrong = !draft.problems.is_empty();
-    let refusal = is_wrong.then(|| Refusal::of_fields(draft.problems));
+    let refusal = is_wrong.then(|| Refusal::of_fields(draft.problems.clone()));
     let outcome = Outcome { refusal, ..Outcome::default() };
     let state = if is_wrong { State::Invalid } else { state };
     Ok(ChangeRow {
@@ -353,10 +359,10 @@ fn draft_row(
         tenant: batch.tenant.clone(),
         session: session.to_owned(),
         resource: batch.resource.clone(),
-        record: draft.record,
-        title: draft.title,
+        record: draft.record.clone(),
+        title: draft.title.clone(),
         action: draft.deed.word(),
-        fields: Value::Object(draft.values).to_string(),
+        fields: Value::Object(draft.values.clone()).to_string(),
         opened: Opened::default().write(),
         state: state.word().to_owned(),
         outcome: serde_json::to_string(&outcome).map_err(Error::internal)?,

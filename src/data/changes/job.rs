@@ -148,9 +148,8 @@ impl Job<'_> {
             return record.clone();
         }
         let value = |name: &String| {
-            let was = record.get(name).unwrap_or(&Value::Null);
-            let is_new = self.change.values.get(name) != Some(was);
-            is_new.then(|| (name.clone(), was.clone()))
+            let was = record.get(name).filter(|was| self.change.values.get(name) != Some(was))?;
+            Some((name.clone(), was.clone()))
         };
         self.change.values.keys().filter_map(value).collect()
     }
@@ -227,7 +226,7 @@ impl Settled {
         match (error.kind(), &change.deed) {
             (Kind::Forbidden, _) => Self::refused(Refusal::saying(error.message())),
             (_, Deed::Create | Deed::Run(_)) if is_unclear => Self::unknown(),
-            _ if is_unclear => Self::unclear(error.message()),
+            _ if is_unclear || change.outcome.is_unclear => Self::unclear(error.message()),
             _ => Self::kept(error.message()),
         }
     }

@@ -150,7 +150,7 @@ impl ChangeStore {
             .bind("{\"is_replaced\":true}")
             .execute(&mut *tx)
             .await?;
-            if dropped.rows_affected() == 0 && is_begun(&mut tx, id).await? {
+            if dropped.rows_affected() == 0 && is_begun(&mut tx, row, id).await? {
                 tx.rollback().await?;
                 return Ok(Kept::TooLate);
             }
@@ -431,12 +431,16 @@ impl ChangeStore {
 type Tx = sqlx::Transaction<'static, Db>;
 
 /// Whether a change can no longer be replaced. One that its own form has replaced already can.
-async fn is_begun(tx: &mut Tx, id: &str) -> sqlx::Result<bool> {
-    let begun: Option<i64> =
-        sqlx::query_scalar("SELECT 1 FROM changes WHERE id = $1 AND state IN ('running', 'done')")
-            .bind(id)
-            .fetch_optional(&mut **tx)
-            .await?;
+async fn is_begun(tx: &mut Tx, by: &ChangeRow, id: &str) -> sqlx::Result<bool> {
+    let begun: Option<String> = sqlx::query_scalar(
+        "SELECT id FROM changes WHERE id = $1 AND owner = $2 AND tenant = $3
+         AND state IN ('running', 'done')",
+    )
+    .bind(id)
+    .bind(&by.owner)
+    .bind(&by.tenant)
+    .fetch_optional(&mut **tx)
+    .await?;
     Ok(begun.is_some())
 }
 

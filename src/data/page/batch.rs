@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::{address, breadcrumb, cells::written, form::Typed, script, trail};
 use crate::{
-    config::{Action, FieldConfig, OperationConfig, in_sentence},
+    config::{Action, FieldConfig, FieldKind, OperationConfig, in_sentence},
     data::{
         access,
         changes::{Batch, Change, Deed, State, TROUBLE},
@@ -64,6 +64,15 @@ pub fn import_view(
             </div>
         }
     });
+    let has_moments = resource.fields.iter().any(|field| field.kind == FieldKind::DateTime);
+    let clock = has_moments.then(|| {
+        view! {
+            <p>
+                "A time with a space, such as 2026-01-31 14:02, is one of your own clock; one with a T is \
+                taken as the backend writes it."
+            </p>
+        }
+    });
     let fields = form::entered(&resource.fields).map(|field| {
         let required = field.rules.required.then_some(" (required)");
         view! { <li><code>{field.name.clone()}</code> " " {field.label.clone()} {required}</li> }
@@ -115,6 +124,7 @@ pub fn import_view(
                         "An export"
                     </a> " has the right form."
                 </p>
+                {clock}
                 <ul>{fields.collect_view()}</ul>
             </section>
         </main>
@@ -157,7 +167,7 @@ pub(super) async fn page(
             {breadcrumb(trail(&app, &resource.config), kind)}
             <div class="page-head">
                 <h1>{title.clone()}</h1>
-                {buttons(&batch)}
+                {buttons(&batch, &trouble)}
             </div>
             {notes}
             {progress}
@@ -222,7 +232,7 @@ fn progress(reader: &Reader, batch: &Batch) -> impl IntoView + use<> {
 }
 
 /// What can be done with it now.
-fn buttons(batch: &Batch) -> impl IntoView + use<> {
+fn buttons(batch: &Batch, trouble: &[Change]) -> impl IntoView + use<> {
     let tally = batch.tally;
     let button = |word: &'static str, label: String, variant: Option<&'static str>| {
         view! {
@@ -247,7 +257,8 @@ fn buttons(batch: &Batch) -> impl IntoView + use<> {
         let now = tally.waits().then(|| button("confirm", "Do it now".to_owned(), None));
         view! { {button("stop", undo.to_owned(), primary)} {now} }.into_any()
     } else {
-        let retry = (tally.failed > 0).then(|| button("retry", "Try again".to_owned(), primary));
+        let can_retry = trouble.iter().any(Change::can_be_tried_again);
+        let retry = can_retry.then(|| button("retry", "Try again".to_owned(), primary));
         view! {
             {retry}
             {button("close", if tally.failed > 0 { "Discard the rest" } else { "Close" }.to_owned(), None)}
@@ -518,6 +529,7 @@ pub fn bulk_form(app: &App, resource: &Resource, many: &BulkForm<'_>) -> impl In
             <p>"Tick what is to be changed. Everything else stays as it is, in each of them."</p>
             <form class="record-form" method="post" action=to>
                 <input type="hidden" name="do" value="set" />
+                <input type="hidden" name="zone" value=zone.name().to_owned() />
                 {hidden.collect_view()}
                 {fields.collect_view()}
                 <div class="actions">

@@ -150,7 +150,7 @@ pub(super) async fn new_page(
                 zone: reader.zone.name().to_owned(),
             }
         }
-        None => Opened::default(),
+        None => Opened { zone: reader.zone.name().to_owned(), ..Opened::default() },
     };
     let first = options::first(&app.data(), &caller, &resource).await;
     let form = new_form(&app, &resource, &new_id(), &start, None);
@@ -238,7 +238,7 @@ pub fn new_form(
         back: address(config),
         fields: fields.collect(),
         note: None,
-        hidden: vec![("request", request.to_owned())],
+        hidden: vec![("request", request.to_owned()), ("zone", start.zone.clone())],
         problems: general(resource, typed.map(|typed| &typed.refusal)),
         send: "Create",
     }
@@ -333,7 +333,7 @@ fn field_view(
 /// What helps to fill a field in. Where nobody knows the reader's clock, it is said which one counts.
 fn help(field: &FieldConfig, control: Control, zone: &Zone) -> Option<String> {
     let is_moment = control == Control::Line("datetime-local");
-    let clock = (is_moment && *zone == UTC).then(|| "The time in UTC.".to_owned());
+    let clock = (is_moment && zone.name() == UTC.name()).then(|| "The time in UTC.".to_owned());
     let help: Vec<String> = field.help.clone().into_iter().chain(clock).collect();
     (!help.is_empty()).then(|| help.join(" "))
 }

@@ -260,12 +260,18 @@ fn values(reader: &Reader, field: &FieldConfig, entry: &Entry) -> impl IntoView 
         let shown = written(&present::shown(reader, field, &record));
         if shown.is_empty() { "<span class=\"nothing\">empty</span>".to_owned() } else { shown }
     };
+    // What was there before is not always known.
+    let was = entry.was.contains_key(&field.name).then(|| {
+        view! {
+            <del inner_html=shown(&entry.was)></del>
+            " → "
+        }
+    });
     view! {
         <div>
             <dt>{field.label.clone()}</dt>
             <dd>
-                <del inner_html=shown(&entry.was)></del>
-                " → "
+                {was}
                 <ins inner_html=shown(&entry.is_now)></ins>
             </dd>
         </div>

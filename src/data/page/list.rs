@@ -397,8 +397,9 @@ impl ListView<'_> {
 
     fn pagination(&self, list: &Listing) -> impl IntoView + use<> {
         let here = self.query.page;
-        let to = |page: u64| self.href(&ListQuery { page, ..self.query.clone() });
-        let numbers = list.total.map(|total| {
+        let to = |page: u64| self.href(&ListQuery { page, cursor: None, ..self.query.clone() });
+        let is_counted = self.query.cursor.is_none() && list.cursor.is_none();
+        let numbers = list.total.filter(|_| is_counted).map(|total| {
             let last = total.div_ceil(list.page_size.max(1)).max(1);
             let number = |page: Option<u64>| match page {
                 None => view! { <li><span>"…"</span></li> }.into_any(),

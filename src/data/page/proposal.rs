@@ -89,6 +89,12 @@ fn state(
     };
     let words = match change.state {
         State::Done => Some("This is done."),
+        State::Dropped if change.outcome.is_replaced => {
+            Some("You have written something else in its place.")
+        }
+        State::Dropped if change.outcome.is_unclear => {
+            Some("This was given up. The backend did not say whether it was done.")
+        }
         State::Dropped | State::Invalid => Some("This was taken back. Nothing was written by it."),
         State::Draft => Some("This waits together with others."),
         _ => None,

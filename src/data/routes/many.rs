@@ -128,7 +128,7 @@ pub(super) async fn bulk(
         "edit" | "set" => {
             access::check(&resource.config, &caller, Action::Update)?;
             let names: Vec<&str> = sent.texts("set").collect();
-            let zone = &Zone::of(&sent.head.headers);
+            let zone = &sent.zone();
             let mut filled = form::set(&resource.fields, &names, zone, &sent.form);
             if names.is_empty() && what == "set" {
                 let nothing = "Nothing is ticked, so nothing would change.".to_owned();
@@ -187,13 +187,13 @@ async fn ask_for_values(
     }
     let is_kept = |name: &str| ["id", "all", "query", "request"].contains(&name);
     let mut kept: Vec<_> = sent.form.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
-    kept.push(("count".to_owned(), count.to_string()));
+    kept.extend(sent.text("count").map(|count| ("count".to_owned(), count.to_owned())));
     let set: Vec<String> = sent.texts("set").map(str::to_owned).collect();
     let status = match sent.text("do") {
         Some("edit") => StatusCode::OK,
         _ => StatusCode::UNPROCESSABLE_ENTITY,
     };
-    let (of_page, zone) = (app.clone(), Zone::of(&sent.head.headers));
+    let (of_page, zone) = (app.clone(), sent.zone());
     let typed = Typed::of(sent.form, filled);
     let page = move || {
         let many = BulkForm { chosen: &kept, count, set: &set, zone: &zone, typed: &typed };
@@ -226,12 +226,11 @@ async fn chosen(
     let first = resource.fields.first().map(|field| vec![field.name.clone()]);
     let query = ListQuery { columns: first, ..query };
     let export = Export::new(app.data(), caller.clone(), resource.clone(), query, zone);
-    let names = export.names(MOST_CHANGES).await?;
-    match sent.text("count").map(str::parse::<usize>) {
-        Some(Ok(count)) if count != names.len() => Err(Error::conflict(format!(
-            "The list has changed: it had {count} records on the page, and has {} now. Nothing was \
-             changed. Open the list again, and look.",
-            names.len()
+    let (names, total) = export.names(MOST_CHANGES).await?;
+    match (sent.text("count").map(str::parse::<u64>), total) {
+        (Some(Ok(count)), Some(total)) if count != total => Err(Error::conflict(format!(
+            "The list has changed: it had {count} records on the page, and has {total} now. Nothing \
+             was changed. Open the list again, and look."
         ))),
         _ => Ok(names),
     }

@@ -27,7 +27,6 @@ use crate::{
     server::{extract::Path, html, state::App},
     session::Caller,
     store::new_id,
-    ui::zone::Zone,
 };
 
 /// How often a form is held against what has just been saved.
@@ -45,7 +44,8 @@ pub(super) async fn create(
     match created(&app, &caller, &group, &name, &sent).await {
         Ok(Made::Record(place)) => Ok(Redirect::to(&place).into_response()),
         Ok(Made::Not(resource, request, typed)) => {
-            let form = new_form(&app, &resource, &request, &Opened::default(), Some(&typed));
+            let start = Opened { zone: sent.zone().name().to_owned(), ..Opened::default() };
+            let form = new_form(&app, &resource, &request, &start, Some(&typed));
             let first = options::first(&app.data(), &caller, &resource).await;
             let form = form.offering(first, &resource, None);
             let page = move || page(form.clone());
@@ -68,7 +68,7 @@ async fn created(app: &App, caller: &Caller, group: &str, name: &str, sent: &Sen
     let resource = app.data().resource(caller, group, name).await?;
     access::check(&resource.config, caller, Action::Create)?;
     let request = sent.text("request").unwrap_or_default().to_owned();
-    let filled = form::made(&resource.fields, &Zone::of(&sent.head.headers), &sent.form);
+    let filled = form::made(&resource.fields, &sent.zone(), &sent.form);
     if !filled.problems.is_empty() {
         let typed = Typed::of(sent.form.clone(), filled);
         return Ok(Made::Not(resource, request, typed));

@@ -11,8 +11,8 @@ use crate::store::now;
 const UNCONFIRMED: i64 = 24 * 60 * 60 * 1000;
 
 impl ChangeStore {
-    /// Keeps a batch and its changes, unless it is there.
-    pub async fn keep_batch(&self, batch: &BatchRow, changes: &[ChangeRow]) -> sqlx::Result<()> {
+    /// Keeps a batch and its changes, unless it is there; answers whether it is new.
+    pub async fn keep_batch(&self, batch: &BatchRow, changes: &[ChangeRow]) -> sqlx::Result<bool> {
         let _writing = self.writing();
         let mut tx = self.store.begin().await?;
         let done = sqlx::query(
@@ -32,7 +32,8 @@ impl ChangeStore {
         for change in changes.iter().filter(|_| is_new) {
             insert(&mut tx, change).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        Ok(is_new)
     }
 
     /// One batch of a person's.
@@ -68,7 +69,7 @@ impl ChangeStore {
             "SELECT id, owner, tenant, resource, action, notes, created_at FROM batches
              WHERE owner = $1 AND tenant = $2 AND is_seen = 0 {of_one}
              AND EXISTS (SELECT 1 FROM changes WHERE batch = batches.id AND state <> 'dropped')
-             ORDER BY id DESC LIMIT 20"
+             ORDER BY created_at DESC, id DESC LIMIT 20"
         );
         let mut query = sqlx::query_as(AssertSqlSafe(sql)).bind(whose.owner).bind(whose.tenant);
         if let Some(resource) = resource {
