@@ -27,7 +27,7 @@ pub fn shell<V: IntoView>(options: LeptosOptions, body: impl FnOnce() -> V) -> i
     provide_meta_context();
     let stylesheet = context::app().stylesheet.clone();
     let body = body();
-    let scripts = has_islands(context::parts().uri.path())
+    let scripts = context::with_parts(|parts| has_islands(parts.uri.path()))
         .then(|| view! { <HydrationScripts options=options.clone() islands=true /> });
     view! {
         <!DOCTYPE html>

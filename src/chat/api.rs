@@ -11,10 +11,10 @@ use crate::error::Failure;
 #[server(prefix = "/api/fn", endpoint = "chat/start_run")]
 pub async fn start_run(message: String) -> Result<Started, Failure> {
     use crate::{
-        server::context::{app, caller, failing, follow_form, parts},
+        server::context::{app, caller, failing, follow_form, with_parts},
         ui::reader::Habits,
     };
-    let habits = Habits::of(&parts().headers);
+    let habits = with_parts(|parts| Habits::of(&parts.headers));
     let started = failing(app().chat.resume(&caller(), &message, habits).await)?;
     follow_form(&format!("/chat/{}/live", started.conversation));
     Ok(started)
@@ -24,10 +24,10 @@ pub async fn start_run(message: String) -> Result<Started, Failure> {
 #[server(prefix = "/api/fn", endpoint = "chat/regenerate")]
 pub async fn regenerate(message: String) -> Result<Started, Failure> {
     use crate::{
-        server::context::{app, caller, failing, follow_form, parts},
+        server::context::{app, caller, failing, follow_form, with_parts},
         ui::reader::Habits,
     };
-    let habits = Habits::of(&parts().headers);
+    let habits = with_parts(|parts| Habits::of(&parts.headers));
     let started = failing(app().chat.regenerate(&caller(), &message, habits).await)?;
     follow_form(&format!("/chat/{}/live", started.conversation));
     Ok(started)

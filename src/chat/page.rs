@@ -146,7 +146,7 @@ async fn conversation(
         let (messages, has_older) = app.chat.messages_before(&caller, &before).await?;
         talk = Talk { messages, has_older, ..talk };
     }
-    if talk.line.unread && context::parts().headers.get("sec-purpose").is_none() {
+    if talk.line.unread && context::with_parts(|parts| parts.headers.get("sec-purpose").is_none()) {
         app.chat.see(&caller, &id).await?;
     }
     let listing = app.chat.conversations(&caller, None, LISTED).await?;

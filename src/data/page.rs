@@ -72,7 +72,7 @@ pub fn IndexPage() -> impl IntoView {
 #[component]
 pub fn ListPage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
-    let query = context::parts().uri.query().unwrap_or_default().to_owned();
+    let query = context::with_parts(|parts| parts.uri.query().unwrap_or_default().to_owned());
     let reader = Reader::of_page();
     awaited(list::page(app, caller, param("group"), param("name"), query, reader))
 }
@@ -112,7 +112,7 @@ pub fn ImportPage() -> impl IntoView {
 #[component]
 pub fn SummaryPage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
-    let query = context::parts().uri.query().unwrap_or_default().to_owned();
+    let query = context::with_parts(|parts| parts.uri.query().unwrap_or_default().to_owned());
     let reader = Reader::of_page();
     awaited(summary::page(app, caller, param("group"), param("name"), query, reader))
 }

@@ -19,7 +19,7 @@ pub fn app() -> App {
 
 /// Who the request acts for.
 pub fn caller() -> Caller {
-    parts().extensions.get().cloned().unwrap_or(Caller::Nobody)
+    with_parts(|parts| parts.extensions.get().cloned()).unwrap_or(Caller::Nobody)
 }
 
 /// The request's session, signed in or not.
@@ -27,9 +27,10 @@ pub async fn session() -> Result<Session> {
     extract::<Session>().await.map_err(|_| Error::internal("a request carries no session"))
 }
 
-/// The request's head.
-pub fn parts() -> Parts {
-    expect_context::<Parts>()
+/// Something of the request's head, which is not copied for it: pages look at it a dozen times.
+#[expect(clippy::expect_used, reason = "as `expect_context`: pages are rendered for a request")]
+pub fn with_parts<T>(look: impl FnOnce(&Parts) -> T) -> T {
+    with_context(look).expect("every page and server function has a request")
 }
 
 /// The boundary of a server function: logs an error once, sets its status, and gives what may
@@ -70,7 +71,7 @@ pub fn follow(hop: Hop) {
 
 /// Sends a browser that came by a plain form on to `path`; an island reads the answer instead.
 pub fn follow_form(path: &str) {
-    let accepts = parts().headers.get(header::ACCEPT).cloned();
+    let accepts = with_parts(|parts| parts.headers.get(header::ACCEPT).cloned());
     let is_form = accepts
         .as_ref()
         .and_then(|accepts| accepts.to_str().ok())

@@ -44,7 +44,7 @@ fn title(kind: Kind) -> &'static str {
 
 /// The next step that is likely to help, if there is one.
 fn remedy(kind: Kind) -> Option<impl IntoView> {
-    let address = context::parts().uri;
+    let address = context::with_parts(|parts| parts.uri.clone());
     let path = address.path().to_owned();
     let (href, label) = match kind {
         Kind::Unauthenticated => ("/auth/login".to_owned(), "Sign in again"),

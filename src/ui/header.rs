@@ -21,7 +21,7 @@ pub fn SiteHeader() -> impl IntoView {
 fn header() -> impl IntoView {
     let caller = context::caller();
     let identity = caller.identity().cloned();
-    let path = context::parts().uri.path().to_owned();
+    let path = context::with_parts(|parts| parts.uri.path().to_owned());
     let is_demo = context::app().sandbox.is_some();
     view! {
         <header class="site">

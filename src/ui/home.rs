@@ -19,7 +19,7 @@ const RECENT: usize = 6;
 #[component]
 pub fn HomePage() -> impl IntoView {
     let (app, caller) = (context::app(), context::caller());
-    let signed_out = context::parts().uri.query() == Some("signed_out");
+    let signed_out = context::with_parts(|parts| parts.uri.query() == Some("signed_out"));
     let page = match caller.identity().cloned() {
         Some(identity) => awaited(signed_in(app, caller, identity)).into_any(),
         None => front(app.sandbox.is_some(), signed_out).into_any(),

@@ -27,5 +27,6 @@ where
 
 /// The request's id, for people to quote.
 pub fn request_id() -> String {
-    RequestId::of(&context::parts().headers).map(|id| id.to_string()).unwrap_or_default()
+    context::with_parts(|parts| RequestId::of(&parts.headers).map(|id| id.to_string()))
+        .unwrap_or_default()
 }

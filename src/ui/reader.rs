@@ -57,7 +57,7 @@ impl Default for Habits {
 impl Reader {
     /// Whoever asked for the page that is being made.
     pub fn of_page() -> Self {
-        Self::of(&context::parts().headers)
+        context::with_parts(|parts| Self::of(&parts.headers))
     }
 
     /// Whoever sent these headers.

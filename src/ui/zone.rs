@@ -32,7 +32,7 @@ impl Default for Zone {
 impl Zone {
     /// Where whoever asked for the page is; UTC where the browser did not say.
     pub fn of_page() -> Self {
-        Self::of(&context::parts().headers)
+        context::with_parts(|parts| Self::of(&parts.headers))
     }
 
     /// The same of whoever sent these headers.

@@ -83,7 +83,8 @@ impl<'a> Column<'a> {
 impl Rows<'_> {
     /// A row for each of the records.
     pub(super) fn write(&self, records: &[Value]) -> String {
-        let mut html = Html::with_capacity(records.len() * self.columns.len() * CELL);
+        let cells = self.columns.len() + usize::from(self.can_be_chosen);
+        let mut html = Html::with_capacity(records.len() * cells * CELL);
         for record in records {
             self.row(&mut html, record);
         }
