@@ -21,7 +21,7 @@
 //! | `changes` | what is still to be done, and what was done? |
 //! | `tools`, `about` | what can assistants do with it, and what is a question about? |
 //! | `service` | all of it, in order |
-//! | `page` | the pages |
+//! | `page`, `routes` | the pages, and what their forms are sent to |
 
 pub mod about;
 pub mod access;

@@ -71,7 +71,9 @@ pub async fn answer(
     let is_get = request.method() == Method::GET;
     let (asked, call) = place.call(client, request)?;
     let answer = asked.backend.send(caller, call).await.map(|answer| asked.pass(answer));
-    let is_done = answer.as_ref().is_ok_and(|answer| answer.status().is_success());
+    // The history is of people; what nobody in particular does is not in it.
+    let is_done =
+        caller.known().is_ok() && answer.as_ref().is_ok_and(|answer| answer.status().is_success());
     if let Some(deed) = deed.filter(|_| is_done) {
         let place = answer.as_ref().ok().and_then(|answer| answer.headers().get(LOCATION).cloned());
         note(app, caller, deed, place).await;
