@@ -326,13 +326,11 @@ impl Changes {
                 State::Held => drop(self.inner.store.renew(&row).await?),
                 State::Pending | State::Running => return Ok(known),
                 State::Done if is_same => return Ok(known),
-                State::Done => {
+                state => {
                     row.id = new_id();
-                    self.inner.store.keep(&row, &[]).await?;
-                }
-                _ => {
-                    row.id = new_id();
-                    self.inner.store.keep(&row, &[known.id]).await?;
+                    // What is done stays; it is the same form, and another record.
+                    let replaced = (state != State::Done).then_some(known.id);
+                    self.inner.store.keep(&row, replaced.as_slice()).await?;
                 }
             }
         }

@@ -105,6 +105,11 @@ pub fn batch_address(id: &str) -> String {
     format!("/data/-/batches/{id}")
 }
 
+/// The list at `list` as `query`, which may be empty, asks for it.
+pub fn asked_address(list: String, query: &str) -> String {
+    if query.is_empty() { list } else { format!("{list}?{query}") }
+}
+
 /// Where what did not work out of a batch is as a file.
 pub fn report_address(id: &str) -> String {
     format!("/data/-/batches/{id}/report.csv")

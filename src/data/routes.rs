@@ -9,7 +9,7 @@ use axum::{
     Router,
     body::to_bytes,
     extract::{DefaultBodyLimit, FromRequest, Multipart, Request, multipart::MultipartError},
-    http::{HeaderMap, header::REFERER, request::Parts},
+    http::{HeaderMap, StatusCode, header::REFERER, request::Parts},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -19,7 +19,9 @@ use super::{
     changes::Change,
     files::Chosen,
     form::{self, Opened},
-    page::form::{Kept, kept_page},
+    options,
+    page::form::{FormView, Kept, kept_page, page},
+    service::Resource,
 };
 use crate::{
     config::size_in_words,
@@ -126,6 +128,20 @@ impl Sent {
         };
         html::error_page(app, self.head, &error, move || kept_page(kept.clone())).await
     }
+}
+
+/// The page of a form that has to be looked at again, with what its relations can lead to.
+async fn form_again(
+    app: &App,
+    caller: &Caller,
+    resource: &Resource,
+    form: FormView,
+    head: Parts,
+) -> Response {
+    let first = options::first(&app.data(), caller, resource).await;
+    let form = form.offering(first, resource, None);
+    let page = move || page(form.clone());
+    html::page(app, head, StatusCode::UNPROCESSABLE_ENTITY, page).await
 }
 
 /// Has the chat show what has become of a change that it proposed; answers where that is.

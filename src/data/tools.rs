@@ -23,7 +23,7 @@ use super::{
     form::Opened,
     present,
     query::{ListQuery, USUAL_SIZE},
-    resources::{address, change_address, edit_address, record_address},
+    resources::{address, asked_address, change_address, edit_address, record_address},
     service::Resource,
 };
 use crate::{
@@ -297,7 +297,7 @@ impl Job<'_> {
             step: Step {
                 headline,
                 title: told::conditions(&reader, self.resource, &query),
-                place: if shown.is_empty() { list } else { format!("{list}?{shown}") },
+                place: asked_address(list, &shown),
                 at: 0,
                 found: told::rows_shown(&reader, self.resource, &listing, ROWS),
             },

@@ -19,7 +19,7 @@ use crate::{
         changes::{Batch, Change},
         present,
         query::{ListQuery, Sort},
-        resources::{bulk_address, new_address},
+        resources::{asked_address, bulk_address, new_address},
         service::{Listing, Resource},
         views::View,
     },
@@ -177,10 +177,7 @@ impl ListView<'_> {
             }
         });
         let asked = ListQuery { columns: None, is_dense: false, page: 1, ..self.query.clone() };
-        let asked = match asked.write() {
-            query if query.is_empty() => address(&self.resource.config),
-            query => format!("{}?{query}", address(&self.resource.config)),
-        };
+        let asked = asked_address(address(&self.resource.config), &asked.write());
         let ask = self.may_ask.then(|| proposal::ask_about(&asked));
         view! { <div class="ends">{self.search()} {ask} {new}</div> }
     }

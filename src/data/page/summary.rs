@@ -11,7 +11,7 @@ use crate::{
     data::{
         present,
         query::ListQuery,
-        resources::summary_address,
+        resources::{asked_address, summary_address},
         service::Resource,
         summary::{self, Drawn},
         value::day,
@@ -47,10 +47,7 @@ pub(super) async fn page(
     });
     let title = format!("{}: summary", resource.config.title);
     let list = address(&resource.config);
-    let back = match query.write() {
-        query if query.is_empty() => list,
-        query => format!("{list}?{query}"),
-    };
+    let back = asked_address(list, &query.write());
     let charts = config.charts.iter().map(|chart| plot(&reader, &resource, chart, rows));
     Ok(view! {
         <Title text=title.clone() />

@@ -12,19 +12,15 @@ use super::super::{
     access,
     changes::{Change, Deed, State},
     form::{self, Filled},
-    options,
-    page::{
-        form::{Typed, page},
-        proposal::proposal_form,
-    },
+    page::{form::Typed, proposal::proposal_form},
     resources::{CHANGES, address, change_address, record_address},
     service::Resource,
 };
-use super::{Sent, came_from, is_of_list, told_of};
+use super::{Sent, came_from, form_again, is_of_list, told_of};
 use crate::{
     config::Action,
     error::{Error, Result},
-    server::{extract::Path, html, state::App},
+    server::{extract::Path, state::App},
     session::Caller,
 };
 
@@ -89,10 +85,7 @@ async fn confirm(app: App, caller: Caller, change: Change, sent: Sent) -> Respon
             let typed = Typed::of(sent.form.clone(), filled);
             let back = app.chat.place_of(&caller, &change.message).await.ok().flatten();
             let form = proposal_form(&app, &resource, &change, back, Some(&typed));
-            let first = options::first(&app.data(), &caller, &resource).await;
-            let form = form.offering(first, &resource, None);
-            let page = move || page(form.clone());
-            html::page(&app, sent.head, StatusCode::UNPROCESSABLE_ENTITY, page).await
+            form_again(&app, &caller, &resource, form, sent.head).await
         }
         Err(error) => sent.keep(&app, error).await,
     }

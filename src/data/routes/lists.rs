@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::super::{
     options::{self, Choosable},
-    resources::address,
+    resources::{address, asked_address},
 };
 use super::Sent;
 use crate::{
@@ -45,9 +45,7 @@ pub(super) async fn keep_view(
             app.views.keep(&caller, &resource, name, &query, is_shared).await?;
         }
     }
-    let list = address(&group, &name);
-    let place = if query.is_empty() { list } else { format!("{list}?{query}") };
-    Ok(Redirect::to(&place).into_response())
+    Ok(Redirect::to(&asked_address(address(&group, &name), &query)).into_response())
 }
 
 #[derive(Deserialize)]

@@ -26,7 +26,7 @@ use super::super::{
         form::{Typed, title_of},
     },
     query::ListQuery,
-    resources::{address, batch_address},
+    resources::{address, asked_address, batch_address},
     service::Resource,
 };
 use super::{Sent, came_from, file_of, is_of_list};
@@ -168,9 +168,7 @@ pub(super) async fn bulk(
     let drafts = chosen.into_iter().map(draft).collect();
     app.changes.want_all(&caller, &resource, sent.request(), deed.clone(), drafts).await?;
     let query = resource.query(sent.text("query").unwrap_or_default()).write();
-    let list = address(&group, &name);
-    let list = if query.is_empty() { list } else { format!("{list}?{query}") };
-    Ok(Redirect::to(&list).into_response())
+    Ok(Redirect::to(&asked_address(address(&group, &name), &query)).into_response())
 }
 
 /// The page on which the values for many records are filled in.
@@ -185,9 +183,8 @@ async fn ask_for_values(
     if count == 0 {
         return Err(Error::bad_request("No record was chosen. Go back, and tick some."));
     }
-    let is_kept = |name: &str| ["id", "all", "query", "request"].contains(&name);
-    let mut kept: Vec<_> = sent.form.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
-    kept.extend(sent.text("count").map(|count| ("count".to_owned(), count.to_owned())));
+    let is_kept = |name: &str| ["id", "all", "query", "request", "count"].contains(&name);
+    let kept: Vec<_> = sent.form.iter().filter(|(name, _)| is_kept(name)).cloned().collect();
     let set: Vec<String> = sent.texts("set").map(str::to_owned).collect();
     let status = match sent.text("do") {
         Some("edit") => StatusCode::OK,

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State as Services},
-    http::{StatusCode, request::Parts},
+    http::request::Parts,
     response::{IntoResponse, Redirect, Response},
 };
 use serde_json::{Map, Value};
@@ -12,19 +12,18 @@ use super::super::{
     changes::{Deed, State, Wish},
     files,
     form::{self, Filled, Opened},
-    options,
-    page::form::{Typed, Wanted, edit_form, new_form, page, title_of},
+    page::form::{Typed, Wanted, edit_form, new_form, title_of},
     present,
     refusal::Refusal,
     resources::{address, record_address},
     service::{Resource, Written},
     style::lookup,
 };
-use super::{Sent, file_of, tell_of};
+use super::{Sent, file_of, form_again, tell_of};
 use crate::{
     config::Action,
     error::{Error, Kind, Result},
-    server::{extract::Path, html, state::App},
+    server::{extract::Path, state::App},
     session::Caller,
     store::new_id,
 };
@@ -46,10 +45,7 @@ pub(super) async fn create(
         Ok(Made::Not(resource, request, typed)) => {
             let start = Opened { zone: sent.zone().name().to_owned(), ..Opened::default() };
             let form = new_form(&app, &resource, &request, &start, Some(&typed));
-            let first = options::first(&app.data(), &caller, &resource).await;
-            let form = form.offering(first, &resource, None);
-            let page = move || page(form.clone());
-            Ok(html::page(&app, sent.head, StatusCode::UNPROCESSABLE_ENTITY, page).await)
+            Ok(form_again(&app, &caller, &resource, form, sent.head).await)
         }
         Err(error) => Ok(sent.keep(&app, error).await),
     }
@@ -67,7 +63,7 @@ async fn created(app: &App, caller: &Caller, group: &str, name: &str, sent: &Sen
     caller.signed_in()?;
     let resource = app.data().resource(caller, group, name).await?;
     access::check(&resource.config, caller, Action::Create)?;
-    let request = sent.text("request").unwrap_or_default().to_owned();
+    let request = sent.request().to_owned();
     let filled = form::made(&resource.fields, &sent.zone(), &sent.form);
     if !filled.problems.is_empty() {
         let typed = Typed::of(sent.form.clone(), filled);
@@ -122,10 +118,7 @@ pub(super) async fn update(
             let title = title_of(&resource.config, &id, sent.text("title"));
             let replaced = Wanted::in_place_of(sent.replaced());
             let form = edit_form(&app, &resource, &id, &title, &opened, &replaced, Some(&typed));
-            let first = options::first(&app.data(), &caller, &resource).await;
-            let form = form.offering(first, &resource, None);
-            let page = move || page(form.clone());
-            Ok(html::page(&app, sent.head, StatusCode::UNPROCESSABLE_ENTITY, page).await)
+            Ok(form_again(&app, &caller, &resource, form, sent.head).await)
         }
         Err(error) => Ok(sent.keep(&app, error).await),
     }
