@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     sse,
-    wire::{MessageState, Outcome, RunEvent},
+    wire::{MessageState, Outcome, RunEvent, Step, with_steps},
 };
 
 /// What a stream's events are made for.
@@ -69,9 +69,10 @@ impl Frames {
             RunEvent::Reasoning { text } => {
                 Some(json(&TextEvent { reasoning: Some(text), ..nothing }))
             }
-            RunEvent::Whole { html, text, is_html, .. } => {
-                let (text, html) = if *is_html { (None, Some(html)) } else { (Some(text), None) };
-                let (text, html) = (text.map(String::as_str), html.map(String::as_str));
+            RunEvent::Whole { html, text, is_html, steps } => {
+                let text = with_steps(text, steps, Step::as_link);
+                let (text, html) =
+                    if *is_html { (None, Some(&**html)) } else { (Some(&*text), None) };
                 Some(self.said(TextEvent { text, html, overwrite: true, ..nothing }))
             }
             RunEvent::Html { keep, blocks } => {
@@ -125,6 +126,7 @@ fn json<T: Serialize>(value: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::wire::Found;
 
     fn texts(session: Option<&str>) -> Frames {
         Frames::new(View::Text { session: session.map(str::to_owned) })
@@ -165,6 +167,34 @@ mod tests {
         let second = frames.frame(2, &html(1, "<p>b</p>"));
         let data = r#"{"html":"<p>a</p><p>b</p>","overwrite":true}"#;
         assert_eq!(second, format!("id: 2\ndata: {data}\n\n"));
+    }
+
+    #[test]
+    fn what_waits_for_the_person_is_a_link_whenever_it_is_read() {
+        let step = |at: usize, found: Found| Step {
+            headline: "Propose [it]".into(),
+            title: String::new(),
+            place: "/data/-/changes/c".into(),
+            at,
+            found,
+        };
+        let proposal = Found::Proposal {
+            change: "c".into(),
+            is_new: false,
+            fields: Vec::new(),
+            values: "{}".into(),
+            is_partly_shown: false,
+        };
+        let whole = RunEvent::Whole {
+            html: String::new(),
+            text: "Let me see.\n\nDone.".into(),
+            is_html: false,
+            steps: vec![step(0, Found::Nothing), step(13, proposal)],
+        };
+        let link = "[Propose it](/data/-/changes/c)";
+        let said = json(&format!("Let me see.\n\n{link}\n\nDone."));
+        let data = format!("{{\"text\":{said},\"overwrite\":true}}");
+        assert_eq!(texts(None).frame(1, &whole), format!("id: 1\ndata: {data}\n\n"));
     }
 
     #[test]

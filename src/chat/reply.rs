@@ -7,11 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use super::{
     live::LiveRun,
     log::{Entry, Finished, RunLog},
     markdown::{Block, BlockWriter, foreign},
-    provider::{Delta, ToolCall, Usage},
+    provider::{Delta, Round, ToolCall, Usage},
     transcript::STEP,
     wire::{Outcome, RunEvent, Step},
 };
@@ -53,6 +55,8 @@ pub struct Reply {
     steps: Vec<Step>,
     /// What the provider wants done in this round.
     calls: Vec<ToolCall>,
+    /// What it wants back with what came of that.
+    kept: Vec<Value>,
     /// Where this round's text begins.
     round: usize,
     usage: Option<Usage>,
@@ -105,6 +109,7 @@ impl Reply {
             thought,
             steps: Vec::new(),
             calls: Vec::new(),
+            kept: Vec::new(),
             round: 0,
             usage: None,
             spent: Usage::default(),
@@ -159,10 +164,11 @@ impl Reply {
         self.has_grown = false;
     }
 
-    /// What was said in this round, and what is to be done.
-    pub fn take_round(&mut self) -> (String, Vec<ToolCall>) {
-        let said = self.text().get(self.round..).unwrap_or_default().to_owned();
-        (said, mem::take(&mut self.calls))
+    /// This round, in which nothing is done yet, and what is to be done.
+    pub fn take_round(&mut self) -> (Round, Vec<ToolCall>) {
+        let text = self.text().get(self.round..).unwrap_or_default().to_owned();
+        let kept = mem::take(&mut self.kept);
+        (Round { text, kept, calls: Vec::new() }, mem::take(&mut self.calls))
     }
 
     fn text(&self) -> &str {
@@ -187,6 +193,7 @@ impl Reply {
                 Delta::Html { html, overwrite } => self.add_html(html, overwrite),
                 Delta::Reasoning(text) => self.think(text),
                 Delta::Usage(usage) => self.usage = Some(self.spent.and(usage)),
+                Delta::Keep(value) => self.kept.push(value),
                 Delta::Call(call) => self.calls.push(call),
                 Delta::Again => next = Next::AskAgain,
                 Delta::Done => next = Next::Stop,

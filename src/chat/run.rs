@@ -129,7 +129,7 @@ impl Run {
         loop {
             reply.begin_round();
             self.answer(&turns, &bench, reply, &mut counts).await?;
-            let (said, calls) = reply.take_round();
+            let (round, calls) = reply.take_round();
             if calls.is_empty() || bench.is_empty() {
                 break;
             }
@@ -137,7 +137,7 @@ impl Run {
                 return Err(Cause::Restless.into());
             }
             reply.pause().await;
-            bench.begin_round(said);
+            bench.begin_round(round);
             for call in calls {
                 if let Some(step) = Box::pin(bench.run(call)).await {
                     reply.step(step).await;

@@ -124,9 +124,9 @@ impl Bench {
         }
     }
 
-    /// Begins a round of calls, in which this was said before.
-    pub fn begin_round(&mut self, said: String) {
-        self.rounds.push(Round { text: said, calls: Vec::new() });
+    /// Begins a round of calls.
+    pub fn begin_round(&mut self, round: Round) {
+        self.rounds.push(round);
     }
 
     /// Does one call of the round; answers what the person is shown of it. One that is one too many is
@@ -184,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn calls_have_names_of_their_own() {
         let mut bench = Bench::default();
-        bench.begin_round("Let me see.".to_owned());
+        bench.begin_round(Round::default());
         for id in ["", "a", "a", "call_4", ""] {
             assert!(bench.run(call(id)).await.is_none(), "there is nothing to do it with");
         }
@@ -197,11 +197,11 @@ mod tests {
         let mut bench = Bench::default();
         for _ in 1..MOST_ROUNDS {
             assert!(bench.may_call());
-            bench.begin_round(String::new());
+            bench.begin_round(Round::default());
         }
         assert!(!bench.may_call());
         let mut bench = Bench::default();
-        bench.begin_round(String::new());
+        bench.begin_round(Round::default());
         for _ in 0..MOST_CALLS {
             assert!(bench.may_call());
             bench.run(call("")).await;

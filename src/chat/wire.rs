@@ -194,6 +194,24 @@ impl Step {
     }
 }
 
+/// What a reply says, and where each step stands what `written` makes of it.
+pub fn with_steps(text: &str, steps: &[Step], written: impl Fn(&Step) -> Option<String>) -> String {
+    let (mut all, mut from) = (String::with_capacity(text.len()), 0);
+    for step in steps {
+        let Some(words) = written(step) else { continue };
+        if let Some(said) = text.get(from..step.at) {
+            all.push_str(said);
+            from = step.at;
+        }
+        if !all.is_empty() && !all.ends_with("\n\n") {
+            all.push_str("\n\n");
+        }
+        all.push_str(&words);
+    }
+    all.push_str(text.get(from..).unwrap_or_default());
+    all
+}
+
 /// How a reply came to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {

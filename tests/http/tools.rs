@@ -449,6 +449,36 @@ async fn a_reply_can_be_stopped_while_something_is_looked_at() {
 }
 
 #[tokio::test]
+async fn a_model_that_thinks_gets_its_thoughts_back() {
+    let script = |asked: &Value| {
+        let think = |text: &str| {
+            let choice = json!({ "delta": { "reasoning_content": text } });
+            format!("data: {}\n\n", json!({ "choices": [choice] }))
+        };
+        let (number, reply) = match results(asked).len() {
+            0 => ("one", calls("", &[("list_crm_contacts", "{}")])),
+            1 => ("two", calls("", &[("list_crm_contacts", "{\"search\":\"globex\"}")])),
+            _ => ("three", said("Two of them.")),
+        };
+        [vec![think("Number "), think(number)], reply].concat()
+    };
+    let place = Place::new(script).await;
+    let browser = place.site.signed_in("ada").await;
+    let told = talk(&browser, json!({ "message": "Who is at Globex?" })).await;
+    assert_eq!(told.state(), "done");
+    let asked = place.asked();
+    let rounds = |asked: &Value| -> Vec<Value> {
+        let rounds = messages(asked).iter().filter(|message| message["tool_calls"].is_array());
+        rounds.map(|round| round["reasoning_content"].clone()).collect()
+    };
+    assert_eq!(rounds(&asked[1]), ["Number one"]);
+    assert_eq!(rounds(&asked[2]), ["Number one", "Number two"]);
+    // The next question begins anew.
+    talk(&browser, json!({ "message": "And now?", "conversation_id": told.conversation })).await;
+    assert!(!place.asked()[3].to_string().contains("Number"));
+}
+
+#[tokio::test]
 async fn what_was_done_outlives_a_crash() {
     let place = Place::new(|asked| match results(asked).len() {
         0 => calls("", LOOKS),
@@ -680,7 +710,13 @@ async fn clients_that_show_words_are_told_where_to_decide() {
     let request = ada.request(Method::POST, "/api/chat").json(&json!({ "message": "Make one" }));
     let whole: Value = ada.send(request).await.json().await.unwrap();
     let text = whole["text"].as_str().unwrap();
-    assert!(text.contains("](/data/-/changes/") && text.contains("Have a look."), "{text}");
+    let (link, after) = text.split_once(")\n\n").unwrap();
+    assert!(link.contains("](/data/-/changes/") && after == "Have a look.", "{text}");
+    // Who reads it later is told as well.
+    let list =
+        format!("/api/chat/conversations/{}/messages", whole["_sessionId"].as_str().unwrap());
+    let history: Value = ada.open(&list).await.json().await.unwrap();
+    assert_eq!(history[1]["text"], text);
 }
 
 // === Who has tools ===

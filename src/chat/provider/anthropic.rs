@@ -73,7 +73,7 @@ fn tool(tool: &Tool) -> Value {
     })
 }
 
-/// What was asked for, and what came of it.
+/// What was asked for, and what came of it. Thoughts go back as they came, or their seals do not fit.
 fn round(round: &Round) -> [Value; 2] {
     let said = round.text.trim_end();
     let said = (!said.is_empty()).then(|| json!({ "type": "text", "text": said }));
@@ -88,7 +88,8 @@ fn round(round: &Round) -> [Value; 2] {
             "is_error": result.is_error,
         })
     });
-    let asked: Vec<Value> = said.into_iter().chain(called).collect();
+    let thought = round.kept.iter().cloned();
+    let asked: Vec<Value> = thought.chain(said).chain(called).collect();
     let told: Vec<Value> = told.collect();
     [json!({ "role": "assistant", "content": asked }), json!({ "role": "user", "content": told })]
 }
@@ -127,6 +128,8 @@ struct Message {
     /// How many blocks of text have begun.
     texts: u32,
     unfinished: Option<ProviderError>,
+    /// What the model thought, which the service wants back if it wants anything done.
+    thoughts: Vec<Thought>,
     /// What the service wants done, each with the arguments that its block began with.
     calls: Vec<(ToolCall, Value)>,
     /// Whether the block that is open is such a call.
@@ -168,6 +171,16 @@ enum Block {
     Thinking {
         #[serde(default)]
         thinking: String,
+        #[serde(default)]
+        signature: String,
+    },
+    SignatureDelta {
+        #[serde(default)]
+        signature: String,
+    },
+    RedactedThinking {
+        #[serde(default)]
+        data: String,
     },
     ToolUse {
         #[serde(default)]
@@ -183,6 +196,13 @@ enum Block {
     },
     #[serde(other)]
     Unknown,
+}
+
+/// A block of thoughts.
+#[derive(Debug)]
+enum Thought {
+    Open { text: String, seal: String },
+    Sealed { data: String },
 }
 
 #[derive(Deserialize)]
@@ -227,6 +247,9 @@ impl Dialect for Message {
 
     fn conclude(&mut self, deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
         self.unfinished.take().map_or(Ok(()), Err)?;
+        if !self.calls.is_empty() {
+            deltas.extend(self.thoughts.drain(..).filter_map(Thought::block).map(Delta::Keep));
+        }
         deltas.extend(self.calls.drain(..).map(called));
         Ok(())
     }
@@ -251,11 +274,15 @@ impl Message {
     /// Blocks of text stand below each other, whatever was between them.
     fn begin_block(&mut self, block: Block, deltas: &mut Vec<Delta>) {
         self.is_calling = false;
-        if matches!(block, Block::Text { .. }) {
-            if self.texts > 0 && self.mid_line {
-                self.add(Block::Text { text: "\n\n".to_owned() }, deltas);
+        match block {
+            Block::Text { .. } => {
+                if self.texts > 0 && self.mid_line {
+                    self.add(Block::Text { text: "\n\n".to_owned() }, deltas);
+                }
+                self.texts += 1;
             }
-            self.texts += 1;
+            Block::Thinking { .. } => self.thoughts.push(Thought::empty()),
+            _ => {}
         }
         self.add(block, deltas);
     }
@@ -266,12 +293,17 @@ impl Message {
                 self.mid_line = !text.ends_with('\n');
                 deltas.push(Delta::Text(text));
             }
-            Block::Thinking { thinking } if !thinking.is_empty() => {
-                deltas.push(Delta::Reasoning(thinking));
+            Block::Thinking { thinking, signature } => {
+                self.think(&thinking, signature);
+                if !thinking.is_empty() {
+                    deltas.push(Delta::Reasoning(thinking));
+                }
             }
+            Block::SignatureDelta { signature } => self.think("", signature),
+            Block::RedactedThinking { data } => self.thoughts.push(Thought::Sealed { data }),
             Block::ToolUse { id, name, input } if self.calls.len() < calls::MOST => {
                 self.is_calling = true;
-                self.calls.push((ToolCall { id, name, arguments: String::new() }, input));
+                self.calls.push((ToolCall { id, name, ..ToolCall::default() }, input));
             }
             Block::InputJsonDelta { partial_json } if self.is_calling => {
                 if let Some((call, _)) = self.calls.last_mut() {
@@ -279,6 +311,19 @@ impl Message {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Adds to the thoughts that are under way.
+    fn think(&mut self, more: &str, signature: String) {
+        if !matches!(self.thoughts.last(), Some(Thought::Open { .. })) {
+            self.thoughts.push(Thought::empty());
+        }
+        if let Some(Thought::Open { text, seal }) = self.thoughts.last_mut() {
+            text.push_str(more);
+            if !signature.is_empty() {
+                *seal = signature;
+            }
         }
     }
 
@@ -303,6 +348,25 @@ impl Message {
             _ => return,
         };
         self.unfinished = Some(ProviderError::Unfinished(cause));
+    }
+}
+
+impl Thought {
+    fn empty() -> Self {
+        Self::Open { text: String::new(), seal: String::new() }
+    }
+
+    /// The block as the service had it. Those who stand in for it may have no seals.
+    fn block(self) -> Option<Value> {
+        match self {
+            Self::Sealed { data } => Some(json!({ "type": "redacted_thinking", "data": data })),
+            Self::Open { text, seal } if seal.is_empty() => {
+                (!text.is_empty()).then(|| json!({ "type": "thinking", "thinking": text }))
+            }
+            Self::Open { text, seal } => {
+                Some(json!({ "type": "thinking", "thinking": text, "signature": seal }))
+            }
+        }
     }
 }
 
@@ -386,7 +450,7 @@ mod tests {
 
     fn call(id: &str, name: &str, arguments: &str) -> Delta {
         let [id, name, arguments] = [id, name, arguments].map(str::to_owned);
-        Delta::Call(ToolCall { id, name, arguments })
+        Delta::Call(ToolCall { id, name, arguments, extra: None })
     }
 
     /// The beginning of a block that is a call.
@@ -412,9 +476,14 @@ mod tests {
             parameters: json!({ "type": "object" }),
         }];
         let arguments = "{\"q\": 1}".to_owned();
-        let call = ToolCall { id: "a".into(), name: "find".into(), arguments };
+        let call = ToolCall { id: "a".into(), name: "find".into(), arguments, extra: None };
         let result = ToolResult { text: "No such field.".into(), is_error: true };
-        let rounds = [Round { text: "Let me see.\n\n".into(), calls: vec![(call, result)] }];
+        let thought = json!({ "type": "thinking", "thinking": "Hm.", "signature": "s" });
+        let rounds = [Round {
+            text: "Let me see.\n\n".into(),
+            kept: vec![thought.clone()],
+            calls: vec![(call, result)],
+        }];
         let asked = Ask::new(&assistant, &turns);
         let body =
             Anthropic.body(&Ask { tools: &tools, rounds: &rounds, may_call: false, ..asked });
@@ -423,6 +492,7 @@ mod tests {
             json!([
                 { "role": "user", "content": "Hi" },
                 { "role": "assistant", "content": [
+                    thought,
                     { "type": "text", "text": "Let me see." },
                     { "type": "tool_use", "id": "a", "name": "find", "input": { "q": 1 } },
                 ] },
@@ -438,6 +508,45 @@ mod tests {
         let tool = json!({ "name": "find", "description": "Finds.", "input_schema": schema });
         assert_eq!(body["tools"], json!([tool]));
         assert_eq!(body["tool_choice"], json!({ "type": "none" }));
+    }
+
+    #[test]
+    fn thoughts_before_a_call_are_kept_as_they_came() {
+        let block = |block: Value| {
+            format!("data: {}", json!({ "type": "content_block_start", "content_block": block }))
+        };
+        let delta = |delta: Value| {
+            format!("data: {}", json!({ "type": "content_block_delta", "delta": delta }))
+        };
+        let thinking = json!({ "type": "thinking", "thinking": "", "signature": "" });
+        let thoughts = [
+            block(thinking.clone()),
+            delta(json!({ "type": "thinking_delta", "thinking": "It is " })),
+            delta(json!({ "type": "thinking_delta", "thinking": "late." })),
+            delta(json!({ "type": "signature_delta", "signature": "seal" })),
+            block(json!({ "type": "redacted_thinking", "data": "dark" })),
+            block(thinking),
+            delta(json!({ "type": "thinking_delta", "thinking": "So." })),
+        ];
+        let heard = ["It is ", "late.", "So."].map(|text| Delta::Reasoning(text.into()));
+        let lines = |end: &[String]| [&thoughts, end].concat();
+        let ends = [begin("a", &json!({})), CALLED.to_owned(), LAST.to_owned()];
+        let kept = [
+            json!({ "type": "thinking", "thinking": "It is late.", "signature": "seal" }),
+            json!({ "type": "redacted_thinking", "data": "dark" }),
+            json!({ "type": "thinking", "thinking": "So." }),
+        ];
+        let mut deltas = heard.to_vec();
+        deltas.extend(kept.map(Delta::Keep));
+        deltas.extend([call("a", "f", "{}"), Delta::Done]);
+        let stream = lines(&ends);
+        let stream: Vec<&str> = stream.iter().map(String::as_str).collect();
+        assert_reads("thoughts before a call", &stream, &deltas, None);
+
+        let stream = lines(&[END.to_owned(), LAST.to_owned()]);
+        let stream: Vec<&str> = stream.iter().map(String::as_str).collect();
+        let deltas = [&heard[..], &[Delta::Done]].concat();
+        assert_reads("thoughts before a reply", &stream, &deltas, None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! by piece. Those who imitate it send whole calls, leave numbers or ids out, or number all of them 0.
 
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::{Delta, ToolCall};
 
@@ -25,6 +26,8 @@ pub struct Piece {
     pub name: String,
     /// More of the arguments.
     pub arguments: String,
+    /// What the service wants back with the call.
+    pub extra: Option<Value>,
 }
 
 /// The calls of one answer, as far as they have come.
@@ -54,6 +57,7 @@ impl Calls {
             }
         }
         grow(&mut call.arguments, &piece.arguments);
+        call.extra = piece.extra.or(call.extra.take());
     }
 
     /// Adds what the service wants done, now that all of it is here.
@@ -116,7 +120,7 @@ mod tests {
         let mut calls = Calls::default();
         for &(index, id, name, arguments) in pieces {
             let [id, name, arguments] = [id, name, arguments].map(str::to_owned);
-            calls.add(Piece { index, id, name, arguments });
+            calls.add(Piece { index, id, name, arguments, extra: None });
         }
         let mut deltas = Vec::new();
         calls.finish(&mut deltas);

@@ -12,6 +12,7 @@ mod framed;
 mod json;
 mod ollama;
 mod openai;
+mod thoughts;
 mod trouble;
 mod upload;
 
@@ -133,6 +134,8 @@ pub struct ToolCall {
     pub name: String,
     /// JSON as the service wrote it, which may be none.
     pub arguments: String,
+    /// What else the service wrote beside it and wants back with it, as Gemini's seals of thoughts.
+    pub extra: Option<Value>,
 }
 
 impl ToolCall {
@@ -161,6 +164,8 @@ pub struct ToolResult {
 pub struct Round {
     /// What was said before anything was asked for.
     pub text: String,
+    /// What the service wants back with the calls, in its own form: what the model thought.
+    pub kept: Vec<Value>,
     /// What was asked for, and what came of it.
     pub calls: Vec<(ToolCall, ToolResult)>,
 }
@@ -200,6 +205,8 @@ pub enum Delta {
     Reasoning(String),
     /// The count so far; a later one replaces it.
     Usage(Usage),
+    /// Something of the service's own that it wants back with the calls that follow.
+    Keep(Value),
     /// The service wants something done, and to be told what came of it.
     Call(ToolCall),
     /// This was a step on the way, and the service wants to be asked again. Nothing follows.

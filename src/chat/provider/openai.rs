@@ -6,6 +6,8 @@
 //! So every field is optional here, unknown ones are ignored, and the only firm rule is that a
 //! reply is whole when the service has said so, by a finish reason or by `[DONE]`.
 
+use std::mem;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,9 +16,13 @@ use super::{
     Usage, answer,
     calls::{Calls, Piece},
     framed::{Dialect, Framed, Step},
+    thoughts::Thoughts,
     trouble::{failure, failure_in, is_error},
 };
 use crate::chat::sse::{Decoder, Event};
+
+/// What Gemini hides the seals of its thoughts in, beside each call.
+const EXTRA: &str = "extra_content";
 
 /// Chat completions.
 pub struct OpenAi;
@@ -66,18 +72,25 @@ fn tool(tool: &Tool) -> Value {
     } })
 }
 
-/// What was asked for in one message, and what came of each in one of its own. Services read the
-/// arguments again, and some fail where they are no JSON.
+/// What was asked for in one message, with what the service wants back, and what came of each in one
+/// of its own. Services read the arguments again, and some fail where they are no JSON.
 fn round(round: &Round) -> Vec<Value> {
     let called = round.calls.iter().map(|(call, _)| {
         let arguments = Value::Object(call.object()).to_string();
         let function = json!({ "name": call.name, "arguments": arguments });
-        json!({ "id": call.id, "type": "function", "function": function })
+        let mut called = json!({ "id": call.id, "type": "function", "function": function });
+        if let Some(extra) = &call.extra {
+            called[EXTRA] = extra.clone();
+        }
+        called
     });
     let said = (!round.text.is_empty()).then_some(round.text.as_str());
-    let asked = json!({
+    let mut asked = json!({
         "role": "assistant", "content": said, "tool_calls": called.collect::<Vec<_>>(),
     });
+    for (name, thought) in round.kept.iter().filter_map(Value::as_object).flatten() {
+        asked[name] = thought.clone();
+    }
     let told = round.calls.iter().map(
         |(call, result)| json!({ "role": "tool", "tool_call_id": call.id, "content": result.text }),
     );
@@ -117,6 +130,8 @@ struct Completion {
     unfinished: Option<ProviderError>,
     /// What it wants done, in pieces as they come.
     calls: Calls,
+    /// What the model thought before.
+    thoughts: Thoughts,
 }
 
 impl Dialect for Completion {
@@ -134,14 +149,19 @@ impl Dialect for Completion {
 
     fn conclude(&mut self, deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
         self.unfinished.take().map_or(Ok(()), Err)?;
-        self.calls.finish(deltas);
+        let mut called = Vec::new();
+        self.calls.finish(&mut called);
+        if !called.is_empty() {
+            deltas.extend(mem::take(&mut self.thoughts).field().map(Delta::Keep));
+        }
+        deltas.append(&mut called);
         Ok(())
     }
 }
 
 impl Completion {
     fn take(&mut self, chunk: Chunk, deltas: &mut Vec<Delta>) -> Result<Step, ProviderError> {
-        match chunk.read_into(&mut self.calls, deltas)? {
+        match chunk.read_into(self, deltas)? {
             Finish::NotYet => Ok(Step::More),
             Finish::Whole => Ok(Step::Ending),
             Finish::Early(cause) => {
@@ -218,14 +238,15 @@ impl Chunk {
 
     fn read_into(
         self,
-        calls: &mut Calls,
+        completion: &mut Completion,
         deltas: &mut Vec<Delta>,
     ) -> Result<Finish, ProviderError> {
         if let Some(error) = self.error.filter(is_error) {
             return Err(failure(&error));
         }
         let choice = self.choices.and_then(|choices| choices.into_iter().next());
-        let finish = choice.map_or(Ok(Finish::NotYet), |choice| choice.read_into(calls, deltas));
+        let finish =
+            choice.map_or(Ok(Finish::NotYet), |choice| choice.read_into(completion, deltas));
         deltas.extend(self.usage.as_ref().and_then(usage).map(Delta::Usage));
         finish
     }
@@ -234,12 +255,17 @@ impl Chunk {
 impl Choice {
     fn read_into(
         self,
-        calls: &mut Calls,
+        completion: &mut Completion,
         deltas: &mut Vec<Delta>,
     ) -> Result<Finish, ProviderError> {
         if let Some(message) = self.delta.or(self.message) {
             let pieces = message.tool_calls.as_ref().and_then(Value::as_array);
-            pieces.into_iter().flatten().for_each(|value| calls.add(piece(value)));
+            pieces.into_iter().flatten().for_each(|value| completion.calls.add(piece(value)));
+            completion.thoughts.add(
+                message.reasoning_content.as_ref(),
+                message.reasoning.as_ref(),
+                message.reasoning_details.as_ref(),
+            );
             message.read_into(deltas);
         }
         if let Some(error) = self.error.filter(is_error) {
@@ -287,6 +313,7 @@ fn piece(value: &Value) -> Piece {
         id: text(value.get("id")),
         name: text(function.get("name")),
         arguments,
+        extra: value.get(EXTRA).filter(|extra| extra.is_object()).cloned(),
     }
 }
 
@@ -349,7 +376,7 @@ mod tests {
 
     fn call(id: &str, name: &str, arguments: &str) -> Delta {
         let [id, name, arguments] = [id, name, arguments].map(str::to_owned);
-        Delta::Call(ToolCall { id, name, arguments })
+        Delta::Call(ToolCall { id, name, arguments, extra: None })
     }
 
     fn failed(cause: Cause, message: &str) -> ProviderError {
@@ -412,11 +439,14 @@ mod tests {
         }];
         let called = |id: &str, arguments: &str, told: &str| {
             let (id, arguments) = (id.to_owned(), arguments.to_owned());
-            let call = ToolCall { id, name: "find".into(), arguments };
+            let call = ToolCall { id, name: "find".into(), arguments, extra: None };
             (call, ToolResult { text: told.to_owned(), is_error: false })
         };
-        let calls = vec![called("a", "{\"q\": 1}", "one"), called("b", "{", "No JSON.")];
-        let rounds = [Round { text: "Let me see.".into(), calls }];
+        let mut calls = vec![called("a", "{\"q\": 1}", "one"), called("b", "{", "No JSON.")];
+        let seal = json!({ "google": { "thought_signature": "s" } });
+        calls[1].0.extra = Some(seal.clone());
+        let kept = vec![json!({ "reasoning_content": "Hm." })];
+        let rounds = [Round { text: "Let me see.".into(), kept, calls }];
         let asked = Ask::new(&assistant, &turns);
         let body = OpenAi.body(&Ask { tools: &tools, rounds: &rounds, may_call: false, ..asked });
         let function = |arguments: &str| json!({ "name": "find", "arguments": arguments });
@@ -424,9 +454,9 @@ mod tests {
             body["messages"],
             json!([
                 { "role": "user", "content": "Hi" },
-                { "role": "assistant", "content": "Let me see.", "tool_calls": [
+                { "role": "assistant", "content": "Let me see.", "reasoning_content": "Hm.", "tool_calls": [
                     { "id": "a", "type": "function", "function": function("{\"q\":1}") },
-                    { "id": "b", "type": "function", "function": function("{}") },
+                    { "id": "b", "type": "function", "function": function("{}"), "extra_content": seal },
                 ] },
                 { "role": "tool", "tool_call_id": "a", "content": "one" },
                 { "role": "tool", "tool_call_id": "b", "content": "No JSON." },
@@ -449,6 +479,31 @@ mod tests {
 
     const CALLED: &str =
         r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#;
+
+    #[test]
+    fn what_a_service_wants_back_is_kept_with_its_calls() {
+        let think = |text: &str| {
+            let delta = json!({ "content": null, "reasoning_content": text });
+            format!("data: {}", json!({ "choices": [{ "index": 0, "delta": delta }] }))
+        };
+        let seal = json!({ "google": { "thought_signature": "s" } });
+        let function = json!({ "name": "find", "arguments": "{}" });
+        let piece = json!([{ "index": 0, "id": "a", "function": function, "extra_content": seal }]);
+        let (first, second, calls) = (think("It is "), think("late."), calling(&piece));
+        let heard = [reasoning("It is "), reasoning("late.")];
+        let keep = Delta::Keep(json!({ "reasoning_content": "It is late." }));
+        let mut called = call("a", "find", "{}");
+        if let Delta::Call(called) = &mut called {
+            called.extra = Some(seal);
+        }
+        let stream = [&*first, &*second, &*calls, CALLED, DONE].map(str::to_owned);
+        let stream: Vec<&str> = stream.iter().map(String::as_str).collect();
+        let deltas = [&heard[..], &[keep, called, Delta::Done]].concat();
+        assert_reads("thoughts before a call", &self::stream(&stream), &deltas, None);
+        let stream = self::stream(&[&first, &second, STOP, DONE]);
+        let deltas = [&heard[..], &[Delta::Done]].concat();
+        assert_reads("thoughts before a reply", &stream, &deltas, None);
+    }
 
     #[test]
     fn calls_come_in_pieces() {

@@ -29,7 +29,7 @@ use crate::{
         upload::{self, Fields},
         wire::{
             CONVERSATION_HEADER, MESSAGE_HEADER, MessageState, Outcome, RUN_HEADER, RunEvent,
-            Started, Step,
+            Started, Step, with_steps,
         },
     },
     error::{Error, Result},
@@ -206,11 +206,9 @@ async fn whole(mut events: Events, session: Option<String>) -> Result<Response> 
     if outcome.problem.is_some() {
         return Err(backend_error(outcome));
     }
-    let links: String = told.steps.iter().filter_map(Step::as_link).collect();
-    let links = if links.is_empty() { links } else { format!("\n\n{links}") };
     let (text, html) = match told.is_html {
         true => (None, Some(told.html)),
-        false => (Some(told.source + &links), None),
+        false => (Some(with_steps(&told.source, &told.steps, Step::as_link)), None),
     };
     let state = Some(outcome.state).filter(|state| *state != MessageState::Done);
     Ok(Json(Whole { text, html, reasoning: told.reasoning, state, session }).into_response())

@@ -8,7 +8,7 @@ use super::known;
 use crate::{
     chat::{
         view::{Before, ConversationLine},
-        wire::{MessageState, Role},
+        wire::{MessageState, Role, Step, with_steps},
     },
     error::{Error, Result},
     server::{
@@ -80,7 +80,7 @@ pub(super) async fn messages(
         let (role, state) = (row.role(), row.state());
         let (text, html) = match row.is_html {
             true => (None, Some(row.html)),
-            false => (Some(row.text), None),
+            false => (Some(with_steps(&row.text, &row.steps(), Step::as_link)), None),
         };
         let item = HistoryItem {
             id: row.id,

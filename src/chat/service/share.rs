@@ -10,7 +10,7 @@ use crate::{
     chat::{
         store::{ALL, TreeRow},
         view::{MessageView, StepView},
-        wire::{MessageState, Role, Step},
+        wire::{MessageState, Role, Step, with_steps},
     },
     config::Sharing,
     error::{Error, Result},
@@ -176,17 +176,7 @@ fn for_readers(row: MessageRow) -> MessageView {
 
 /// A reply with what was done on the way, each where it was done.
 fn with_headlines(text: &str, steps: &[Step]) -> String {
-    let (mut all, mut from) = (String::new(), 0);
-    for step in steps {
-        if let Some(said) = text.get(from..step.at) {
-            all.push_str(said);
-            from = step.at;
-        }
-        let headline = plain(&step.headline);
-        all.push_str(&format!("\n\n> {headline}\n\n"));
-    }
-    all.push_str(text.get(from..).unwrap_or_default());
-    all
+    with_steps(text, steps, |step| Some(format!("> {}\n\n", plain(&step.headline))))
 }
 
 /// One line of text in which Markdown finds nothing to do.
@@ -237,7 +227,7 @@ mod tests {
         let text = with_headlines("One.\nTwo.", &steps);
         let words: Vec<&str> = text.split_whitespace().collect();
         assert_eq!(words.join(" "), "One. > Looked at Contacts: a\\*b > Looked at contact 7 Two.");
-        assert_eq!(with_headlines("ö", &[step("x", 1)]), "\n\n> x\n\nö");
+        assert_eq!(with_headlines("ö", &[step("x", 1)]), "> x\n\nö");
         assert_eq!(with_headlines("One.", &[]), "One.");
     }
 }
