@@ -155,8 +155,12 @@ pub fn digits(number: f64) -> String {
 }
 
 fn money(reader: &Reader, text: &str, currency: Option<&str>) -> String {
-    let amount = reader.number(text, Some(2));
-    currency.map_or_else(|| amount.clone(), |currency| format!("{amount} {currency}"))
+    let mut amount = reader.number(text, Some(2));
+    if let Some(currency) = currency {
+        amount.push(' ');
+        amount.push_str(currency);
+    }
+    amount
 }
 
 fn boolean<'r>(value: &Value, text: Cow<'r, str>) -> Shown<'r> {

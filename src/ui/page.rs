@@ -1,6 +1,6 @@
 //! A page that waits for its data, and shows what went wrong where it belongs.
 
-use leptos::prelude::*;
+use leptos::{either::Either, prelude::*};
 
 use super::error_page::ErrorPage;
 use crate::{
@@ -13,13 +13,20 @@ pub fn awaited<V>(data: impl Future<Output = Result<V>> + Send + 'static) -> imp
 where
     V: IntoView + 'static,
 {
+    // Boxed, since Leptos moves it about, and a page's future takes kilobytes.
+    let data = Box::pin(data);
     Suspend::new(async move {
         match data.await {
-            Ok(view) => view.into_any(),
+            Ok(view) => Either::Left(view),
             Err(error) => {
                 let status = context::report(&error);
                 let id = request_id();
-                ErrorPage(error.kind(), status.as_u16(), error.message().to_owned(), id).into_any()
+                Either::Right(ErrorPage(
+                    error.kind(),
+                    status.as_u16(),
+                    error.message().to_owned(),
+                    id,
+                ))
             }
         }
     })

@@ -3,6 +3,8 @@
 //! The language is the one that the browser asks for first (`Accept-Language`), the time its own
 //! ([`Zone`]). Words stay English; what is written in figures is the reader's.
 
+use std::sync::OnceLock;
+
 use axum::http::{HeaderMap, header::ACCEPT_LANGUAGE};
 use fixed_decimal::Decimal;
 use icu_datetime::{
@@ -21,14 +23,15 @@ const USUAL: &str = "en-GB";
 /// More digits than this are left as they are.
 const LONGEST: usize = 64;
 
-/// One reader's habits. Made for each page; making one takes some microseconds.
+/// One reader's habits. Made for each page; each of the formatters takes some microseconds, and few
+/// pages need all of them.
 pub struct Reader {
     /// Where their clock is.
     pub zone: Zone,
-    numbers: Option<DecimalFormatter>,
-    days: Option<DateTimeFormatter<YMD>>,
-    moments: Option<DateTimeFormatter<YMDT>>,
     language: Locale,
+    numbers: OnceLock<Option<DecimalFormatter>>,
+    days: OnceLock<Option<DateTimeFormatter<YMD>>>,
+    moments: OnceLock<Option<DateTimeFormatter<YMDT>>>,
 }
 
 /// What a [`Reader`] is made from: for what is written later, when nobody asks any more.
@@ -71,14 +74,24 @@ impl Reader {
     }
 
     fn new(language: &Locale, zone: Zone) -> Self {
-        let days = || language.clone().into();
-        Self {
-            zone,
-            numbers: DecimalFormatter::try_new(language.clone().into(), Default::default()).ok(),
-            days: DateTimeFormatter::try_new(days(), YMD::medium()).ok(),
-            moments: DateTimeFormatter::try_new(days(), YMD::medium().with_time_hm()).ok(),
-            language: language.clone(),
-        }
+        let (numbers, days, moments) = Default::default();
+        Self { zone, language: language.clone(), numbers, days, moments }
+    }
+
+    fn numbers(&self) -> Option<&DecimalFormatter> {
+        let new = || DecimalFormatter::try_new(self.language.clone().into(), Default::default());
+        self.numbers.get_or_init(|| new().ok()).as_ref()
+    }
+
+    fn days(&self) -> Option<&DateTimeFormatter<YMD>> {
+        let new = || DateTimeFormatter::try_new(self.language.clone().into(), YMD::medium());
+        self.days.get_or_init(|| new().ok()).as_ref()
+    }
+
+    fn moments(&self) -> Option<&DateTimeFormatter<YMDT>> {
+        let shown = YMD::medium().with_time_hm();
+        let new = || DateTimeFormatter::try_new(self.language.clone().into(), shown);
+        self.moments.get_or_init(|| new().ok()).as_ref()
     }
 
     /// A number in plain digits, such as `-1234.50`, with its thousands apart. What is no number
@@ -87,7 +100,7 @@ impl Reader {
         // One written with an exponent could become as long as it likes.
         let is_plain = digits.len() <= LONGEST && !digits.contains(['e', 'E']);
         let parsed = is_plain.then(|| digits.parse::<Decimal>().ok()).flatten();
-        let (Some(format), Some(mut number)) = (&self.numbers, parsed) else {
+        let (Some(format), Some(mut number)) = (self.numbers(), parsed) else {
             return digits.to_owned();
         };
         if let Some(places) = places {
@@ -99,7 +112,7 @@ impl Reader {
     /// A day.
     pub fn day(&self, day: time::Date) -> String {
         let date = Date::try_new_iso(day.year(), day.month().into(), day.day()).ok();
-        let written = self.days.as_ref().zip(date).map(|(f, date)| f.format(&date).to_string());
+        let written = self.days().zip(date).map(|(f, date)| f.format(&date).to_string());
         written.unwrap_or_else(|| day.to_string())
     }
 
@@ -111,7 +124,7 @@ impl Reader {
     /// A day and a time that nobody says the place of.
     pub fn local(&self, at: PrimitiveDateTime) -> String {
         let date = Date::try_new_iso(at.year(), at.month().into(), at.day()).ok();
-        let parts = self.moments.as_ref().zip(date).zip(clock(at.time()));
+        let parts = self.moments().zip(date).zip(clock(at.time()));
         let written = parts.map(|((f, date), time)| f.format(&DateTime { date, time }).to_string());
         written.unwrap_or_else(|| at.to_string())
     }
