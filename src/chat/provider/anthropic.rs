@@ -73,13 +73,27 @@ fn tool(tool: &Tool) -> Value {
     })
 }
 
-/// What was asked for, and what came of it. Thoughts go back as they came, or their seals do not fit.
+/// What was asked for, and what came of it. What holds thoughts goes back block by block as it came, or
+/// their seals do not fit; calls have a place among the blocks.
 fn round(round: &Round) -> [Value; 2] {
-    let said = round.text.trim_end();
-    let said = (!said.is_empty()).then(|| json!({ "type": "text", "text": said }));
-    let called = round.calls.iter().map(|(call, _)| {
+    let mut called = round.calls.iter().map(|(call, _)| {
         json!({ "type": "tool_use", "id": call.id, "name": call.name, "input": call.object() })
     });
+    let mut asked: Vec<Value> = match &*round.kept {
+        [] => {
+            let said = round.text.trim_end();
+            let said = (!said.is_empty()).then(|| json!({ "type": "text", "text": said }));
+            said.into_iter().collect()
+        }
+        kept => {
+            let block = |block: &Value| match block {
+                Value::Null => called.next(),
+                block => Some(block.clone()),
+            };
+            kept.iter().filter_map(block).collect()
+        }
+    };
+    asked.extend(called);
     let told = round.calls.iter().map(|(call, result)| {
         json!({
             "type": "tool_result",
@@ -88,8 +102,6 @@ fn round(round: &Round) -> [Value; 2] {
             "is_error": result.is_error,
         })
     });
-    let thought = round.kept.iter().cloned();
-    let asked: Vec<Value> = thought.chain(said).chain(called).collect();
     let told: Vec<Value> = told.collect();
     [json!({ "role": "assistant", "content": asked }), json!({ "role": "user", "content": told })]
 }
@@ -128,8 +140,8 @@ struct Message {
     /// How many blocks of text have begun.
     texts: u32,
     unfinished: Option<ProviderError>,
-    /// What the model thought, which the service wants back if it wants anything done.
-    thoughts: Vec<Thought>,
+    /// Its blocks in order, which the service wants back if the model thought and wants anything done.
+    parts: Vec<Part>,
     /// What the service wants done, each with the arguments that its block began with.
     calls: Vec<(ToolCall, Value)>,
     /// Whether the block that is open is such a call.
@@ -171,16 +183,13 @@ enum Block {
     Thinking {
         #[serde(default)]
         thinking: String,
-        #[serde(default)]
-        signature: String,
+        signature: Option<String>,
     },
     SignatureDelta {
-        #[serde(default)]
-        signature: String,
+        signature: Option<String>,
     },
     RedactedThinking {
-        #[serde(default)]
-        data: String,
+        data: Option<String>,
     },
     ToolUse {
         #[serde(default)]
@@ -198,11 +207,18 @@ enum Block {
     Unknown,
 }
 
-/// A block of thoughts.
+/// A block that was read.
 #[derive(Debug)]
-enum Thought {
-    Open { text: String, seal: String },
-    Sealed { data: String },
+enum Part {
+    Text(String),
+    Thought {
+        text: String,
+        /// None where it had no field for one.
+        seal: Option<String>,
+    },
+    Sealed(String),
+    /// The next of the calls.
+    Call,
 }
 
 #[derive(Deserialize)]
@@ -247,8 +263,8 @@ impl Dialect for Message {
 
     fn conclude(&mut self, deltas: &mut Vec<Delta>) -> Result<(), ProviderError> {
         self.unfinished.take().map_or(Ok(()), Err)?;
-        if !self.calls.is_empty() {
-            deltas.extend(self.thoughts.drain(..).filter_map(Thought::block).map(Delta::Keep));
+        if !self.calls.is_empty() && self.parts.iter().any(Part::is_thought) {
+            deltas.extend(self.parts.drain(..).filter_map(Part::block).map(Delta::Keep));
         }
         deltas.extend(self.calls.drain(..).map(called));
         Ok(())
@@ -277,11 +293,12 @@ impl Message {
         match block {
             Block::Text { .. } => {
                 if self.texts > 0 && self.mid_line {
-                    self.add(Block::Text { text: "\n\n".to_owned() }, deltas);
+                    deltas.push(Delta::Text("\n\n".to_owned()));
                 }
                 self.texts += 1;
+                self.parts.push(Part::Text(String::new()));
             }
-            Block::Thinking { .. } => self.thoughts.push(Thought::empty()),
+            Block::Thinking { .. } => self.parts.push(Part::thought()),
             _ => {}
         }
         self.add(block, deltas);
@@ -291,6 +308,7 @@ impl Message {
         match block {
             Block::Text { text } if !text.is_empty() => {
                 self.mid_line = !text.ends_with('\n');
+                self.say(&text);
                 deltas.push(Delta::Text(text));
             }
             Block::Thinking { thinking, signature } => {
@@ -300,9 +318,10 @@ impl Message {
                 }
             }
             Block::SignatureDelta { signature } => self.think("", signature),
-            Block::RedactedThinking { data } => self.thoughts.push(Thought::Sealed { data }),
+            Block::RedactedThinking { data } => self.parts.extend(data.map(Part::Sealed)),
             Block::ToolUse { id, name, input } if self.calls.len() < calls::MOST => {
                 self.is_calling = true;
+                self.parts.push(Part::Call);
                 self.calls.push((ToolCall { id, name, ..ToolCall::default() }, input));
             }
             Block::InputJsonDelta { partial_json } if self.is_calling => {
@@ -314,16 +333,22 @@ impl Message {
         }
     }
 
-    /// Adds to the thoughts that are under way.
-    fn think(&mut self, more: &str, signature: String) {
-        if !matches!(self.thoughts.last(), Some(Thought::Open { .. })) {
-            self.thoughts.push(Thought::empty());
+    /// Adds to the text that is under way.
+    fn say(&mut self, more: &str) {
+        match self.parts.last_mut() {
+            Some(Part::Text(text)) => text.push_str(more),
+            _ => self.parts.push(Part::Text(more.to_owned())),
         }
-        if let Some(Thought::Open { text, seal }) = self.thoughts.last_mut() {
+    }
+
+    /// Adds to the thoughts that are under way.
+    fn think(&mut self, more: &str, signature: Option<String>) {
+        if !matches!(self.parts.last(), Some(Part::Thought { .. })) {
+            self.parts.push(Part::thought());
+        }
+        if let Some(Part::Thought { text, seal }) = self.parts.last_mut() {
             text.push_str(more);
-            if !signature.is_empty() {
-                *seal = signature;
-            }
+            *seal = signature.filter(|new| seal.is_none() || !new.is_empty()).or(seal.take());
         }
     }
 
@@ -351,19 +376,27 @@ impl Message {
     }
 }
 
-impl Thought {
-    fn empty() -> Self {
-        Self::Open { text: String::new(), seal: String::new() }
+impl Part {
+    fn thought() -> Self {
+        Self::Thought { text: String::new(), seal: None }
     }
 
-    /// The block as the service had it. Those who stand in for it may have no seals.
+    fn is_thought(&self) -> bool {
+        matches!(self, Self::Thought { .. } | Self::Sealed(_))
+    }
+
+    /// The block as the service had it, and nothing for a call, which is not whole yet. Those who stand
+    /// in for the service may have no seals; it takes no text without a word.
     fn block(self) -> Option<Value> {
         match self {
-            Self::Sealed { data } => Some(json!({ "type": "redacted_thinking", "data": data })),
-            Self::Open { text, seal } if seal.is_empty() => {
-                (!text.is_empty()).then(|| json!({ "type": "thinking", "thinking": text }))
+            Self::Call => Some(Value::Null),
+            Self::Text(text) if text.trim().is_empty() => None,
+            Self::Text(text) => Some(json!({ "type": "text", "text": text })),
+            Self::Sealed(data) => Some(json!({ "type": "redacted_thinking", "data": data })),
+            Self::Thought { text, seal: None } => {
+                Some(json!({ "type": "thinking", "thinking": text }))
             }
-            Self::Open { text, seal } => {
+            Self::Thought { text, seal } => {
                 Some(json!({ "type": "thinking", "thinking": text, "signature": seal }))
             }
         }
@@ -479,11 +512,23 @@ mod tests {
         let call = ToolCall { id: "a".into(), name: "find".into(), arguments, extra: None };
         let result = ToolResult { text: "No such field.".into(), is_error: true };
         let thought = json!({ "type": "thinking", "thinking": "Hm.", "signature": "s" });
-        let rounds = [Round {
-            text: "Let me see.\n\n".into(),
-            kept: vec![thought.clone()],
-            calls: vec![(call, result)],
-        }];
+        let second = ToolCall { id: "b".into(), ..call.clone() };
+        let later = json!({ "type": "text", "text": "And then." });
+        let calls = vec![(call, result.clone())];
+        let rounds = [
+            Round { text: "Let me see.\n\n".into(), kept: Vec::new(), calls },
+            Round {
+                text: "And then.".into(),
+                kept: vec![thought.clone(), later.clone(), Value::Null, thought.clone()],
+                calls: vec![(second.clone(), result.clone()), (second, result)],
+            },
+        ];
+        let called =
+            |id: &str| json!({ "type": "tool_use", "id": id, "name": "find", "input": { "q": 1 } });
+        let told = |id: &str| {
+            let (kind, text) = ("tool_result", "No such field.");
+            json!({ "type": kind, "tool_use_id": id, "content": text, "is_error": true })
+        };
         let asked = Ask::new(&assistant, &turns);
         let body =
             Anthropic.body(&Ask { tools: &tools, rounds: &rounds, may_call: false, ..asked });
@@ -492,16 +537,13 @@ mod tests {
             json!([
                 { "role": "user", "content": "Hi" },
                 { "role": "assistant", "content": [
-                    thought,
-                    { "type": "text", "text": "Let me see." },
-                    { "type": "tool_use", "id": "a", "name": "find", "input": { "q": 1 } },
+                    { "type": "text", "text": "Let me see." }, called("a"),
                 ] },
-                { "role": "user", "content": [{
-                    "type": "tool_result",
-                    "tool_use_id": "a",
-                    "content": "No such field.",
-                    "is_error": true,
-                }] },
+                { "role": "user", "content": [told("a")] },
+                { "role": "assistant", "content": [
+                    thought, later, called("b"), thought, called("b"),
+                ] },
+                { "role": "user", "content": [told("b"), told("b")] },
             ])
         );
         let schema = json!({ "type": "object" });
@@ -511,37 +553,55 @@ mod tests {
     }
 
     #[test]
-    fn thoughts_before_a_call_are_kept_as_they_came() {
+    fn what_holds_thoughts_is_kept_as_it_came() {
         let block = |block: Value| {
             format!("data: {}", json!({ "type": "content_block_start", "content_block": block }))
         };
         let delta = |delta: Value| {
             format!("data: {}", json!({ "type": "content_block_delta", "delta": delta }))
         };
-        let thinking = json!({ "type": "thinking", "thinking": "", "signature": "" });
+        let think = |text: &str| delta(json!({ "type": "thinking_delta", "thinking": text }));
+        let unsigned = |signature: Value| {
+            block(json!({ "type": "thinking", "thinking": "", "signature": signature }))
+        };
         let thoughts = [
-            block(thinking.clone()),
-            delta(json!({ "type": "thinking_delta", "thinking": "It is " })),
-            delta(json!({ "type": "thinking_delta", "thinking": "late." })),
+            unsigned(json!("")),
+            think("It is "),
+            think("late."),
             delta(json!({ "type": "signature_delta", "signature": "seal" })),
             block(json!({ "type": "redacted_thinking", "data": "dark" })),
-            block(thinking),
-            delta(json!({ "type": "thinking_delta", "thinking": "So." })),
+            TEXT.to_owned(),
+            HEL.to_owned(),
+            unsigned(Value::Null),
+            think("So."),
+            delta(json!({ "type": "signature_delta", "signature": null })),
+            TEXT.to_owned(),
         ];
-        let heard = ["It is ", "late.", "So."].map(|text| Delta::Reasoning(text.into()));
+        let heard = [
+            Delta::Reasoning("It is ".into()),
+            Delta::Reasoning("late.".into()),
+            text("Hel"),
+            Delta::Reasoning("So.".into()),
+            text("\n\n"),
+        ];
         let lines = |end: &[String]| [&thoughts, end].concat();
-        let ends = [begin("a", &json!({})), CALLED.to_owned(), LAST.to_owned()];
+        let (first, second) = (begin("a", &json!({})), begin("b", &json!({})));
+        let again = [unsigned(json!("")), second, CALLED.to_owned(), LAST.to_owned()];
         let kept = [
             json!({ "type": "thinking", "thinking": "It is late.", "signature": "seal" }),
             json!({ "type": "redacted_thinking", "data": "dark" }),
+            json!({ "type": "text", "text": "Hel" }),
             json!({ "type": "thinking", "thinking": "So." }),
+            Value::Null,
+            json!({ "type": "thinking", "thinking": "", "signature": "" }),
+            Value::Null,
         ];
         let mut deltas = heard.to_vec();
         deltas.extend(kept.map(Delta::Keep));
-        deltas.extend([call("a", "f", "{}"), Delta::Done]);
-        let stream = lines(&ends);
+        deltas.extend([call("a", "f", "{}"), call("b", "f", "{}"), Delta::Done]);
+        let stream = lines(&[&[first][..], &again].concat());
         let stream: Vec<&str> = stream.iter().map(String::as_str).collect();
-        assert_reads("thoughts before a call", &stream, &deltas, None);
+        assert_reads("thoughts before calls", &stream, &deltas, None);
 
         let stream = lines(&[END.to_owned(), LAST.to_owned()]);
         let stream: Vec<&str> = stream.iter().map(String::as_str).collect();

@@ -1,17 +1,18 @@
 //! Thoughts of models in OpenAI's dialect, which some services want back with what came of a call:
 //! under the name they gave them, or the model has lost its thread, or the request is refused.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// What was thought before a call, as far as it has come.
 #[derive(Debug, Default)]
 pub struct Thoughts {
-    /// As DeepSeek, llama.cpp and many others name them.
-    content: String,
+    /// As DeepSeek, llama.cpp and many others name them. DeepSeek wants them back even when they are
+    /// empty.
+    content: Option<String>,
     /// As vLLM and Groq do.
     reasoning: String,
     /// As OpenRouter does, some of it sealed.
-    details: Vec<Value>,
+    details: Vec<Map<String, Value>>,
 }
 
 impl Thoughts {
@@ -22,10 +23,12 @@ impl Thoughts {
         reasoning: Option<&Value>,
         details: Option<&Value>,
     ) {
-        for (known, more) in [(&mut self.content, content), (&mut self.reasoning, reasoning)] {
-            known.push_str(more.and_then(Value::as_str).unwrap_or_default());
+        if let Some(more) = content.and_then(Value::as_str) {
+            self.content.get_or_insert_default().push_str(more);
         }
-        for detail in details.and_then(Value::as_array).into_iter().flatten() {
+        self.reasoning.push_str(reasoning.and_then(Value::as_str).unwrap_or_default());
+        let details = details.and_then(Value::as_array).into_iter().flatten();
+        for detail in details.filter_map(Value::as_object) {
             match self.details.last_mut().filter(|last| goes_on(last, detail)) {
                 Some(last) => merge(last, detail),
                 None => self.details.push(detail.clone()),
@@ -39,27 +42,29 @@ impl Thoughts {
         if !self.details.is_empty() {
             return Some(json!({ "reasoning_details": self.details }));
         }
-        if !self.content.is_empty() {
-            return Some(json!({ "reasoning_content": self.content }));
+        if !self.reasoning.is_empty() && self.content.as_ref().is_none_or(String::is_empty) {
+            return Some(json!({ "reasoning": self.reasoning }));
         }
-        (!self.reasoning.is_empty()).then(|| json!({ "reasoning": self.reasoning }))
+        self.content.map(|content| json!({ "reasoning_content": content }))
     }
 }
 
-/// Whether a detail is more of the one before it. What is sealed comes whole.
-fn goes_on(last: &Value, more: &Value) -> bool {
-    let is_text = more.get("text").or_else(|| more.get("summary")).is_some_and(Value::is_string);
-    is_text && ["type", "index"].iter().all(|name| last.get(name) == more.get(name))
+/// Whether a detail is more of the one before it, be it only the seal. What is encrypted comes whole.
+fn goes_on(last: &Map<String, Value>, more: &Map<String, Value>) -> bool {
+    !more.contains_key("data")
+        && ["type", "index"].iter().all(|name| last.get(*name) == more.get(*name))
 }
 
 /// Texts grow; everything else is what was said last.
-fn merge(last: &mut Value, more: &Value) {
-    for (name, more) in more.as_object().into_iter().flatten().filter(|(_, more)| !more.is_null()) {
-        match (&mut last[name], more) {
-            (Value::String(known), Value::String(more)) if name == "text" || name == "summary" => {
+fn merge(last: &mut Map<String, Value>, more: &Map<String, Value>) {
+    for (name, more) in more.iter().filter(|(_, more)| !more.is_null()) {
+        match (last.get_mut(name), more) {
+            (Some(Value::String(known)), Value::String(more))
+                if name == "text" || name == "summary" =>
+            {
                 known.push_str(more);
             }
-            (known, more) => *known = more.clone(),
+            _ => _ = last.insert(name.clone(), more.clone()),
         }
     }
 }
@@ -86,30 +91,31 @@ mod tests {
             assert_eq!(kept(&pieces), Some(json!({ name: "It is late." })), "{name}");
         }
         assert_eq!(kept(&[json!({ "reasoning_content": null, "reasoning": "" })]), None);
+        let empty = json!({ "reasoning_content": "" });
+        assert_eq!(kept(std::slice::from_ref(&empty)), Some(empty));
         let both = json!({ "reasoning_content": "a", "reasoning": "a" });
         assert_eq!(kept(&[both]), Some(json!({ "reasoning_content": "a" })));
     }
 
     #[test]
     fn details_go_back_whole_and_in_order() {
-        let text = |index: u64, text: &str, signature: Value| json!({ "type": "reasoning.text", "index": index, "text": text, "signature": signature });
+        let text = |index: u64, text: &str| json!({ "type": "reasoning.text", "index": index, "text": text });
+        let seal = json!({ "type": "reasoning.text", "index": 0, "signature": "seal" });
         let sealed =
             |data: &str| json!({ "type": "reasoning.encrypted", "index": 1, "data": data });
         let said = |detail: Value| json!({ "reasoning": "…", "reasoning_details": [detail] });
         let pieces = [
-            said(text(0, "It is ", Value::Null)),
-            said(text(0, "late.", Value::Null)),
-            said(text(0, "", json!("seal"))),
+            said(text(0, "It is ")),
+            said(text(0, "late.")),
+            said(seal),
             said(sealed("a")),
             said(sealed("b")),
-            said(text(2, "So.", Value::Null)),
+            said(json!("odd")),
+            said(text(2, "So.")),
         ];
-        let details = [
-            text(0, "It is late.", json!("seal")),
-            sealed("a"),
-            sealed("b"),
-            text(2, "So.", Value::Null),
-        ];
+        let mut first = text(0, "It is late.");
+        first["signature"] = json!("seal");
+        let details = [first, sealed("a"), sealed("b"), text(2, "So.")];
         assert_eq!(kept(&pieces), Some(json!({ "reasoning_details": details })));
     }
 }
