@@ -1,6 +1,6 @@
 //! A page that waits for its data, and shows what went wrong where it belongs.
 
-use leptos::{either::Either, prelude::*};
+use leptos::prelude::*;
 
 use super::error_page::ErrorPage;
 use crate::{
@@ -17,16 +17,11 @@ where
     let data = Box::pin(data);
     Suspend::new(async move {
         match data.await {
-            Ok(view) => Either::Left(view),
+            Ok(view) => view.into_any(),
             Err(error) => {
                 let status = context::report(&error);
                 let id = request_id();
-                Either::Right(ErrorPage(
-                    error.kind(),
-                    status.as_u16(),
-                    error.message().to_owned(),
-                    id,
-                ))
+                ErrorPage(error.kind(), status.as_u16(), error.message().to_owned(), id).into_any()
             }
         }
     })

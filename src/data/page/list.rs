@@ -1,9 +1,6 @@
 //! `/data/{group}/{name}`: one page of a list, and everything that leads to another.
 
-use leptos::{
-    either::{Either, EitherOf3},
-    prelude::*,
-};
+use leptos::prelude::*;
 use leptos_meta::Title;
 use serde_json::Value;
 
@@ -93,17 +90,18 @@ pub(super) async fn page(
             match list {
                 Ok(mut list) => {
                     view.preview(&mut list.rows);
-                    EitherOf3::A(view.view(&list))
+                    view.view(&list)
                 }
                 Err(error) if is_final(&error) => return Err(error),
-                Err(error) => EitherOf3::B(view.out(&error)),
+                Err(error) => view.out(&error),
             }
         }
         Err(error) if is_final(&error) => return Err(error),
-        Err(error) => EitherOf3::C(view! {
+        Err(error) => view! {
             {head(&title, String::new(), ())}
             {trouble(&error)}
-        }),
+        }
+        .into_any(),
     };
     Ok(view! {
         <Title text=title.clone() />
@@ -144,15 +142,16 @@ impl ListView<'_> {
     }
 
     /// The list, where the backend answered.
-    fn view(&self, list: &Listing) -> impl IntoView + use<> {
+    fn view(&self, list: &Listing) -> AnyView {
         let stale = list.as_of.map(|at| stale_notice(self.reader, at));
         let body = if list.rows.is_empty() {
-            Either::Left(self.nothing_found())
+            self.nothing_found().into_any()
         } else {
-            Either::Right(view! {
+            view! {
                 {self.table(list)}
                 {self.pagination(list)}
-            })
+            }
+            .into_any()
         };
         view! {
             {head(&self.resource.config.title, self.count(list), self.ends(list.as_of.is_none()))}
@@ -162,6 +161,7 @@ impl ListView<'_> {
             {stale}
             {body}
         }
+        .into_any()
     }
 
     /// What stands at the end of the head: the search, and the way to a new record where there is one.
@@ -199,7 +199,7 @@ impl ListView<'_> {
     }
 
     /// The frame of the list, where the backend did not.
-    fn out(&self, error: &Error) -> impl IntoView + use<> {
+    fn out(&self, error: &Error) -> AnyView {
         view! {
             {head(&self.resource.config.title, String::new(), self.ends(false))}
             {pending::bar(self.reader, self.changes, self.resource)}
@@ -207,6 +207,7 @@ impl ListView<'_> {
             {Tools(self).view()}
             {trouble(error)}
         }
+        .into_any()
     }
 
     fn count(&self, list: &Listing) -> String {
@@ -255,12 +256,12 @@ impl ListView<'_> {
             </div>
         };
         match self.bulk.as_ref().filter(|_| self.picks(list)) {
-            None => Either::Left(table),
+            None => table.into_any(),
             Some(bulk) => {
                 let shown = list.rows.len() as u64;
                 let query = ListQuery { page: 1, ..self.query.clone() }.write();
                 let to = bulk_address(&address(&self.resource.config));
-                Either::Right(view! {
+                view! {
                     <form class="bulk-form" method="post" action=to>
                         <input type="hidden" name="query" value=query />
                         <input type="hidden" name="request" value=new_id() />
@@ -270,7 +271,8 @@ impl ListView<'_> {
                         {bulk.view(self.resource, list.total, shown)}
                         {table}
                     </form>
-                })
+                }
+                .into_any()
             }
         }
     }
@@ -284,19 +286,21 @@ impl ListView<'_> {
         let at_end = field.kind.is_number().then_some("end");
         let label = field.label.clone();
         if !(field.sortable && self.resource.sorts()) {
-            return Either::Left(view! {
+            return view! {
                 <th scope="col" data-align=at_end>
                     {label}
                 </th>
-            });
+            }
+            .into_any();
         }
         let (sorted, icon, next) = sort_state(&field.name, self.query.sort.as_ref());
         let href = self.href(&ListQuery { sort: Some(next), page: 1, ..self.query.clone() });
-        Either::Right(view! {
+        view! {
             <th scope="col" aria-sort=sorted data-align=at_end>
                 <a href=href>{label} <Icon name=icon /></a>
             </th>
-        })
+        }
+        .into_any()
     }
 
     /// What columns come to that are added up, on this page.
@@ -395,8 +399,8 @@ impl ListView<'_> {
         let numbers = list.total.filter(|_| is_counted).map(|total| {
             let last = total.div_ceil(list.page_size.max(1)).max(1);
             let number = |page: Option<u64>| match page {
-                None => Either::Left(view! { <li><span>"…"</span></li> }),
-                Some(page) => Either::Right(view! {
+                None => view! { <li><span>"…"</span></li> }.into_any(),
+                Some(page) => view! {
                     <li>
                         <a
                             href=to(page)
@@ -406,7 +410,8 @@ impl ListView<'_> {
                             {page}
                         </a>
                     </li>
-                }),
+                }
+                .into_any(),
             };
             let numbers = page_numbers(here, last).into_iter().map(number).collect_view();
             view! { <ol role="list">{numbers}</ol> }
@@ -468,8 +473,8 @@ fn sort_state(field: &str, sort: Option<&Sort>) -> (Option<&'static str>, &'stat
 
 fn step(title: &'static str, href: Option<String>, rel: &'static str) -> impl IntoView {
     match href {
-        Some(href) => Either::Left(view! { <a class="button" href=href rel=rel>{title}</a> }),
-        None => Either::Right(view! { <span class="button" aria-disabled="true">{title}</span> }),
+        Some(href) => view! { <a class="button" href=href rel=rel>{title}</a> }.into_any(),
+        None => view! { <span class="button" aria-disabled="true">{title}</span> }.into_any(),
     }
 }
 
