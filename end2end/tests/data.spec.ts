@@ -77,7 +77,7 @@ test.describe('in another language', () => {
     await signIn(page);
     await page.goto(`${DEALS}?sort=-amount`);
     const row = page.locator('tbody tr').first();
-    await expect(row.locator('[data-label=Amount]')).toHaveText(/^\d+\.\d{3},\d{2}$/);
+    await expect(row.locator('[data-label=Amount]')).toHaveText(/^\d+\.\d{3},\d{2} EUR$/);
     await expect(row.locator('[data-label=Closes]')).toHaveText(/^\d{2}\.\d{2}\.\d{4}$/);
   });
 });
