@@ -70,9 +70,8 @@ impl Frames {
                 Some(json(&TextEvent { reasoning: Some(text), ..nothing }))
             }
             RunEvent::Whole { html, text, is_html, steps } => {
-                let text = with_steps(text, steps, Step::as_link);
-                let (text, html) =
-                    if *is_html { (None, Some(&**html)) } else { (Some(&*text), None) };
+                let text = (!is_html).then(|| with_steps(text, steps, Step::as_link));
+                let (text, html) = (text.as_deref(), is_html.then_some(html.as_str()));
                 Some(self.said(TextEvent { text, html, overwrite: true, ..nothing }))
             }
             RunEvent::Html { keep, blocks } => {

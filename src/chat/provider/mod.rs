@@ -12,7 +12,6 @@ mod framed;
 mod json;
 mod ollama;
 mod openai;
-mod thoughts;
 mod trouble;
 mod upload;
 

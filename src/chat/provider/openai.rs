@@ -6,17 +6,19 @@
 //! So every field is optional here, unknown ones are ignored, and the only firm rule is that a
 //! reply is whole when the service has said so, by a finish reason or by `[DONE]`.
 
+mod thoughts;
+
 use std::mem;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use thoughts::Thoughts;
 
 use super::{
     Ask, Attached, Cause, Content, Delta, Kind, Provider, ProviderError, Reader, Round, Tool, Turn,
     Usage, answer,
     calls::{Calls, Piece},
     framed::{Dialect, Framed, Step},
-    thoughts::Thoughts,
     trouble::{failure, failure_in, is_error},
 };
 use crate::chat::sse::{Decoder, Event};
@@ -261,11 +263,7 @@ impl Choice {
         if let Some(message) = self.delta.or(self.message) {
             let pieces = message.tool_calls.as_ref().and_then(Value::as_array);
             pieces.into_iter().flatten().for_each(|value| completion.calls.add(piece(value)));
-            completion.thoughts.add(
-                message.reasoning_content.as_ref(),
-                message.reasoning.as_ref(),
-                message.reasoning_details.as_ref(),
-            );
+            completion.thoughts.add(&message);
             message.read_into(deltas);
         }
         if let Some(error) = self.error.filter(is_error) {

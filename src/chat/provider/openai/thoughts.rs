@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Message;
+
 /// What was thought before a call, as far as it has come.
 #[derive(Debug, Default)]
 pub struct Thoughts {
@@ -16,18 +18,16 @@ pub struct Thoughts {
 }
 
 impl Thoughts {
-    /// Takes more of the three from the fields of a message.
-    pub fn add(
-        &mut self,
-        content: Option<&Value>,
-        reasoning: Option<&Value>,
-        details: Option<&Value>,
-    ) {
-        if let Some(more) = content.and_then(Value::as_str) {
+    /// Takes what the next message, or the next piece of one, holds of them.
+    pub fn add(&mut self, message: &Message) {
+        if let Some(more) = message.reasoning_content.as_ref().and_then(Value::as_str) {
             self.content.get_or_insert_default().push_str(more);
         }
-        self.reasoning.push_str(reasoning.and_then(Value::as_str).unwrap_or_default());
-        let details = details.and_then(Value::as_array).into_iter().flatten();
+        if let Some(more) = message.reasoning.as_ref().and_then(Value::as_str) {
+            self.reasoning.push_str(more);
+        }
+        let details = message.reasoning_details.as_ref().and_then(Value::as_array);
+        let details = details.into_iter().flatten();
         for detail in details.filter_map(Value::as_object) {
             match self.details.last_mut().filter(|last| goes_on(last, detail)) {
                 Some(last) => merge(last, detail),
@@ -76,10 +76,7 @@ mod tests {
     fn kept(messages: &[Value]) -> Option<Value> {
         let mut thoughts = Thoughts::default();
         for message in messages {
-            let [content, reasoning, details] =
-                ["reasoning_content", "reasoning", "reasoning_details"]
-                    .map(|name| message.get(name));
-            thoughts.add(content, reasoning, details);
+            thoughts.add(&serde_json::from_value(message.clone()).unwrap());
         }
         thoughts.field()
     }
